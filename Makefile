@@ -1,0 +1,31 @@
+# Needs Python 3.11+ and make; everything else comes from requirements.lock into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: env demo test lint lock
+
+env: .venv/.installed
+
+# uv installs in seconds what takes pip minutes; its version too is the lock's.
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: env
+	snakemake --cores all
+
+test: env lint
+	pytest
+
+lint: env
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+		--output-file requirements.lock pyproject.toml

@@ -1,0 +1,389 @@
+"""Runs and studies as data: reads `params/`, checks it, and hands out dataclasses.
+
+A run says which network is trained, a study at which scale and on which data. Nothing here imports torch, so that
+planning and reporting stay fast.
+"""
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from fbnet import paths
+from fbnet.data.specs import LABELS, LabelSpec
+from fbnet.errors import InputError
+from fbnet.strict import Where, from_mapping
+
+STAGES = ("res2", "res3", "res4", "res5")
+OUTPUT_STRIDE = 8
+DESCRIPTIONS = ("method", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm")
+COLUMNS = ("miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "gflops")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceConfig:
+    """The feature balance module of one run (Sec. 3)."""
+
+    stages: tuple[Literal["res2", "res3", "res4", "res5"], ...] = ()
+    """The backbone stages after which it stands; none for a baseline."""
+    auxiliary: Literal["bwbce", "pce", "none"] = "bwbce"
+    """The loss on its output: block-wise BCE (Sec. 3.1), point-wise cross-entropy (Table 4), or none."""
+    modulator: Literal["dfm", "conv", "none"] = "dfm"
+    """What makes X_o: the dual feature modulator (Sec. 3.2), a 1x1 convolution (Table 4), or nothing."""
+    weight: float = 1.0
+    """lambda_1 of Eq. 8."""
+    squeeze_ratio: int = 1
+    """The channel sensor's hidden layer has C / squeeze_ratio channels; 1 is the single layer of Eq. 6.
+    NOTE other values are not in the paper."""
+    ignored: Literal["skip", "negative"] = "skip"
+    """Blocks without a labelled pixel are left out of the loss, or count as negative (Eq. 2 to the letter).
+    NOTE the paper does not speak of ignored pixels."""
+
+    def check(self, where: Where) -> None:
+        if len(set(self.stages)) != len(self.stages):
+            raise where.error("stages", "names a stage twice; name each once")
+        if self.stages and self.auxiliary == self.modulator == "none":
+            raise where.error("stages", "stages without auxiliary loss and modulator do nothing; leave them empty")
+        if self.squeeze_ratio < 1:
+            raise where.error("squeeze_ratio", "must be at least 1")
+        if self.weight < 0:
+            raise where.error("weight", "must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One row of the paper's tables."""
+
+    id: str
+    label: str
+    """How tables call it."""
+    head: Literal["fcn", "fcn_plain", "pspnet", "deeplabv3plus"]
+    backbone: Literal["resnet50", "resnet101"]
+    balance: BalanceConfig
+    baseline: str | None = None
+    """The run that its gain is measured against."""
+
+    def check(self, where: Where) -> None:
+        self.balance.check(where.key("balance"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticConfig:
+    """What street scenes to draw, see `fbnet.data.synthetic`."""
+
+    height: int
+    width: int
+    train: int
+    """Number of training scenes."""
+    val: int
+    """Number of validation scenes."""
+    seed: int = 0
+
+    def check(self, where: Where) -> None:
+        if not 32 <= self.height <= 1024 or not 64 <= self.width <= 2048:
+            raise where.error("height", "and width must be from 32 x 64 to 1024 x 2048")
+        if self.train < 1 or self.val < 1:
+            raise where.error("train", "and val must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The data set that stands for one of the paper's in a study."""
+
+    dataset: Literal["synthetic", "cityscapes", "camvid"]
+    root: str
+    """Folder of the raw data; the environment variable <DATASET>_ROOT overrides it, except for `synthetic`."""
+    train: str
+    """Name of the split to train on."""
+    evaluate: str
+    """Name of the split to evaluate on."""
+    synthetic: SyntheticConfig | None = None
+
+    def check(self, where: Where) -> None:
+        if (self.dataset == "synthetic") != (self.synthetic is not None):
+            raise where.error("synthetic", "belongs to the data set 'synthetic', and only to it")
+        if self.synthetic is not None:
+            self.synthetic.check(where.key("synthetic"))
+            if not {self.train, self.evaluate} <= {"train", "val"}:
+                raise where.error("evaluate", "and train must be 'train' or 'val' for the data set 'synthetic'")
+
+    @property
+    def labels(self) -> LabelSpec:
+        return LABELS[self.dataset]
+
+    @property
+    def raw_root(self) -> Path:
+        if self.dataset == "synthetic":
+            return Path(self.root)
+        return Path(os.environ.get(self.root_variable) or self.root)
+
+    @property
+    def root_variable(self) -> str:
+        """The environment variable that overrides `root`."""
+        return f"{self.dataset.upper()}_ROOT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How every run of a study is trained (Sec. 4.1)."""
+
+    crop: tuple[int, int]
+    """Height and width of a training crop, multiples of the output stride."""
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    poly_power: float = 0.9
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    scale: tuple[float, float] = (0.5, 2.0)
+    """Range of the random resizing."""
+    workers: int = 0
+    """Loader processes; 0 loads in the training process. Does not change the result."""
+
+    def check(self, where: Where) -> None:
+        if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.crop):
+            raise where.error("crop", f"must be multiples of the output stride {OUTPUT_STRIDE}, not {list(self.crop)}")
+        if self.batch_size < 2:
+            raise where.error("batch_size", "must be at least 2: batch normalisation of pooled 1x1 maps needs it")
+        if self.epochs < 1:
+            raise where.error("epochs", "must be at least 1")
+        if self.learning_rate <= 0:
+            raise where.error("learning_rate", "must be positive")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise where.error("scale", f"must be a range of positive factors, not {list(self.scale)}")
+        if self.workers < 0:
+            raise where.error("workers", "must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a study's images are evaluated: single-scale, at their own size."""
+
+    mode: Literal["whole", "sliding"] = "whole"
+    tile: tuple[int, int] | None = None
+    """Height and width of the sliding window."""
+    stride: tuple[int, int] | None = None
+    """Step of the sliding window."""
+    samples: int = 8
+    """Evenly spaced evaluation images whose predictions are kept for the figures."""
+
+    def check(self, where: Where) -> None:
+        if (self.mode == "sliding") != (self.tile is not None and self.stride is not None):
+            raise where.error("tile", "and stride belong to mode 'sliding', which needs both")
+        if self.mode == "sliding":
+            if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.tile):
+                raise where.error("tile", f"must be multiples of {OUTPUT_STRIDE}, not {list(self.tile)}")
+            if any(not 0 < step <= side for step, side in zip(self.stride, self.tile, strict=True)):
+                raise where.error("stride", "must be positive and at most the tile, or pixels would be left out")
+        if self.samples < 1:
+            raise where.error("samples", "must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableConfig:
+    """One of the paper's tables."""
+
+    title: str
+    describe: tuple[Literal[DESCRIPTIONS], ...]
+    columns: tuple[Literal[COLUMNS], ...]
+    rows: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureConfig:
+    """One of the paper's figures."""
+
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureRuns:
+    """The runs that a study's figures show."""
+
+    baseline: str
+    fbnet: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFile:
+    """What `params/studies/<study>.yaml` holds."""
+
+    description: str
+    data: dict[Literal["cityscapes"], DataConfig]
+    """By the paper's data set that it stands for."""
+    training: TrainingConfig
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    width: float = 1.0
+    """Width multiplier of backbone and head."""
+    seeds: tuple[int, ...]
+    runs: tuple[str, ...] = ()
+    """The runs to train; none means all of `params/runs.yaml`. Tables leave out the rows of other runs."""
+    tables: tuple[str, ...]
+    figures: tuple[str, ...]
+    figure_runs: FigureRuns | None = None
+    """In place of those of `params/runs.yaml`."""
+
+    def check(self, where: Where) -> None:
+        for role, data in self.data.items():
+            data.check(where.key("data").key(role))
+        if "cityscapes" not in self.data:
+            raise where.error("data", "names no data set for 'cityscapes'")
+        self.training.check(where.key("training"))
+        self.evaluation.check(where.key("evaluation"))
+        if not 0 < self.width <= 4:
+            raise where.error("width", "must be above 0 and at most 4")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
+            raise where.error("seeds", "must be one or more different numbers from 0 up")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsFile:
+    """What `params/runs.yaml` holds, its defaults already in its runs."""
+
+    runs: dict[str, RunConfig]
+    tables: dict[str, TableConfig]
+    figures: dict[str, FigureConfig]
+    figure_runs: FigureRuns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study with everything that it names looked up."""
+
+    name: str
+    settings: StudyFile
+    runs: dict[str, RunConfig]
+    """The study's runs, in the order of `params/runs.yaml`."""
+    tables: dict[str, TableConfig]
+    """The study's tables, without rows of runs that it does not train."""
+    figures: dict[str, FigureConfig]
+    figure_runs: FigureRuns
+
+    @property
+    def data(self) -> DataConfig:
+        """The data set of Tables 1 to 4."""
+        return self.settings.data["cityscapes"]
+
+    def run(self, run: str) -> RunConfig:
+        """One of the study's runs. Raises InputError for another name."""
+        if run not in self.runs:
+            raise InputError(f"study {self.name}: no run {run!r}; choose from {', '.join(self.runs)}")
+        return self.runs[run]
+
+    def table(self, table: str) -> TableConfig:
+        """One of the study's tables. Raises InputError for another name."""
+        if table not in self.tables:
+            raise InputError(f"study {self.name}: no table {table!r}; choose from {', '.join(self.tables)}")
+        return self.tables[table]
+
+    def figure(self, figure: str) -> FigureConfig:
+        """One of the study's figures. Raises InputError for another name."""
+        if figure not in self.figures:
+            raise InputError(f"study {self.name}: no figure {figure!r}; choose from {', '.join(self.figures)}")
+        return self.figures[figure]
+
+    def check_seed(self, seed: int) -> None:
+        """Raises InputError unless the study has this seed."""
+        if seed not in self.settings.seeds:
+            raise InputError(
+                f"study {self.name}: no seed {seed}; choose from {', '.join(map(str, self.settings.seeds))}"
+            )
+
+
+def read_yaml(path: Path) -> dict:
+    """A YAML file's mapping. Raises InputError where there is none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; run in the repository's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold keys and values")
+    return content
+
+
+def load_runs() -> RunsFile:
+    """`params/runs.yaml`, checked. Raises InputError."""
+    content = read_yaml(paths.RUNS_FILE)
+    where = Where(str(paths.RUNS_FILE))
+    defaults = content.pop("defaults", {})
+    if not isinstance(content.get("runs"), dict) or not isinstance(defaults, dict):
+        raise where.error("runs", "and defaults must hold keys and values")
+    content["runs"] = {
+        name: _with_defaults(name, delta, defaults, where.key("runs").key(name))
+        for name, delta in content["runs"].items()
+    }
+    runs = from_mapping(RunsFile, content, where)
+    _check_names(runs, where)
+    return runs
+
+
+def load_study(name: str) -> Study:
+    """A study by its name, with its runs, tables and figures. Raises InputError."""
+    path = paths.study_file(name)
+    if not path.is_file():
+        choices = ", ".join(sorted(file.stem for file in paths.STUDIES.glob("*.yaml")))
+        raise InputError(f"{path}: no such study {name!r}; choose from {choices or 'none: run in the repository root'}")
+    where = Where(str(path))
+    settings = from_mapping(StudyFile, read_yaml(path), where)
+    settings.check(where)
+    declared = load_runs()
+
+    names = _chosen(settings.runs or tuple(declared.runs), declared.runs, where.key("runs"))
+    tables = _chosen(settings.tables, declared.tables, where.key("tables"))
+    figure_runs = settings.figure_runs or declared.figure_runs
+    if settings.figures:
+        _chosen((figure_runs.baseline, figure_runs.fbnet), names, where.key("figure_runs"))
+    return Study(
+        name=name,
+        settings=settings,
+        runs={run: declared.runs[run] for run in declared.runs if run in names},
+        tables={table: _without_other_rows(declared.tables[table], names) for table in tables},
+        figures={
+            figure: declared.figures[figure]
+            for figure in _chosen(settings.figures, declared.figures, where.key("figures"))
+        },
+        figure_runs=figure_runs,
+    )
+
+
+def iterations(training: TrainingConfig, images: int) -> int:
+    """Length of a training on so many images; an epoch's last, incomplete batch is dropped."""
+    return training.epochs * (images // training.batch_size)
+
+
+def _with_defaults(name: str, delta: object, defaults: dict, where: Where) -> dict:
+    if not isinstance(delta, dict):
+        raise where.error(None, "must hold keys and values")
+    balance = delta.get("balance", {})
+    if not isinstance(balance, dict):
+        raise where.error("balance", "must hold keys and values")
+    return {**defaults, **delta, "id": name, "balance": {**defaults.get("balance", {}), **balance}}
+
+
+def _check_names(runs: RunsFile, where: Where) -> None:
+    """Every run id is a plain word, and every run that is named is declared."""
+    for name, run in runs.runs.items():
+        if not name.replace("_", "").isalnum() or not name.isascii() or not name.islower():
+            raise where.key("runs").error(name, "must be of lower-case letters, digits and underscores")
+        run.check(where.key("runs").key(name))
+        if run.baseline is not None:
+            _chosen((run.baseline,), runs.runs, where.key("runs").key(name).key("baseline"))
+    for name, table in runs.tables.items():
+        _chosen(table.rows, runs.runs, where.key("tables").key(name).key("rows"))
+    _chosen((runs.figure_runs.baseline, runs.figure_runs.fbnet), runs.runs, where.key("figure_runs"))
+
+
+def _chosen(names: tuple[str, ...], choices, where: Where) -> tuple[str, ...]:
+    for name in names:
+        if name not in choices:
+            raise where.error(None, f"no {name!r}; choose from {', '.join(choices)}")
+    return names
+
+
+def _without_other_rows(table: TableConfig, runs: tuple[str, ...]) -> TableConfig:
+    return replace(table, rows=tuple(row for row in table.rows if row in runs))

@@ -1,0 +1,62 @@
+"""Where everything lives, relative to the repository's root; no other module spells these folders."""
+
+from pathlib import Path
+
+PARAMS = Path("params")
+RUNS_FILE = PARAMS / "runs.yaml"
+STUDIES = PARAMS / "studies"
+REPORTED = PARAMS / "reported"
+DATA = Path("data")
+RESULTS = Path("results")
+LOGS = Path("logs")
+
+
+def study_file(study: str) -> Path:
+    return STUDIES / f"{study}.yaml"
+
+
+def reported_file(table: str) -> Path:
+    return REPORTED / f"{table}.csv"
+
+
+def prepared_dir(name: str) -> Path:
+    """Packed arrays and manifest of one prepared data set."""
+    return DATA / name
+
+
+def manifest_file(name: str) -> Path:
+    return prepared_dir(name) / "manifest.json"
+
+
+def study_dir(study: str) -> Path:
+    return RESULTS / study
+
+
+def result_dir(study: str, run: str, seed: int) -> Path:
+    """Everything that one training of one run left behind."""
+    return study_dir(study) / "runs" / run / f"seed{seed}"
+
+
+def checkpoint_file(study: str, run: str, seed: int) -> Path:
+    return result_dir(study, run, seed) / "model.pt"
+
+
+def history_file(study: str, run: str, seed: int) -> Path:
+    return result_dir(study, run, seed) / "history.csv"
+
+
+def metrics_file(study: str, run: str, seed: int) -> Path:
+    return result_dir(study, run, seed) / "metrics.json"
+
+
+def samples_file(study: str, run: str, seed: int) -> Path:
+    """Images, labels, predictions and balance maps of a few evaluation images, for the figures."""
+    return result_dir(study, run, seed) / "samples.npz"
+
+
+def table_files(study: str, table: str) -> list[Path]:
+    return [study_dir(study) / "tables" / f"{table}.{suffix}" for suffix in ("csv", "md", "tex")]
+
+
+def figure_files(study: str, figure: str) -> list[Path]:
+    return [study_dir(study) / "figures" / f"{figure}.{suffix}" for suffix in ("png", "svg")]
