@@ -5,7 +5,7 @@ planning and reporting stay fast.
 """
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +68,11 @@ class RunConfig:
     def check(self, where: Where) -> None:
         self.balance.check(where.key("balance"))
 
+    @property
+    def architecture(self) -> dict:
+        """What the network depends on, without what tables say of it."""
+        return {"head": self.head, "backbone": self.backbone, "balance": asdict(self.balance)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticConfig:
@@ -120,6 +125,16 @@ class DataConfig:
         return Path(os.environ.get(self.root_variable) or self.root)
 
     @property
+    def source(self) -> dict:
+        """What the prepared data are made from, as far as a study says it; not where the raw data happen to lie."""
+        return {"dataset": self.dataset, "synthetic": None if self.synthetic is None else asdict(self.synthetic)}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the study uses."""
+        return tuple(dict.fromkeys((self.train, self.evaluate)))
+
+    @property
     def root_variable(self) -> str:
         """The environment variable that overrides `root`."""
         return f"{self.dataset.upper()}_ROOT"
@@ -139,8 +154,6 @@ class TrainingConfig:
     weight_decay: float = 1e-4
     scale: tuple[float, float] = (0.5, 2.0)
     """Range of the random resizing."""
-    workers: int = 0
-    """Loader processes; 0 loads in the training process. Does not change the result."""
 
     def check(self, where: Where) -> None:
         if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.crop):
@@ -153,8 +166,6 @@ class TrainingConfig:
             raise where.error("learning_rate", "must be positive")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise where.error("scale", f"must be a range of positive factors, not {list(self.scale)}")
-        if self.workers < 0:
-            raise where.error("workers", "must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +278,16 @@ class Study:
         """The data set of Tables 1 to 4."""
         return self.settings.data["cityscapes"]
 
+    def training_parameters(self, run: str) -> dict:
+        """All parameters that the trained network of a run depends on, the seed apart."""
+        return {
+            "network": self.runs[run].architecture,
+            "width": self.settings.width,
+            "training": asdict(self.settings.training),
+            "data": self.data.source,
+            "split": self.data.train,
+        }
+
     def run(self, run: str) -> RunConfig:
         """One of the study's runs. Raises InputError for another name."""
         if run not in self.runs:
@@ -349,11 +370,6 @@ def load_study(name: str) -> Study:
         },
         figure_runs=figure_runs,
     )
-
-
-def iterations(training: TrainingConfig, images: int) -> int:
-    """Length of a training on so many images; an epoch's last, incomplete batch is dropped."""
-    return training.epochs * (images // training.batch_size)
 
 
 def _with_defaults(name: str, delta: object, defaults: dict, where: Where) -> dict:

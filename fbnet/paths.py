@@ -1,5 +1,6 @@
 """Where everything lives, relative to the repository's root; no other module spells these folders."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 PARAMS = Path("params")
@@ -9,6 +10,7 @@ REPORTED = PARAMS / "reported"
 DATA = Path("data")
 RESULTS = Path("results")
 LOGS = Path("logs")
+ARRAYS = ("images", "labels")
 
 
 def study_file(study: str) -> Path:
@@ -26,6 +28,16 @@ def prepared_dir(name: str) -> Path:
 
 def manifest_file(name: str) -> Path:
     return prepared_dir(name) / "manifest.json"
+
+
+def array_file(name: str, split: str, kind: str) -> Path:
+    """The packed images or labels of a split."""
+    return prepared_dir(name) / f"{split}_{kind}.npy"
+
+
+def prepared_files(name: str, splits: Iterable[str]) -> list[Path]:
+    """All files of a prepared data set, the manifest first."""
+    return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in ARRAYS)]
 
 
 def study_dir(study: str) -> Path:

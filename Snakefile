@@ -1,0 +1,15 @@
+# `snakemake --cores all` makes the demo's tables and figures, `--config study=NAME` those of another study.
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [str(path) for name in STUDY.tables for path in paths.table_files(STUDY.name, name)],
+        [str(path) for name in STUDY.figures for path in paths.figure_files(STUDY.name, name)],

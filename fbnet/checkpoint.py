@@ -1,0 +1,63 @@
+"""Trained networks on disk: the weights with the configuration that rebuilds their network."""
+
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from fbnet.config import RunConfig, TrainingConfig
+from fbnet.data.specs import LABELS, LabelSpec
+from fbnet.errors import InputError
+from fbnet.files import write_whole
+from fbnet.models.build import SegmentationNetwork, build
+from fbnet.strict import Where, from_mapping
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """What a checkpoint says of itself: all that rebuilds its network, and how it was trained."""
+
+    study: str
+    run: RunConfig
+    seed: int
+    dataset: str
+    width: float
+    training: TrainingConfig
+    iterations: int
+    torch_version: str
+
+    @property
+    def labels(self) -> LabelSpec:
+        return LABELS[self.dataset]
+
+
+def save(path: Path, network: SegmentationNetwork, config: CheckpointConfig) -> None:
+    """Writes a checkpoint that appears whole."""
+    state = {name: value.cpu() for name, value in network.state_dict().items()}
+    content = {"format": FORMAT, "config": asdict(config), "state": state}
+    write_whole(path, lambda file: torch.save(content, file))
+
+
+def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
+    """The network of a checkpoint on the CPU, rebuilt from the checkpoint alone, in evaluation mode.
+
+    Raises:
+        InputError: for a missing or damaged file, or one that is no checkpoint of ours.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        known = content["format"] == FORMAT
+        state = content["state"]
+        config = from_mapping(CheckpointConfig, content["config"], Where(str(path)))
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there; train this run first with `fbnet train`") from None
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no readable checkpoint ({type(error).__name__}); train this run again") from error
+    if not known:
+        raise InputError(f"{path}: of another format than {FORMAT}; train this run again")
+    network = build(config.run, config.labels, width=config.width)
+    network.load_state_dict(state)
+    return network.eval(), config

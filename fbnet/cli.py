@@ -1,0 +1,144 @@
+"""The `fbnet` command. Each subcommand does one step of one study; bad input ends in one line and exit code 2."""
+
+import json
+import sys
+
+import click
+from tabulate import tabulate
+
+from fbnet import config
+from fbnet.errors import InputError
+
+# torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
+
+study_option = click.option("--study", default="demo", show_default=True, help="A study of params/studies/.")
+run_option = click.option("--run", "run_id", required=True, help="A run of params/runs.yaml.")
+seed_option = click.option("--seed", type=int, default=None, help="A seed of the study; by default its first.")
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=None, help="CPU threads; on a GPU, loader processes."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show tracebacks of bad input.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Reproduces FBNet (Gan et al., 2021): prepare data, train and evaluate runs, make tables and figures.
+
+    `snakemake --cores all --config study=NAME` runs all of this in the right order.
+    """
+    context.obj = debug
+
+
+@cli.command()
+@study_option
+def prepare(study: str) -> None:
+    """Check a study's raw data and pack them; draw them first where they are synthetic."""
+    from fbnet.data.pack import prepare as prepare_data
+
+    for data in config.load_study(study).settings.data.values():
+        click.echo(f"prepared {prepare_data(data)}", err=True)
+
+
+@cli.command()
+@study_option
+@run_option
+@seed_option
+@device_option
+@threads_option
+def train(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
+    """Train one run with one seed."""
+    loaded, run, seed = _lookup(study, run_id, seed)
+    chosen, workers = _use(device, threads)
+    from fbnet.train import train as train_run
+
+    train_run(loaded, run, seed, chosen, workers=workers)
+
+
+@cli.command()
+@study_option
+@run_option
+@seed_option
+@device_option
+@threads_option
+def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
+    """Evaluate a trained run on the study's evaluation split."""
+    loaded, run, seed = _lookup(study, run_id, seed)
+    chosen, _ = _use(device, threads)
+    from fbnet.evaluate import evaluate as evaluate_run
+
+    evaluate_run(loaded, run, seed, chosen)
+
+
+@cli.command()
+@study_option
+@click.argument("name")
+def table(study: str, name: str) -> None:
+    """Write a table of a study, such as table_1, as csv, markdown and LaTeX."""
+    from fbnet.report.tables import write_table
+
+    write_table(config.load_study(study), name)
+
+
+@cli.command()
+@study_option
+@click.argument("name")
+def figure(study: str, name: str) -> None:
+    """Draw a figure of a study, such as figure_2, as png and svg."""
+    from fbnet.report.figures import write_figure
+
+    write_figure(config.load_study(study), name)
+
+
+@cli.command()
+@study_option
+@click.option("--json", "as_json", is_flag=True, help="A list of {run, gflops, parameters}.")
+def flops(study: str, as_json: bool) -> None:
+    """Count operations and parameters of a study's runs at 1024 x 1024."""
+    loaded = config.load_study(study)
+    from fbnet.models.flops import count
+
+    counted = []
+    for run in loaded.runs.values():
+        gflops, parameters = count(run, loaded.data.labels, width=loaded.settings.width)
+        counted.append({"run": run.id, "gflops": round(gflops, 3), "parameters": parameters})
+    if as_json:
+        click.echo(json.dumps(counted, indent=1))
+    else:
+        click.echo(tabulate(counted, headers="keys", floatfmt=".2f", intfmt=","))
+
+
+def main() -> None:
+    """Runs the command and turns bad input into one line and exit code 2."""
+    try:
+        cli()
+    except InputError as error:
+        if "--debug" in sys.argv:
+            raise
+        click.echo(f"fbnet: {error}", err=True)
+        sys.exit(2)
+
+
+def _lookup(study: str, run: str, seed: int | None) -> tuple[config.Study, config.RunConfig, int]:
+    loaded = config.load_study(study)
+    if seed is None:
+        seed = loaded.settings.seeds[0]
+    loaded.check_seed(seed)
+    return loaded, loaded.run(run), seed
+
+
+def _use(device: str, threads: int | None):
+    """The device, and the number of loader processes: a GPU leaves the threads to loading."""
+    import torch
+
+    from fbnet.device import choose_device
+
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        return chosen, threads or 4
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return chosen, 0

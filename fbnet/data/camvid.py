@@ -1,0 +1,18 @@
+"""Finds images and labels in the folders of CamVid's SegNet split (Brostow et al., 2009)."""
+
+from pathlib import Path
+
+from fbnet.data.pairs import Pair, pair
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def pairs(root: Path, split: str) -> list[Pair]:
+    """The split's frames in `<split>/` and their class maps in `<split>annot/`, by file stem.
+
+    Raises:
+        InputError: for missing or empty folders, and for files that do not pair.
+    """
+    images = {path.stem: path for path in (root / split).glob("*") if path.suffix.lower() in IMAGE_SUFFIXES}
+    labels = {path.stem: path for path in (root / f"{split}annot").glob("*.png")}
+    return pair(images, labels, root, f"expected {split}/*.png (or jpg, webp) and {split}annot/*.png")

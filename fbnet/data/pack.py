@@ -1,0 +1,240 @@
+"""Packs a data set: images and labels checked once, then memory-mapped uint8 arrays that training reads from.
+
+`data/<name>/` holds, for each split, one flat array of all images and one of all label maps, and a manifest that says
+where each image begins, how large it is, what it holds and what it was made from. Sizes may differ.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from fbnet import paths
+from fbnet.config import DataConfig
+from fbnet.data import camvid, cityscapes, synthetic
+from fbnet.data.pairs import Pair
+from fbnet.data.specs import IGNORE_INDEX, LabelSpec
+from fbnet.errors import InputError
+
+FORMAT = 1
+READERS = {"synthetic": cityscapes.pairs, "cityscapes": cityscapes.pairs, "camvid": camvid.pairs}
+DECODERS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class PackedSplit:
+    """One split of a prepared data set; reading an image touches only its own part of the file."""
+
+    names: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    offsets: tuple[int, ...]
+    _images: np.ndarray
+    _labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def image(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, a read-only view."""
+        height, width = self.sizes[index]
+        start = 3 * self.offsets[index]
+        return self._images[start : start + 3 * height * width].reshape(height, width, 3)
+
+    def labels(self, index: int) -> np.ndarray:
+        """(H, W) uint8 train ids, 255 ignored, a read-only view."""
+        height, width = self.sizes[index]
+        start = self.offsets[index]
+        return self._labels[start : start + height * width].reshape(height, width)
+
+
+def prepare(data: DataConfig) -> Path:
+    """Packs the train and evaluate splits of a data set into `data/<dataset>/`; draws synthetic scenes first.
+
+    The folder appears whole: whatever goes wrong leaves an earlier one as it was.
+
+    Returns:
+        The manifest's path.
+
+    Raises:
+        InputError: for whatever is wrong with the raw data, naming the file.
+    """
+    if data.synthetic is not None:
+        synthetic.write_scenes(data.raw_root, data.synthetic)
+    splits = {split: _find(data, split) for split in data.splits}
+    folder = paths.prepared_dir(data.dataset)
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        manifest = {
+            "format": FORMAT,
+            **data.source,
+            "classes": data.labels.classes,
+            "ignore_index": IGNORE_INDEX,
+            "splits": {split: _pack_split(found, split, data.labels, part) for split, found in splits.items()},
+        }
+        (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    part.replace(folder)
+    return paths.manifest_file(data.dataset)
+
+
+def open_split(data: DataConfig, split: str) -> PackedSplit:
+    """Opens a split of the prepared data.
+
+    Raises:
+        InputError: if it was not prepared, or prepared from something else, or its files do not fit its manifest.
+    """
+    path = paths.manifest_file(data.dataset)
+    remedy = f"prepare data set {data.dataset!r} again with `fbnet prepare`"
+    try:
+        manifest = json.loads(path.read_text())
+        entries = manifest["splits"][split]["images"]
+        source = {key: manifest[key] for key in ("format", *data.source)}
+        names = tuple(entry["name"] for entry in entries)
+        sizes = tuple((entry["height"], entry["width"]) for entry in entries)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there; {remedy}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged, or without the split {split!r} ({error}); {remedy}") from None
+    if source != json.loads(json.dumps({"format": FORMAT, **data.source})):
+        raise InputError(f"{path}: made from other parameters than the study's; {remedy}")
+    pixels = [height * width for height, width in sizes]
+    return PackedSplit(
+        names=names,
+        sizes=sizes,
+        offsets=tuple(int(offset) for offset in np.cumsum([0, *pixels[:-1]])),
+        _images=_open_array(paths.array_file(data.dataset, split, "images"), 3 * sum(pixels), remedy),
+        _labels=_open_array(paths.array_file(data.dataset, split, "labels"), sum(pixels), remedy),
+    )
+
+
+def read_image(path: Path) -> np.ndarray:
+    """An image file as (H, W, 3) uint8 RGB. Raises InputError if it cannot be decoded."""
+    with _open(path) as image:
+        return np.asarray(_decode(image.convert, "RGB", path=path))
+
+
+def read_labels(path: Path, labels: LabelSpec) -> np.ndarray:
+    """A label file as (H, W) uint8 train ids. Raises InputError if it cannot be decoded or holds an unknown id."""
+    with _open(path) as image:
+        if image.mode not in ("L", "P"):
+            raise InputError(f"{path}: is of mode {image.mode}; a label map has one channel of 8 bits")
+        _decode(image.load, path=path)
+        raw = np.asarray(image)
+    known = np.zeros(256, dtype=bool)
+    known[list(labels.raw_ids)] = True
+    train_ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+    train_ids[list(labels.raw_ids)] = list(labels.raw_ids.values())
+    unknown = np.unique(raw[~known[raw]])
+    if len(unknown):
+        raise InputError(
+            f"{path}: label value {', '.join(map(str, unknown[:5]))} out of range; "
+            f"{labels.name} has ids {min(labels.raw_ids)} to {max(labels.raw_ids)}"
+        )
+    return train_ids[raw]
+
+
+def _find(data: DataConfig, split: str) -> list[Pair]:
+    root = data.raw_root
+    if not root.is_dir():
+        raise InputError(
+            f"{root}: no such folder; point {data.root_variable} or the study's data root at {data.dataset}"
+        )
+    return READERS[data.dataset](root, split)
+
+
+def _pack_split(found: list[Pair], split: str, labels: LabelSpec, folder: Path) -> dict:
+    sizes = [_size(pair) for pair in found]
+    pixels = [height * width for height, width in sizes]
+    files = {kind: folder / f"{split}_{kind}.npy" for kind in paths.ARRAYS}
+    images = np.lib.format.open_memmap(files["images"], "w+", np.uint8, (3 * sum(pixels),))
+    maps = np.lib.format.open_memmap(files["labels"], "w+", np.uint8, (sum(pixels),))
+    entries, offset = [], 0
+    progress = tqdm(_decoded(found, labels), desc=f"prepare {split}", total=len(found), unit="image", disable=None)
+    for pair, size, (image, label) in zip(found, sizes, progress, strict=True):
+        step = label.size
+        images[3 * offset : 3 * (offset + step)] = image.reshape(-1)
+        maps[offset : offset + step] = label.reshape(-1)
+        offset += step
+        entries.append(_entry(pair, size, label, labels))
+    images.flush()
+    maps.flush()
+    counts = np.sum([entry["class_pixels"] for entry in entries], axis=0)
+    return {
+        "sha256": {kind: _sha256(file) for kind, file in files.items()},
+        "class_pixels": {name: int(count) for name, count in zip(labels.classes, counts, strict=True)},
+        "ignored_pixels": sum(pixels) - int(counts.sum()),
+        "images": entries,
+    }
+
+
+def _decoded(found: list[Pair], labels: LabelSpec) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images and label maps in order, a few decoded ahead by threads."""
+
+    def decode(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+        return read_image(pair.image), read_labels(pair.label, labels)
+
+    with ThreadPoolExecutor(DECODERS) as pool:
+        for start in range(0, len(found), 4 * DECODERS):
+            yield from pool.map(decode, found[start : start + 4 * DECODERS])
+
+
+def _entry(pair: Pair, size: tuple[int, int], label: np.ndarray, labels: LabelSpec) -> dict:
+    return {
+        "name": pair.name,
+        "height": size[0],
+        "width": size[1],
+        "class_pixels": np.bincount(label.reshape(-1), minlength=256)[: len(labels.classes)].tolist(),
+        "image_sha256": _sha256(pair.image),
+        "label_sha256": _sha256(pair.label),
+    }
+
+
+def _size(pair: Pair) -> tuple[int, int]:
+    """(height, width) of a pair. Raises InputError if the two differ."""
+    with _open(pair.image) as image, _open(pair.label) as label:
+        if image.size != label.size:
+            sizes = " and ".join(f"{width} x {height}" for width, height in (label.size, image.size))
+            raise InputError(f"{pair.label}: label and image differ in size ({sizes}); resize or remove the pair")
+        return image.height, image.width
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as an image ({error}); replace the file") from None
+
+
+def _decode(read, *arguments, path: Path):
+    try:
+        return read(*arguments)
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for truncated and damaged files
+        raise InputError(f"{path}: truncated or damaged ({error}); replace the file") from None
+
+
+def _open_array(path: Path, size: int, remedy: str) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); {remedy}") from None
+    if array.shape != (size,) or array.dtype != np.uint8:
+        raise InputError(f"{path}: does not fit its manifest; {remedy}")
+    return array
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

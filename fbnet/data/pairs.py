@@ -1,0 +1,32 @@
+"""An image with its label map, as the readers find them, and what can be wrong with the two folders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fbnet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image file and its label file, under the name that the data set gives them."""
+
+    name: str
+    image: Path
+    label: Path
+
+
+def pair(images: Mapping[str, Path], labels: Mapping[str, Path], folder: Path, remedy: str) -> list[Pair]:
+    """Image and label files with the same name, sorted by it.
+
+    Raises:
+        InputError: for an empty folder, and for an image without label or a label without image.
+    """
+    if not images and not labels:
+        raise InputError(f"{folder}: holds no images and labels; {remedy}")
+    for found, other, what in ((images, labels, "label"), (labels, images, "image")):
+        alone = sorted(set(found) - set(other))
+        if alone:
+            more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
+            raise InputError(f"{found[alone[0]]}: has no {what}{more}; add the {what} or remove the file")
+    return [Pair(name, images[name], labels[name]) for name in sorted(images)]

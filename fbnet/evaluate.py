@@ -1,0 +1,114 @@
+"""Evaluates a trained run: one confusion matrix over the whole split, and a few samples for the figures."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from fbnet import checkpoint, paths
+from fbnet.config import RunConfig, Study
+from fbnet.data.pack import PackedSplit, open_split
+from fbnet.data.specs import LabelSpec
+from fbnet.errors import InputError
+from fbnet.files import write_json, write_whole
+from fbnet.inference import balance_map, predict
+from fbnet.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
+from fbnet.models.build import SegmentationNetwork
+from fbnet.models.flops import count
+
+
+def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> None:
+    """Evaluates the run's checkpoint on the study's evaluation split; writes metrics.json and samples.npz.
+
+    Raises:
+        InputError: if checkpoint or prepared data are missing or do not fit the study.
+    """
+    network, config = _load(study, run, seed)
+    network.to(device, memory_format=torch.channels_last)
+    split = open_split(study.data, study.data.evaluate)
+    settings, labels = study.settings.evaluation, study.data.labels
+    kept = sample_indices(len(split), settings.samples)
+    confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
+    samples = {"names": np.array([split.names[index] for index in kept])}
+    for index in tqdm(range(len(split)), desc=f"evaluate {run.id} seed {seed}", unit="image", disable=None):
+        prediction = predict(network, split.image(index), settings, device).argmax(dim=0).byte().cpu().numpy()
+        confusion += confusion_matrix(split.labels(index), prediction, len(labels.classes))
+        if index in kept:
+            samples |= _sample(kept.index(index), network, split, index, prediction, device)
+
+    gflops, parameters = count(run, labels, width=config.width)
+    content = {
+        "study": study.name,
+        "run": run.id,
+        "seed": seed,
+        "dataset": study.data.dataset,
+        "split": study.data.evaluate,
+        "images": len(split),
+        **scores(confusion, labels),
+        "gflops": round(gflops, 6),
+        "parameters": parameters,
+        "iterations": config.iterations,
+        "evaluation": asdict(settings),
+        "training": asdict(config.training),
+        "width": config.width,
+        "device": device.type,
+        "torch_version": str(torch.__version__),
+    }
+    write_whole(paths.samples_file(study.name, run.id, seed), lambda file: np.savez_compressed(file, **samples))
+    write_json(paths.metrics_file(study.name, run.id, seed), content)
+
+
+def scores(confusion: np.ndarray, labels: LabelSpec) -> dict:
+    """What a confusion matrix says, as fractions of 1; null for what is not defined, such as an absent class's IoU.
+
+    Args:
+        confusion: (C, C) int64, rows by label, columns by prediction.
+        labels: its classes.
+    """
+    iou = class_iou(confusion)
+    return {
+        "classes": labels.classes,
+        "foreground": labels.foreground,
+        "miou": _number(mean_iou(iou)),
+        "f_miou": _number(mean_iou(iou[list(labels.foreground_ids)])),
+        "iou": {name: _number(value) for name, value in zip(labels.classes, iou, strict=True)},
+        "pixel_accuracy": _number(pixel_accuracy(confusion)),
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def sample_indices(images: int, samples: int) -> list[int]:
+    """Evenly spaced images of a split, first and last among them."""
+    return sorted({round(index) for index in np.linspace(0, images - 1, samples)})
+
+
+def _load(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwork, checkpoint.CheckpointConfig]:
+    path: Path = paths.checkpoint_file(study.name, run.id, seed)
+    network, config = checkpoint.load(path)
+    declared = (run.architecture, study.data.dataset, study.settings.width, study.settings.training)
+    if (config.run.architecture, config.dataset, config.width, config.training) != declared:
+        raise InputError(f"{path}: trained with other parameters than the study's; train this run again")
+    return network, config
+
+
+def _sample(
+    position: int,
+    network: SegmentationNetwork,
+    split: PackedSplit,
+    index: int,
+    prediction: np.ndarray,
+    device: torch.device,
+) -> dict[str, np.ndarray]:
+    image = split.image(index)
+    arrays = {"image": image, "label": split.labels(index), "prediction": prediction}
+    balance = balance_map(network, image, device)
+    if balance is not None:
+        arrays["balance"] = balance
+    return {f"{kind}_{position}": values for kind, values in arrays.items()}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

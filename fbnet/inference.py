@@ -1,0 +1,90 @@
+"""From an image of any size to logits: in one piece or by a sliding window, single-scale."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from fbnet.config import OUTPUT_STRIDE, EvaluationConfig
+from fbnet.device import normalise, precision
+from fbnet.models.build import SegmentationNetwork
+
+
+@torch.inference_mode()
+def predict(
+    network: SegmentationNetwork, image: np.ndarray, settings: EvaluationConfig, device: torch.device
+) -> Tensor:
+    """Logits of one image.
+
+    Args:
+        network: in evaluation mode, on the device.
+        image: (H, W, 3) uint8, of any size.
+        settings: in one piece (`whole`) or in overlapping tiles whose logits are averaged (`sliding`).
+        device: where to compute.
+
+    Returns:
+        (classes, H, W) float32 on the device.
+    """
+    values = _padded(image, device)
+    if settings.mode == "whole":
+        logits = _logits(network, values, device)
+    else:
+        logits = _sliding(network, values, settings.tile, settings.stride, device)
+    return logits[0, :, : image.shape[0], : image.shape[1]]
+
+
+@torch.inference_mode()
+def balance_map(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> np.ndarray | None:
+    """The mean over channels of X_o after the deepest balanced stage (Fig. 7), or None without modulator.
+
+    Returns:
+        (ceil(H/s), ceil(W/s)) float32, s being the stage's stride.
+    """
+    stages = [name for name, _ in network.backbone.stages() if name in network.balance]
+    if not stages or network.balance[stages[-1]].modulator is None:
+        return None
+    kept = []
+    modulator = network.balance[stages[-1]].modulator
+    hook = modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o))
+    values = _padded(image, device)
+    _logits(network, values, device)
+    hook.remove()
+    stride = values.shape[-1] // kept[0].shape[-1]
+    height, width = (-(-side // stride) for side in image.shape[:2])
+    return kept[0][0].float().mean(dim=0)[:height, :width].cpu().numpy()
+
+
+def tile_starts(length: int, tile: int, stride: int) -> list[int]:
+    """Where tiles begin so that they cover the length; the last one ends with it."""
+    last = max(0, length - tile)
+    return [*range(0, last, stride), last]
+
+
+def _padded(image: np.ndarray, device: torch.device) -> Tensor:
+    """(1, 3, H', W'), normalised, filled up by the mean colour to multiples of the output stride."""
+    values = normalise(torch.tensor(image).permute(2, 0, 1)[None], device)
+    height, width = image.shape[:2]
+    return pad(values, (0, -width % OUTPUT_STRIDE, 0, -height % OUTPUT_STRIDE))
+
+
+def _logits(network: SegmentationNetwork, values: Tensor, device: torch.device) -> Tensor:
+    with precision(device):
+        return network(values)["out"].float()
+
+
+def _sliding(
+    network: SegmentationNetwork, values: Tensor, tile: tuple[int, int], stride: tuple[int, int], device: torch.device
+) -> Tensor:
+    total, count = None, torch.zeros(values.shape[-2:], device=device)
+    rows, columns = (
+        tile_starts(length, side, step) for length, side, step in zip(values.shape[-2:], tile, stride, strict=True)
+    )
+    for top in rows:
+        for left in columns:
+            window = (slice(top, top + tile[0]), slice(left, left + tile[1]))
+            logits = _logits(network, values[..., *window], device)
+            if total is None:
+                total = logits.new_zeros((1, logits.shape[1], *values.shape[-2:]))
+            total[..., *window] += logits
+            count[window] += 1
+    return total / count

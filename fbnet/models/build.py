@@ -1,0 +1,67 @@
+"""Puts a run's network together: backbone, feature balance modules, head."""
+
+from torch import Tensor, nn
+
+from fbnet.config import RunConfig
+from fbnet.data.specs import LabelSpec
+from fbnet.models.deeplabv3plus import DeepLabv3PlusHead
+from fbnet.models.fcn import FCNHead, PlainFCNHead
+from fbnet.models.feature_balance import FeatureBalance
+from fbnet.models.pspnet import PSPNetHead
+from fbnet.models.resize import resize_to
+from fbnet.models.resnet import ResNet, initialise, stage_channels
+
+HEADS = {
+    "fcn": FCNHead,
+    "fcn_plain": PlainFCNHead,
+    "pspnet": PSPNetHead,
+    "deeplabv3plus": DeepLabv3PlusHead,
+}
+
+
+class SegmentationNetwork(nn.Module):
+    """A backbone, feature balance modules after some of its stages (Fig. 6), and a head.
+
+    Shape:
+        Normalised images (N, 3, H, W) to a dict of
+            `out`: logits (N, classes, H, W),
+            `balance`: a list of auxiliary logits (N, C, ceil(H/s), ceil(W/s)), one for each stage with an
+                auxiliary loss, s being the stage's stride.
+    """
+
+    def __init__(self, backbone: ResNet, balance: nn.ModuleDict, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.balance = balance
+        self.head = head
+
+    def forward(self, images: Tensor) -> dict[str, Tensor | list[Tensor]]:
+        values, features, auxiliary = self.backbone.stem(images), {}, []
+        for name, stage in self.backbone.stages():
+            values = stage(values)
+            if name in self.balance:
+                values, logits = self.balance[name](values)
+                auxiliary += [] if logits is None else [logits]
+            features[name] = values
+        return {"out": resize_to(self.head(features), images), "balance": auxiliary}
+
+
+def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> SegmentationNetwork:
+    """The network that a run describes, with fresh random weights.
+
+    Args:
+        run: the run.
+        labels: the classes to tell apart, and which of them are foreground.
+        width: width multiplier of backbone and head.
+    """
+    channels = stage_channels(width)
+    classes = len(labels.classes)
+    auxiliary_classes = classes if run.balance.auxiliary == "pce" else len(labels.foreground)
+    backbone = ResNet(run.backbone, width=width)
+    head = HEADS[run.head](channels, classes, width=width)
+    initialise(head)
+    # Last and not re-initialised, so that a run draws the same backbone and head as its baseline at the same seed.
+    balance = nn.ModuleDict(
+        {stage: FeatureBalance(channels[stage], auxiliary_classes, run.balance) for stage in run.balance.stages}
+    )
+    return SegmentationNetwork(backbone, balance, head)

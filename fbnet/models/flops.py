@@ -1,0 +1,53 @@
+"""Counts operations and parameters of a network, by the rule that reproduces the paper's Table 2."""
+
+import torch
+from torch import Tensor, nn
+
+from fbnet.config import RunConfig
+from fbnet.data.specs import LabelSpec
+from fbnet.models.build import build
+
+SIZE = (1024, 1024)  # of the image, as in Table 2
+
+
+def count(run: RunConfig, labels: LabelSpec, *, width: float = 1.0, size: tuple[int, int] = SIZE) -> tuple[float, int]:
+    """GFLOPs for one image of `size` in evaluation mode, and the number of parameters.
+
+    One multiplication with its addition counts once: convolutions and fully connected layers with their bias, 2 for
+    each element of a batch normalisation, 1 for each element of a ReLU, and for pooling the elements of its input.
+    Resizing and the products of the modulator are not counted. Nothing is computed: the network has no memory.
+    """
+    with torch.device("meta"):
+        network = build(run, labels, width=width).eval()
+        images = torch.empty(1, 3, *size)
+    return operations(network, images) / 1e9, sum(parameter.numel() for parameter in network.parameters())
+
+
+@torch.no_grad()
+def operations(network: nn.Module, images: Tensor) -> int:
+    """Operations of one forward pass, by the rule of `count`."""
+    counted = []
+
+    def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        counted.append(_layer_operations(layer, inputs[0], output))
+
+    hooks = [layer.register_forward_hook(add) for layer in network.modules() if not list(layer.children())]
+    network(images)
+    for hook in hooks:
+        hook.remove()
+    return sum(counted)
+
+
+def _layer_operations(layer: nn.Module, values: Tensor, output: Tensor) -> int:
+    if isinstance(layer, nn.Conv2d):
+        bias = 0 if layer.bias is None else 1
+        return output.numel() * (layer.weight[0].numel() + bias)
+    if isinstance(layer, nn.Linear):
+        return output.numel() * (layer.in_features + 1)
+    if isinstance(layer, nn.BatchNorm2d):
+        return 2 * output.numel()
+    if isinstance(layer, nn.ReLU):
+        return output.numel()
+    if isinstance(layer, nn.MaxPool2d | nn.AdaptiveAvgPool2d):
+        return values.numel()
+    return 0

@@ -1,0 +1,90 @@
+"""ResNet (He et al., 2016) as dilated backbone: deep stem, output stride 8, width multiplier."""
+
+from collections.abc import Iterator
+
+from torch import nn
+from torchvision.models.resnet import Bottleneck
+
+BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+# Planes, stride and dilation of res2 to res5. NOTE not in the paper: every 3x3 convolution of res4 and res5 is
+# dilated, the first block's too, as in the code that the paper's family of methods builds on.
+STAGES = {"res2": (64, 1, 1), "res3": (128, 2, 1), "res4": (256, 1, 2), "res5": (512, 1, 4)}
+
+
+def scaled(channels: int, width: float) -> int:
+    """A layer's number of channels under the width multiplier, at least 4."""
+    return max(4, round(channels * width))
+
+
+def stage_channels(width: float) -> dict[str, int]:
+    """Output channels of each stage."""
+    return {name: scaled(planes, width) * Bottleneck.expansion for name, (planes, _, _) in STAGES.items()}
+
+
+def stage_strides() -> dict[str, int]:
+    """Output stride of each stage: pixels of the image along a side of one feature."""
+    return {"res2": 4, "res3": 8, "res4": 8, "res5": 8}
+
+
+class ResNet(nn.Module):
+    """The convolutional part of a ResNet, iterated stage by stage.
+
+    Args:
+        backbone: `resnet50` or `resnet101`.
+        width: multiplier of every layer's channels; 1 is the published network.
+    """
+
+    def __init__(self, backbone: str, *, width: float = 1.0) -> None:
+        super().__init__()
+        self.stem = _deep_stem(scaled(64, width), scaled(128, width))
+        channels = scaled(128, width)
+        for blocks, (name, (planes, stride, dilation)) in zip(BLOCKS[backbone], STAGES.items(), strict=True):
+            planes = scaled(planes, width)
+            self.add_module(name, _stage(channels, planes, blocks, stride, dilation))
+            channels = planes * Bottleneck.expansion
+        initialise(self)
+
+    def stages(self) -> Iterator[tuple[str, nn.Module]]:
+        """The stages in order, by their names."""
+        return ((name, getattr(self, name)) for name in STAGES)
+
+
+def convolution(channels: int, out_channels: int, size: int, *, dilation: int = 1, stride: int = 1) -> nn.Sequential:
+    """Convolution without bias, batch normalisation, ReLU; the map's size is kept at stride 1."""
+    padding = dilation * (size // 2)
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, size, stride, padding, dilation, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation of all convolutions; each bottleneck starts as the identity (Goyal et al., 2017)."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, Bottleneck):
+            nn.init.zeros_(layer.bn3.weight)
+
+
+def _deep_stem(channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        *convolution(3, channels, 3, stride=2),
+        *convolution(channels, channels, 3),
+        *convolution(channels, out_channels, 3),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    )
+
+
+def _stage(channels: int, planes: int, blocks: int, stride: int, dilation: int) -> nn.Sequential:
+    out_channels = planes * Bottleneck.expansion
+    shortcut = nn.Sequential(
+        nn.Conv2d(channels, out_channels, 1, stride, bias=False),
+        nn.BatchNorm2d(out_channels),
+    )
+    first = Bottleneck(channels, planes, stride, shortcut, dilation=dilation)
+    rest = [Bottleneck(out_channels, planes, dilation=dilation) for _ in range(blocks - 1)]
+    return nn.Sequential(first, *rest)

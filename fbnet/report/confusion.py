@@ -1,0 +1,93 @@
+"""Figure 2: the confusion matrix of the baseline."""
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from fbnet.config import Study
+from fbnet.data.specs import LabelSpec
+from fbnet.report import captions
+from fbnet.report.results import require_metrics
+from fbnet.report.sheet import MARGIN, WIDTH, Sheet
+
+MAP = colormaps["Blues"]
+NAMES_LEFT = 1.05
+NAMES_BELOW = 0.95
+BAR = 0.14
+BAR_ROOM = 0.7  # for the colour bar with its numbers
+LEAST = 0.995  # percent; a smaller share would print as 0
+
+
+def draw(study: Study, title: str) -> Sheet:
+    """The confusion matrix of the study's baseline, each row in percent of the label's pixels. Raises InputError."""
+    run, seed = study.figure_runs.baseline, study.settings.seeds[0]
+    labels = study.data.labels
+    shares = row_shares(np.array(require_metrics(study, run, seed).confusion_matrix))
+
+    side = WIDTH - NAMES_LEFT - BAR_ROOM - MARGIN
+    sheet = Sheet(MARGIN + side + NAMES_BELOW, _caption(study, title))
+    axes = sheet.axes(NAMES_LEFT, MARGIN, side, side)
+    drawn = axes.imshow(shares, cmap=MAP, vmin=0, vmax=100)
+    _annotate(axes, shares)
+    _name_axes(axes, labels)
+    bar = sheet.axes(NAMES_LEFT + side + MARGIN, MARGIN, BAR, side)
+    sheet.figure.colorbar(drawn, cax=bar, label="percent of the label's pixels")
+    return sheet
+
+
+def row_shares(matrix: np.ndarray) -> np.ndarray:
+    """A (C, C) confusion matrix in percent of its rows, float64; rows of classes without a pixel are NaN."""
+    totals = matrix.sum(axis=1, keepdims=True)
+    return np.divide(100.0 * matrix, totals, out=np.full(matrix.shape, np.nan), where=totals > 0)
+
+
+def _annotate(axes: Axes, shares: np.ndarray) -> None:
+    """Prints every share of 1 % or more, and hatches the rows of absent classes."""
+    size = len(shares)
+    for row in range(size):
+        if np.isnan(shares[row]).all():
+            axes.add_patch(Rectangle((-0.5, row - 0.5), size, 1, facecolor="#e6e6e6", hatch="////", linewidth=0))
+            continue
+        for column in np.flatnonzero(shares[row] >= LEAST):
+            share = shares[row, column]
+            axes.text(
+                column,
+                row,
+                f"{share:.0f}",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color=_readable_on(MAP(share / 100)),
+            )
+
+
+def _readable_on(colour: tuple[float, ...]) -> str:
+    """Black or white, whichever contrasts more with an sRGB colour; they tie at a relative luminance of 0.18."""
+    luminance = np.array([0.2126, 0.7152, 0.0722]) @ np.array(colour[:3]) ** 2.2
+    return "white" if luminance < 0.18 else "black"
+
+
+def _name_axes(axes: Axes, labels: LabelSpec) -> None:
+    positions = range(len(labels.classes))
+    axes.set_xticks(positions, labels.classes, rotation=90)
+    axes.set_yticks(positions, labels.classes)
+    axes.set_xlabel("prediction", fontsize=8)
+    axes.set_ylabel("label", fontsize=8)
+    for names in (axes.get_xticklabels(), axes.get_yticklabels()):
+        for index in labels.foreground_ids:
+            names[index].set_fontweight("bold")
+    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(-0.5, len(labels.classes)), minor=True)
+    axes.set_yticks(np.arange(-0.5, len(labels.classes)), minor=True)
+    axes.grid(which="minor", color="#d9d9d9", linewidth=0.4)
+    axes.tick_params(which="minor", length=0)
+
+
+def _caption(study: Study, title: str) -> str:
+    run = study.run(study.figure_runs.baseline)
+    return (
+        f"{title}, {run.label} ({run.id}): of each label's pixels (rows), the percentage predicted as each class "
+        f"(columns); numbers from 1 % up. Foreground classes in bold; hatched: no pixel has this label. "
+        f"{captions.figure_source(study)} {captions.comparison(study)}"
+    )

@@ -1,0 +1,150 @@
+"""Reads what the evaluation left behind: the metrics and the sample pictures of each run and seed."""
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from fbnet import paths
+from fbnet.config import EvaluationConfig, Study, TrainingConfig
+from fbnet.data.specs import IGNORE_INDEX
+from fbnet.errors import InputError
+from fbnet.strict import Where, from_mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """What reports use of one `metrics.json`; rates are fractions of 1."""
+
+    study: str
+    run: str
+    seed: int
+    dataset: str
+    split: str
+    images: int
+    classes: tuple[str, ...]
+    miou: float | None
+    f_miou: float | None
+    """Mean IoU of all and of the foreground classes; None where none of them has an IoU."""
+    iou: dict[str, float | None]
+    """By class name; None for a class that is neither in the labels nor in the predictions."""
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    """Pixels by label (rows) and prediction (columns), in the order of the train ids; ignored pixels left out."""
+    gflops: float
+    iterations: int
+    width: float
+    training: dict
+    evaluation: dict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One evaluation image of `samples.npz`."""
+
+    name: str
+    image: np.ndarray
+    """(H, W, 3) uint8."""
+    label: np.ndarray
+    """(H, W) uint8 train ids, 255 where ignored."""
+    prediction: np.ndarray
+    """(H, W) uint8 train ids."""
+    balance: np.ndarray | None
+    """(ceil(H / 8), ceil(W / 8)) float32, the channel mean of X_o at the deepest stage; None for runs without."""
+
+
+def read_metrics(study: Study, run: str, seed: int) -> Metrics | None:
+    """The metrics of one run and seed; None where it has not been evaluated. Raises InputError for a damaged file."""
+    path = paths.metrics_file(study.name, run, seed)
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        known = {entry.name for entry in fields(Metrics)}
+        metrics = from_mapping(Metrics, {key: content[key] for key in content if key in known}, Where(str(path)))
+        _check_metrics(metrics, study, run, seed)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: not valid JSON metrics ({error}); {_remedy(study, run, seed)}") from None
+    except InputError as error:
+        raise InputError(f"{error}; {_remedy(study, run, seed)}") from None
+    return metrics
+
+
+def require_metrics(study: Study, run: str, seed: int) -> Metrics:
+    """As `read_metrics`, but raises InputError where the run has not been evaluated."""
+    metrics = read_metrics(study, run, seed)
+    if metrics is None:
+        raise _missing(paths.metrics_file(study.name, run, seed), study, run, seed)
+    return metrics
+
+
+def require_samples(study: Study, run: str, seed: int) -> list[Sample]:
+    """The sample pictures of one run and seed. Raises InputError for a missing or damaged file."""
+    path = paths.samples_file(study.name, run, seed)
+    if not path.is_file():
+        raise _missing(path, study, run, seed)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            samples = [_sample(arrays, index, str(name)) for index, name in enumerate(arrays["names"])]
+        _check_samples(samples, len(study.data.labels.classes))
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged ({error}); {_remedy(study, run, seed)}") from None
+    return samples
+
+
+def _sample(arrays, index: int, name: str) -> Sample:
+    balance = f"balance_{index}"
+    return Sample(
+        name=name,
+        image=arrays[f"image_{index}"],
+        label=arrays[f"label_{index}"],
+        prediction=arrays[f"prediction_{index}"],
+        balance=arrays.get(balance),
+    )
+
+
+def _check_metrics(metrics: Metrics, study: Study, run: str, seed: int) -> None:
+    where = Where(str(paths.metrics_file(study.name, run, seed)))
+    expected = {"study": study.name, "run": run, "seed": seed, "dataset": study.data.dataset}
+    expected |= {"split": study.data.evaluate, "classes": study.data.labels.classes, "width": study.settings.width}
+    expected |= {key: _as_json(getattr(study.settings, key)) for key in ("training", "evaluation")}
+    for key, value in expected.items():
+        if getattr(metrics, key) != value:
+            raise where.error(key, f"is {getattr(metrics, key)!r}, but the study says {value!r}")
+    size = len(metrics.classes)
+    if tuple(metrics.iou) != metrics.classes:
+        raise where.error("iou", "must hold one value for each class")
+    if [len(row) for row in metrics.confusion_matrix] != [size] * size:
+        raise where.error("confusion_matrix", f"must be of {size} rows and columns")
+    rates = {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}
+    for key, value in rates.items():
+        if value is not None and not 0 <= value <= 1:
+            raise where.error(key, f"must be a fraction of 1, not {value}")
+
+
+def _check_samples(samples: list[Sample], classes: int) -> None:
+    if not samples:
+        raise ValueError("holds no sample")
+    for sample in samples:
+        if not sample.image.shape == (*sample.label.shape, 3) or sample.prediction.shape != sample.label.shape:
+            raise ValueError(f"{sample.name}: image, label and prediction differ in size")
+        if sample.prediction.max() >= classes or sample.label[sample.label != IGNORE_INDEX].max(initial=0) >= classes:
+            raise ValueError(f"{sample.name}: holds ids that are no class")
+
+
+def _as_json(settings: TrainingConfig | EvaluationConfig) -> dict:
+    return json.loads(json.dumps(asdict(settings)))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _remedy(study: Study, run: str, seed: int) -> str:
+    return f"evaluate again: fbnet evaluate --study {study.name} --run {run} --seed {seed}"
+
+
+def _missing(path: Path, study: Study, run: str, seed: int) -> InputError:
+    command = f"fbnet evaluate --study {study.name} --run {run} --seed {seed}"
+    return InputError(f"{path}: no such file; make it: {command}")

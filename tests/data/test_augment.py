@@ -1,0 +1,90 @@
+"""A crop equals the same crop of the whole resized image, which it never reads."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fbnet.data.augment import FILL, Crop, draw_crop, take_crop
+
+CROP = (64, 96)
+
+
+def by_the_whole_image(image, labels, window, crop):
+    """Resizes everything by Pillow, then cuts."""
+    size = window.scaled[::-1]
+    resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    resized_labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+    place = (slice(window.top, window.top + crop[0]), slice(window.left, window.left + crop[1]))
+    out = np.empty((*crop, 3), np.uint8)
+    out[:] = FILL
+    out_labels = np.full(crop, 255, np.uint8)
+    height, width = resized_labels[place].shape
+    out[:height, :width] = resized[place]
+    out_labels[:height, :width] = resized_labels[place]
+    return (out[:, ::-1], out_labels[:, ::-1]) if window.flip else (out, out_labels)
+
+
+@pytest.mark.parametrize("size", [(97, 203), (64, 96), (40, 50), (300, 70)])
+def test_equals_resizing_the_whole_image(size):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    labels = rng.integers(0, 19, size, dtype=np.uint8)
+    for _ in range(60):
+        window = draw_crop(size, CROP, (0.5, 2.0), rng)
+        result, result_labels = take_crop(image, labels, window, CROP)
+        expected, expected_labels = by_the_whole_image(image, labels, window, CROP)
+        assert np.abs(result.astype(int) - expected).max() <= 1  # the filter's weights are rounded to 8 bits
+        # a centre on the border of two source pixels is as near to either
+        ties = [
+            (2 * np.arange(start, start + side) + 1) * whole % (2 * scaled) == 0
+            for whole, scaled, start, side in zip(size, window.scaled, (window.top, window.left), CROP, strict=True)
+        ]
+        tied = ties[0][:, None] | ties[1]
+        assert np.array_equal(result_labels[~tied_as_seen(tied, window)], expected_labels[~tied_as_seen(tied, window)])
+
+
+def tied_as_seen(tied, window):
+    """Mirrored as the crop is."""
+    return tied[:, ::-1] if window.flip else tied
+
+
+def test_unscaled_crop_is_a_copy():
+    image = np.arange(5 * 6 * 3, dtype=np.uint8).reshape(5, 6, 3)
+    labels = np.arange(30, dtype=np.uint8).reshape(5, 6)
+    result, result_labels = take_crop(image, labels, Crop(scaled=(5, 6), top=1, left=2, flip=False), (3, 4))
+    assert np.array_equal(result, image[1:4, 2:6])
+    assert np.array_equal(result_labels, labels[1:4, 2:6])
+
+
+def test_flip_mirrors_both():
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    labels = np.array([[1, 2], [3, 4]], dtype=np.uint8)
+    result, result_labels = take_crop(image, labels, Crop(scaled=(2, 2), top=0, left=0, flip=True), (2, 2))
+    assert np.array_equal(result, image[:, ::-1])
+    assert result_labels.tolist() == [[2, 1], [4, 3]]
+
+
+def test_beyond_the_edge_is_ignored():
+    image = np.zeros((4, 4, 3), dtype=np.uint8)
+    labels = np.zeros((4, 4), dtype=np.uint8)
+    result, result_labels = take_crop(image, labels, Crop(scaled=(4, 4), top=0, left=0, flip=False), (6, 8))
+    assert (result_labels[:4, :4] == 0).all()
+    assert (result_labels[4:] == 255).all()
+    assert (result_labels[:, 4:] == 255).all()
+    assert (result[5, 7] == FILL).all()
+
+
+def test_draws_stay_inside_and_reach_the_edges():
+    rng = np.random.default_rng(1)
+    crops = [draw_crop((100, 200), CROP, (1.0, 1.0), rng) for _ in range(3000)]
+    assert {crop.scaled for crop in crops} == {(100, 200)}
+    assert {crop.top for crop in crops} == set(range(37))
+    assert (min(crop.left for crop in crops), max(crop.left for crop in crops)) == (0, 104)
+    assert 0.45 < np.mean([crop.flip for crop in crops]) < 0.55
+
+
+def test_scales_span_their_range():
+    rng = np.random.default_rng(2)
+    factors = [draw_crop((1000, 1000), CROP, (0.5, 2.0), rng).scaled[0] / 1000 for _ in range(2000)]
+    assert 0.5 <= min(factors) < 0.51
+    assert 1.99 < max(factors) <= 2.0

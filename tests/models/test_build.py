@@ -1,0 +1,114 @@
+"""Every declared run, through one tester: shapes, gradients, and that a baseline is FBNet with the module off."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fbnet.config import BalanceConfig, load_runs
+from fbnet.data.specs import CITYSCAPES
+from fbnet.models.build import build
+from fbnet.models.feature_balance import DualFeatureModulator, FeatureBalance
+from fbnet.models.resnet import ResNet, stage_channels, stage_strides
+
+RUNS = load_runs().runs
+WIDTH = 0.0625
+
+
+def toy(run, **changes):
+    torch.manual_seed(0)
+    return build(replace(run, **changes), CITYSCAPES, width=WIDTH)
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+class TestEveryRun:
+    def test_shapes(self, run):
+        outputs = toy(run).eval()(torch.randn(1, 3, 40, 72))
+        assert set(outputs) == {"out", "balance"}
+        assert outputs["out"].shape == (1, 19, 40, 72)
+        channels = 19 if run.balance.auxiliary == "pce" else 14
+        stages = () if run.balance.auxiliary == "none" else run.balance.stages
+        sides = [stage_strides()[stage] for stage in stages]
+        assert [logits.shape for logits in outputs["balance"]] == [(1, channels, 40 // s, 72 // s) for s in sides]
+
+    def test_every_parameter_learns(self, run):
+        network = toy(run)
+        for block in network.backbone.modules():  # the bottlenecks' last gain begins at 0 and blocks what is before it
+            if hasattr(block, "bn3"):
+                torch.nn.init.ones_(block.bn3.weight)
+        outputs = network(torch.randn(2, 3, 32, 64))
+        (outputs["out"].square().mean() + sum(logits.square().mean() for logits in outputs["balance"])).backward()
+        dead = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+        assert dead == []
+
+    def test_off_is_the_baseline(self, run):
+        if run.baseline is None:
+            assert run.balance.stages == ()
+            return
+        off = toy(run, balance=replace(run.balance, stages=())).eval()
+        baseline = toy(RUNS[run.baseline]).eval()
+        images = torch.randn(1, 3, 32, 32)
+        assert torch.equal(off(images)["out"], baseline(images)["out"])
+
+    def test_starts_from_the_baselines_weights(self, run):
+        baseline = toy(RUNS[run.baseline or run.id]).state_dict()
+        ours = toy(run).state_dict()
+        assert all(torch.equal(ours[name], value) for name, value in baseline.items())
+
+
+@pytest.mark.parametrize("head", ["fcn", "fcn_plain", "pspnet", "deeplabv3plus"])
+def test_heads(head):
+    outputs = toy(RUNS["fcn_r50"], head=head).eval()(torch.randn(2, 3, 24, 48))
+    assert outputs["out"].shape == (2, 19, 24, 48)
+
+
+def test_modulator_by_hand():
+    """X_o = X_l * S_s * S_c, with sensors set to known weights."""
+    modulator = DualFeatureModulator(2)
+    convolution, (linear,) = modulator.spatial_sensor[0], [m for m in modulator.channel_sensor if hasattr(m, "bias")]
+    with torch.no_grad():
+        convolution.weight.copy_(torch.tensor([1.0, -1.0]).view(1, 2, 1, 1))
+        convolution.bias.fill_(0.5)
+        linear.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
+        linear.bias.copy_(torch.tensor([0.0, -1.0]))
+    features = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])  # (1, 2, 1, 2); means 2 and 1
+    s_s = torch.sigmoid(torch.tensor([1.0 - 2.0 + 0.5, 3.0 - 0.0 + 0.5]))
+    s_c = torch.sigmoid(torch.tensor([4.0, 0.0]))
+    expected = features * s_s.view(1, 1, 1, 2) * s_c.view(1, 2, 1, 1)
+    assert torch.allclose(modulator(features), expected)
+
+
+def test_fusion_adds():
+    module = FeatureBalance(4, 3, BalanceConfig(stages=("res5",)))
+    features = torch.randn(1, 4, 2, 2)
+    fused, logits = module(features)
+    assert torch.allclose(fused, features + module.modulator(features))
+    assert torch.allclose(logits, module.classifier(module.modulator(features)))
+
+
+def test_without_modulator_features_pass():
+    module = FeatureBalance(4, 3, BalanceConfig(stages=("res5",), modulator="none"))
+    features = torch.randn(1, 4, 2, 2)
+    fused, logits = module(features)
+    assert torch.equal(fused, features)
+    assert torch.allclose(logits, module.classifier(features))
+
+
+def test_squeeze_ratio():
+    linear = [m for m in DualFeatureModulator(32, squeeze_ratio=16).channel_sensor if hasattr(m, "in_features")]
+    assert [(m.in_features, m.out_features) for m in linear] == [(32, 2), (2, 32)]
+
+
+def test_backbone():
+    """Channels, strides and dilation of the published networks."""
+    backbone = ResNet("resnet50")
+    assert sum(p.numel() for p in ResNet("resnet101").parameters()) > sum(p.numel() for p in backbone.parameters())
+    values, sizes = backbone.stem(torch.randn(1, 3, 64, 64)), {}
+    for name, stage in backbone.eval().stages():
+        values = stage(values)
+        sizes[name] = (values.shape[1], 64 // values.shape[2])
+    assert sizes == {"res2": (256, 4), "res3": (512, 8), "res4": (1024, 8), "res5": (2048, 8)}
+    assert stage_channels(1.0) == {name: channels for name, (channels, _) in sizes.items()}
+    assert stage_strides() == {name: stride for name, (_, stride) in sizes.items()}
+    for stage, dilation in (("res4", 2), ("res5", 4)):
+        assert {block.conv2.dilation for block in getattr(backbone, stage)} == {(dilation, dilation)}

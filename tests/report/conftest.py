@@ -1,0 +1,101 @@
+"""A small project in a temporary folder: the real params/, three seeds, and results whose values are made up."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fbnet import paths
+from fbnet.config import load_study
+from fbnet.data.specs import CITYSCAPES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """The working folder of a test, with the study `trio` beside the real ones: the demo with three seeds."""
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    demo = (tmp_path / "params/studies/demo.yaml").read_text()
+    (tmp_path / "params/studies/trio.yaml").write_text(demo.replace("seeds: [0]", "seeds: [0, 1, 2]"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def demo(project):
+    return load_study("demo")
+
+
+@pytest.fixture
+def trio(project):
+    return load_study("trio")
+
+
+def write_metrics(study, run, seed, miou=0.5, f_miou=0.4, iou=None, gflops=10.0, matrix=None):
+    """A metrics.json with these values; classes without an IoU in `iou` have 0.25."""
+    classes = study.data.labels.classes
+    content = {
+        "study": study.name,
+        "run": run,
+        "seed": seed,
+        "dataset": study.data.dataset,
+        "split": study.data.evaluate,
+        "images": 32,
+        "classes": list(classes),
+        "foreground": list(study.data.labels.foreground),
+        "miou": miou,
+        "f_miou": f_miou,
+        "iou": dict.fromkeys(classes, 0.25) | (iou or {}),
+        "pixel_accuracy": 0.9,
+        "confusion_matrix": np.eye(len(classes), dtype=int).tolist() if matrix is None else matrix,
+        "gflops": gflops,
+        "parameters": 1234,
+        "iterations": 400,
+        "width": study.settings.width,
+        "training": asdict(study.settings.training),
+        "evaluation": asdict(study.settings.evaluation),
+        "device": "cpu",
+    }
+    path = paths.metrics_file(study.name, run, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def write_samples(study, run, seed, predictions, labels, balances=None):
+    """A samples.npz of these (H, W) maps, on grey images."""
+    arrays = {"names": np.array([f"scene_{index}" for index in range(len(labels))])}
+    for index, (label, prediction) in enumerate(zip(labels, predictions, strict=True)):
+        arrays[f"image_{index}"] = np.full((*label.shape, 3), 128, dtype=np.uint8)
+        arrays[f"label_{index}"] = label
+        arrays[f"prediction_{index}"] = prediction
+        if balances is not None:
+            arrays[f"balance_{index}"] = balances[index]
+    path = paths.samples_file(study.name, run, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **arrays)
+    return path
+
+
+def street(number):
+    """A (48, 96) uint8 label: sky, building, road, a car whose place depends on the number, an ignored strip."""
+    ids = {name: index for index, name in enumerate(CITYSCAPES.classes)}
+    label = np.full((48, 96), ids["building"], dtype=np.uint8)
+    label[:16], label[30:], label[44:] = ids["sky"], ids["road"], 255
+    label[20:32, 10 + 8 * number : 30 + 8 * number] = ids["car"]
+    return label
+
+
+def write_street_samples(study, samples=4):
+    """Samples of the study's figure runs: the baseline takes cars for buildings, FBNet gets everything right."""
+    labels = [street(number) for number in range(samples)]
+    right = [np.where(label == 255, 0, label).astype(np.uint8) for label in labels]
+    car, building = CITYSCAPES.classes.index("car"), CITYSCAPES.classes.index("building")
+    wrong = [np.where(label == car, building, label).astype(np.uint8) for label in right]
+    balances = [np.linspace(0, 1, 72, dtype=np.float32).reshape(6, 12) for _ in labels]
+    write_samples(study, study.figure_runs.baseline, 0, wrong, labels)
+    write_samples(study, study.figure_runs.fbnet, 0, right, labels, balances)

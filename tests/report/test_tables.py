@@ -1,0 +1,240 @@
+import csv
+import json
+
+import pytest
+
+from fbnet import paths
+from fbnet.config import load_study
+from fbnet.errors import InputError
+from fbnet.report.tables import make_table, write_table
+from tests.report.conftest import write_metrics
+
+BASELINE, FBNET = "pspnet_r50", "pspnet_r50_fbnet"
+
+
+def row(table, run):
+    return next(entry for entry in table.rows if entry.run == run)
+
+
+def read_csv(study, table):
+    with paths.table_files(study.name, table)[0].open() as file:
+        return {entry["run"]: entry for entry in csv.DictReader(file)}
+
+
+def read_text(study, table, suffix):
+    return next(path for path in paths.table_files(study.name, table) if path.suffix == suffix).read_text()
+
+
+def write_pair(study):
+    """Gains of +1, +5 and +3 points: mean 3, sample deviation 2; the runs' own deviations differ from that."""
+    for seed, (before, after) in enumerate([(0.40, 0.41), (0.42, 0.47), (0.44, 0.47)]):
+        write_metrics(study, BASELINE, seed, miou=before, gflops=11.25)
+        write_metrics(study, FBNET, seed, miou=after, gflops=11.5)
+
+
+def test_means_deviations_and_differences_over_three_seeds(trio):
+    write_pair(trio)
+    cell = row(make_table(trio, "table_2"), BASELINE).cells["miou"]
+    assert (cell.mean, cell.deviation, cell.seeds) == pytest.approx((42, 2, 3))
+    assert (cell.paper, cell.difference) == pytest.approx((79.3, -37.3))
+
+
+def test_gains_are_paired_by_seed(trio):
+    write_pair(trio)
+    cell = row(make_table(trio, "table_2"), FBNET).cells["miou_gain"]
+    assert (cell.mean, cell.deviation, cell.seeds) == pytest.approx((3, 2, 3))
+    assert (cell.paper, cell.difference) == pytest.approx((1.2, 1.8))
+
+
+def test_gains_take_only_seeds_that_both_runs_have(trio):
+    write_pair(trio)
+    paths.metrics_file("trio", BASELINE, 1).unlink()
+    cell = row(make_table(trio, "table_2"), FBNET).cells["miou_gain"]
+    assert (cell.mean, cell.seeds) == pytest.approx((2, 2))  # of +1 and +3
+    write_table(trio, "table_2")
+    assert "+2.0 ± 1.4 (2 seeds)" in read_text(trio, "table_2", ".md")
+
+
+def test_csv_holds_everything(trio):
+    write_pair(trio)
+    write_table(trio, "table_2")
+    rows = read_csv(trio, "table_2")
+    assert list(rows) == list(trio.table("table_2").rows)
+    fbnet = rows[FBNET]
+    assert fbnet["method"] == "PSPNet + FBNet"
+    assert [fbnet[key] for key in ("seeds", "miou", "miou_sd", "miou_seeds", "miou_paper", "miou_diff")] == [
+        "3", "45.00", "3.46", "3", "80.50", "-35.50",
+    ]  # fmt: skip
+    assert [fbnet[key] for key in ("miou_gain", "miou_gain_sd", "miou_gain_paper", "miou_gain_diff")] == [
+        "3.00", "2.00", "1.20", "1.80",
+    ]  # fmt: skip
+    assert [fbnet[key] for key in ("gflops", "gflops_paper", "gflops_diff")] == ["11.50", "541.54", "-530.04"]
+    unfinished = rows["deeplabv3plus_r50"]
+    assert [unfinished[key] for key in ("seeds", "miou", "miou_sd", "miou_paper", "miou_diff")] == [
+        "0", "-", "-", "79.50", "-",
+    ]  # fmt: skip
+
+
+def test_markdown_has_three_lines_a_run(trio):
+    write_pair(trio)
+    paths.metrics_file("trio", BASELINE, 2).unlink()
+    write_table(trio, "table_2")
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in read_text(trio, "table_2", ".md").splitlines()
+        if line.startswith("|")
+    ]
+    assert lines[0] == ["Method", "Seeds", "", "mIoU", "mIoU gain", "f-mIoU", "f-mIoU gain", "GFLOPs"]
+    assert lines[2:5] == [
+        ["PSPNet", "2 of 3", "ours", "41.0 ± 1.4", "–", "40.0 ± 0.0", "–", "11.25"],
+        ["", "", "paper", "79.3", "–", "74.5", "–", "540.78"],
+        ["", "", "difference", "−38.3", "–", "−34.5", "–", "−529.53"],
+    ]
+    assert lines[5][:4] == ["DeepLabv3+", "0 of 3", "ours", "–"]
+    assert len(lines) == 2 + 3 * len(trio.table("table_2").rows)
+
+
+def test_one_seed_has_no_spread(demo):
+    write_metrics(demo, "fcn_r50", 0, iou={"train": None, "traffic light": 0.5})
+    write_table(demo, "table_1")
+    text = read_text(demo, "table_1", ".md")
+    assert "±" not in text
+    assert "one seed carries no spread" in text
+    first = read_csv(demo, "table_1")["fcn_r50"]
+    assert [first[key] for key in ("train", "train_paper", "train_diff", "traffic_light", "traffic_light_diff")] == [
+        "-", "71.00", "-", "50.00", "-23.40",
+    ]  # fmt: skip
+
+
+def test_a_wide_table_shows_the_spread_below_the_mean(trio):
+    for seed, miou in enumerate((0.40, 0.42, 0.44)):
+        write_metrics(trio, "fcn_r50", seed, miou=miou)
+    write_table(trio, "table_1")
+    lines = [line.split("|") for line in read_text(trio, "table_1", ".md").splitlines() if line.startswith("|")]
+    assert [[cell.strip() for cell in line[4:6]] for line in lines[2:6]] == [
+        ["ours", "42.0"],
+        ["±", "2.0"],
+        ["paper", "76.3"],
+        ["difference", "−34.3"],
+    ]
+    assert [cell.strip() for cell in lines[0][7:10]] == ["road", "swalk", "build."]
+
+
+def test_marks_say_what_a_run_has(demo):
+    rows = make_table(demo, "table_4").rows
+    marked = {entry.run: [key for key, value in entry.describe.items() if value is True] for entry in rows}
+    assert marked == {
+        "fcn_r101": [],
+        "fcn_r101_bwbce": ["bwbce"],
+        "fcn_r101_dfm": ["dfm"],
+        "fcn_r101_bwbce_conv": ["bwbce", "conv"],
+        "fcn_r101_pce_dfm": ["pce", "dfm"],
+        "fcn_r101_fbnet": ["bwbce", "dfm"],
+    }
+    stages = row(make_table(demo, "table_3"), "fcn_r101_fbnet_res3").describe
+    assert stages == {"method": "FCN + FBNet", "res2": False, "res3": True, "res4": False, "res5": False}
+    assert row(make_table(demo, "table_1"), "fcn_r50").describe["backbone"] == "ResNet-50"
+
+
+def test_other_label_sets_have_no_reported_classes(project):
+    study = load_study("camvid_small")
+    write_metrics(study, "fcn_r50", 0)
+    cells = row(make_table(study, "table_1"), "fcn_r50").cells
+    assert list(cells) == ["miou", "f_miou", *study.data.labels.classes]
+    assert cells["miou"].paper == 76.3
+    assert [cells[name].paper for name in ("sky", "car", "pavement")] == [None, None, None]
+
+
+def test_captions_say_what_the_numbers_are(project, demo, trio):
+    write_metrics(demo, "fcn_r101", 0)
+    caption = make_table(demo, "table_3").caption
+    for part in (
+        "The stage after which FBNet is plugged in",
+        "Study demo: generated street scenes",
+        "demonstration numbers on generated scenes: they are not comparable with the paper's",
+        "32 images of the data set synthetic, split val, at a single scale, whole image at once",
+        "0.125 of the full width, crop 96 × 192, 10 epochs, batch 4 (400 iterations)",
+        "f-mIoU is the mean IoU of the 14 foreground classes",
+        "70.6 here, 72.4 for the same model",
+    ):
+        assert part in caption
+    assert "± is the sample standard deviation over 3 seeds" in make_table(trio, "table_3").caption
+
+    paper = make_table(load_study("paper"), "table_3").caption
+    assert "sliding window of 832 × 832" in paper
+    assert "full width" in paper
+    assert "not comparable" not in paper
+    camvid = make_table(load_study("camvid"), "table_3").caption
+    assert "not comparable with the paper's (Cityscapes validation set, full models)" in camvid
+    assert "not comparable" in make_table(load_study("camvid_small"), "table_1").caption
+
+
+def test_latex_is_escaped(project):
+    path = paths.study_file("camvid_small")
+    path.write_text(path.read_text().replace("description: CamVid, slim", "description: 100 % of A & B_1, slim"))
+    study = load_study("camvid_small")
+    for seed in study.settings.seeds:
+        write_metrics(study, "fcn_r50", seed)
+    write_table(study, "table_1")
+    text = read_text(study, "table_1", ".tex")
+    assert text.splitlines()[0].startswith("% Needs \\usepackage{booktabs}")
+    assert r"Study camvid\_small: 100 \% of A \& B\_1, slim" in text
+    assert r"$\pm$" in text
+    assert r"360 $\times$ 480" not in text
+    assert r"176 $\times$ 240" in text
+    assert text.isascii()
+    body = text.split(r"\midrule")[1:]
+    assert len(body) == len(study.table("table_1").rows)
+    widths = {line.count("&") for line in text.splitlines() if line.endswith(r"\\")}
+    assert widths == {3 + 13}  # four columns of description, 13 of numbers
+
+    write_table(load_study("demo"), "table_3")
+    assert read_text(load_study("demo"), "table_3", ".tex").count(r"$\checkmark$") == 8
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: "{", "not valid JSON"),
+        (lambda content: json.dumps({k: v for k, v in content.items() if k != "miou"}), "miou: is missing"),
+        (lambda content: json.dumps(content | {"miou": 41.2}), "miou: must be a fraction of 1"),
+        (lambda content: json.dumps(content | {"f_miou": float("nan")}), "NaN is no number"),
+        (lambda content: json.dumps(content | {"dataset": "camvid"}), "dataset: is 'camvid', but the study says"),
+        (lambda content: json.dumps(content | {"width": 1.0}), "width: is 1.0, but the study says 0.125"),
+        (lambda content: json.dumps(content | {"training": {"epochs": 1}}), "training: is {'epochs': 1}, but"),
+        (lambda content: json.dumps(content | {"iou": {"road": 1.0}}), "iou: must hold one value for each class"),
+    ],
+)
+def test_damaged_metrics_are_refused_and_change_nothing(demo, damage, message):
+    path = write_metrics(demo, "fcn_r101", 0)
+    write_table(demo, "table_3")
+    before = {file: file.read_bytes() for file in paths.table_files("demo", "table_3")}
+    path.write_text(damage(json.loads(path.read_text())))
+    with pytest.raises(InputError) as error:
+        write_table(demo, "table_3")
+    assert str(path) in str(error.value)
+    assert message in str(error.value)
+    assert "evaluate again: fbnet evaluate --study demo --run fcn_r101 --seed 0" in str(error.value)
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_damaged_reported_numbers_change_nothing(demo):
+    write_table(demo, "table_3")
+    before = {file: file.read_bytes() for file in paths.table_files("demo", "table_3")}
+    write_metrics(demo, "fcn_r101", 0)
+    paths.reported_file("table_3").write_text("run,miou\n")
+    with pytest.raises(InputError, match="line 1"):
+        write_table(demo, "table_3")
+    folder = paths.table_files("demo", "table_3")[0].parent
+    assert {file: file.read_bytes() for file in sorted(folder.iterdir())} == before
+
+
+def test_an_unknown_table_is_refused(demo):
+    with pytest.raises(InputError, match="no table 'table_9'"):
+        write_table(demo, "table_9")
+
+
+def test_an_undefined_mean_is_a_dash(demo):
+    write_metrics(demo, "fcn_r101", 0, f_miou=None)
+    cells = row(make_table(demo, "table_3"), "fcn_r101").cells
+    assert (cells["f_miou"].mean, cells["f_miou"].difference, cells["miou"].mean) == (None, None, 50)

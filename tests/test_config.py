@@ -1,0 +1,220 @@
+"""The shipped parameters load; what is wrong in a file is named with its key and the valid choices."""
+
+import json
+from dataclasses import fields
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import jsonschema
+import pytest
+import yaml
+
+from fbnet import config, paths
+from fbnet.errors import InputError
+from tests.conftest import ROOT
+
+STUDIES = sorted(path.stem for path in (ROOT / "params" / "studies").glob("*.yaml"))
+SCHEMAS = {
+    name: json.loads((ROOT / "workflow" / "schemas" / f"{name}.schema.json").read_text()) for name in ("runs", "study")
+}
+
+
+@pytest.mark.parametrize("study", ["demo", "camvid", "camvid_small", "paper"])
+def test_shipped_studies_load(project, study):
+    loaded = config.load_study(study)
+    assert loaded.runs
+    assert all(row in loaded.runs for table in loaded.tables.values() for row in table.rows)
+
+
+def test_runs_of_tables_1_to_4(project):
+    study = config.load_study("paper")
+    assert len(study.runs) == 16
+    assert [len(study.table(f"table_{number}").rows) for number in (1, 2, 3, 4)] == [4, 4, 6, 6]
+    assert {row for table in study.tables.values() for row in table.rows} == set(study.runs)
+
+
+def test_a_run_is_a_delta_over_the_defaults(project):
+    run = config.load_study("paper").run("fcn_r101_pce_dfm")
+    assert (run.head, run.backbone) == ("fcn", "resnet101")
+    assert run.balance == config.BalanceConfig(stages=("res5",), auxiliary="pce", modulator="dfm")
+
+
+def test_a_study_of_few_runs_has_their_rows_only(project):
+    assert config.load_study("camvid_small").table("table_1").rows == ("fcn_r50", "fcn_r50_fbnet")
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "remedy"),
+    [
+        ({"training__crop": [100, 64]}, "training.crop", "multiples of the output stride 8, not [100, 64]"),
+        ({"training__crop": [64]}, "training.crop", "must hold 2 values"),
+        ({"training__crop": 64}, "training.crop", "must be a list"),
+        ({"training__batch_size": 1}, "training.batch_size", "at least 2"),
+        ({"training__batch_size": 2.5}, "training.batch_size", "type int"),
+        ({"training__learning_rate": "fast"}, "training.learning_rate", "type float"),
+        ({"training__learning_rate": 0}, "training.learning_rate", "positive"),
+        ({"training__epochs": True}, "training.epochs", "type int"),
+        ({"training__scale": [2.0, 0.5]}, "training.scale", "range of positive factors"),
+        ({"training__crops": [64, 64]}, "training.crops", "choose from crop, batch_size"),
+        ({"widht": 0.5}, "widht", "choose from description, data"),
+        ({"width": 0}, "width", "above 0"),
+        ({"seeds": []}, "seeds", "one or more"),
+        ({"seeds": [1, 1]}, "seeds", "different"),
+        ({"runs": ["fcn_r18"]}, "runs", "no 'fcn_r18'; choose from fcn_r50,"),
+        ({"tables": ["table_9"]}, "tables", "choose from table_1, table_2, table_3, table_4"),
+        ({"figures": ["figure_3"]}, "figures", "choose from figure_1, figure_2, figure_7"),
+        ({"figure_runs": {"baseline": "fcn_r50", "fbnet": "nothing"}}, "figure_runs", "no 'nothing'"),
+        ({"evaluation__mode": "pieces"}, "evaluation.mode", "choose from whole, sliding"),
+        ({"evaluation__mode": "sliding"}, "evaluation.tile", "needs both"),
+        ({"evaluation": {"mode": "sliding", "tile": [60, 64], "stride": [8, 8]}}, "evaluation.tile", "multiples of 8"),
+        ({"evaluation": {"mode": "sliding", "tile": [64, 64], "stride": [65, 8]}}, "evaluation.stride", "at most"),
+        ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes"),
+        ({"data": {}}, "data", "names no data set"),
+        (
+            {"data__cityscapes__dataset": "kitti"},
+            "data.cityscapes.dataset",
+            "choose from synthetic, cityscapes, camvid",
+        ),
+        ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to it"),
+        ({"data__cityscapes__evaluate": "test"}, "data.cityscapes.evaluate", "'train' or 'val'"),
+        ({"data__cityscapes__synthetic__height": 4096}, "data.cityscapes.synthetic.height", "1024 x 2048"),
+        ({"data__cityscapes__synthetic__val": 0}, "data.cityscapes.synthetic.train", "at least 1"),
+    ],
+)
+def test_bad_study(project, changes, key, remedy):
+    project.write_study(**changes)
+    with pytest.raises(InputError) as raised:
+        config.load_study("toy")
+    message = str(raised.value)
+    assert message.startswith(f"params/studies/toy.yaml: {key}: ")
+    assert remedy in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("delta", "key", "remedy"),
+    [
+        ({"balance": {"stages": ["res6"]}}, "balance.stages", "no 'res6'; choose from res2, res3, res4, res5"),
+        ({"balance": {"stages": ["res5", "res5"]}}, "balance.stages", "twice"),
+        ({"balance": {"stages": ["res5"], "auxiliary": "none", "modulator": "none"}}, "balance.stages", "do nothing"),
+        ({"balance": {"squeeze_ratio": 0}}, "balance.squeeze_ratio", "at least 1"),
+        ({"balance": {"weight": -1}}, "balance.weight", "negative"),
+        ({"balance": "res5"}, "balance", "keys and values"),
+        ({"head": "unet"}, "head", "choose from fcn, fcn_plain, pspnet, deeplabv3plus"),
+        ({"backbone": "resnet18"}, "backbone", "choose from resnet50, resnet101"),
+        ({"dilation": 2}, "dilation", "unknown key; choose from id, label, head"),
+        ({"baseline": "nothing"}, "baseline", "no 'nothing'"),
+        ({"label": None}, "label", "type str"),
+    ],
+)
+def test_bad_run(project, delta, key, remedy):
+    content = yaml.safe_load(paths.RUNS_FILE.read_text())
+    content["runs"]["mine"] = {"label": "Mine", **delta}
+    paths.RUNS_FILE.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError) as raised:
+        config.load_study("toy")
+    message = str(raised.value)
+    assert message.startswith(f"params/runs.yaml: runs.mine.{key}: ")
+    assert remedy in message
+
+
+@pytest.mark.parametrize("name", ["a; touch x", "../up", "Upper", "two words", ""])
+def test_bad_run_names(project, name):
+    content = yaml.safe_load(paths.RUNS_FILE.read_text())
+    content["runs"][name] = {"label": "Mine"}
+    paths.RUNS_FILE.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="lower-case letters, digits and underscores"):
+        config.load_study("toy")
+
+
+def test_a_table_of_unknown_runs(project):
+    content = yaml.safe_load(paths.RUNS_FILE.read_text())
+    content["tables"]["table_1"]["rows"].append("mine")
+    paths.RUNS_FILE.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=r"tables\.table_1\.rows: no 'mine'"):
+        config.load_study("toy")
+
+
+def test_unknown_study(project):
+    with pytest.raises(InputError, match="no such study 'kitti'; choose from camvid, camvid_small, demo, paper, toy"):
+        config.load_study("kitti")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("run", "mine"), ("table", "table_9"), ("figure", "figure_3")])
+def test_unknown_names(project, kind, name):
+    study = config.load_study("toy")
+    with pytest.raises(InputError, match=f"no {kind} '{name}'; choose from "):
+        getattr(study, kind)(name)
+
+
+def test_unknown_seed(project):
+    with pytest.raises(InputError, match="no seed 7; choose from 0, 1"):
+        config.load_study("toy").check_seed(7)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("a: [", "not valid YAML"), ("- a", "keys and values"), ("\x00", "not valid YAML")]
+)
+def test_unreadable_yaml(project, text, problem):
+    paths.study_file("toy").write_text(text)
+    with pytest.raises(InputError, match=f"params/studies/toy.yaml: .*{problem}"):
+        config.load_study("toy")
+
+
+def test_missing_key(project):
+    content = yaml.safe_load(paths.study_file("toy").read_text())
+    del content["training"]["crop"]
+    paths.study_file("toy").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=r"training\.crop: is missing"):
+        config.load_study("toy")
+
+
+class TestRoots:
+    def test_the_environment_overrides_the_root(self, project, monkeypatch):
+        study = config.load_study("camvid")
+        assert str(study.data.raw_root) == "data/raw/camvid"
+        monkeypatch.setenv("CAMVID_ROOT", "/elsewhere")
+        assert str(study.data.raw_root) == "/elsewhere"
+
+    def test_synthetic_scenes_never_land_in_real_data(self, project, monkeypatch):
+        for variable in ("CITYSCAPES_ROOT", "SYNTHETIC_ROOT", "CAMVID_ROOT"):
+            monkeypatch.setenv(variable, "/elsewhere")
+        assert str(config.load_study("demo").data.raw_root) == "data/raw/synthetic"
+
+
+class TestSchemas:
+    """The JSON schemas serve editors; the dataclasses decide. The two must say the same."""
+
+    @pytest.mark.parametrize("study", STUDIES)
+    def test_shipped_studies_fit(self, study):
+        jsonschema.validate(yaml.safe_load((ROOT / "params/studies" / f"{study}.yaml").read_text()), SCHEMAS["study"])
+
+    def test_shipped_runs_fit(self):
+        jsonschema.validate(yaml.safe_load((ROOT / "params/runs.yaml").read_text()), SCHEMAS["runs"])
+
+    @pytest.mark.parametrize(
+        ("schema", "cls", "keys"),
+        [
+            ("study", config.StudyFile, ()),
+            ("study", config.TrainingConfig, ("training",)),
+            ("study", config.EvaluationConfig, ("evaluation",)),
+            ("study", config.FigureRuns, ("figure_runs",)),
+            ("runs", config.RunConfig, ("defaults",)),
+            ("runs", config.BalanceConfig, ("defaults", "balance")),
+        ],
+    )
+    def test_same_keys_and_choices(self, schema, cls, keys):
+        place = SCHEMAS[schema]
+        for key in keys:
+            place = place["properties"][key]
+        # a run's id is its key in the file, and a label has no default
+        names = {entry.name for entry in fields(cls)} - ({"id", "label"} if cls is config.RunConfig else set())
+        assert set(place["properties"]) == names
+        assert place["additionalProperties"] is False
+        for name, kind in get_type_hints(cls).items():
+            if get_origin(kind) is Literal and name in names:
+                assert place["properties"][name]["enum"] == list(get_args(kind))
+
+    def test_unknown_keys_are_refused(self):
+        study = yaml.safe_load((ROOT / "params/studies/demo.yaml").read_text())
+        with pytest.raises(jsonschema.ValidationError, match="crops"):
+            jsonschema.validate({**study, "training": {**study["training"], "crops": 1}}, SCHEMAS["study"])

@@ -1,0 +1,19 @@
+# One training of one run with one seed.
+rule train:
+    input:
+        data=PREPARED,
+    output:
+        checkpoint=of_run(paths.checkpoint_file),
+        history=of_run(paths.history_file),
+    log:
+        f"{LOGS}/train/{{run}}_seed{{seed}}.log",
+    benchmark:
+        f"{LOGS}/train/{{run}}_seed{{seed}}.benchmark.tsv"
+    threads: THREADS
+    resources:
+        gpu=1,
+    params:
+        parameters=lambda wildcards: STUDY.training_parameters(wildcards.run),
+    shell:
+        "{FBNET} train --study {STUDY.name} --run {wildcards.run} --seed {wildcards.seed}"
+        " --threads {threads} > {log} 2>&1"
