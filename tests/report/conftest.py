@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from fbnet import paths
 from fbnet.config import load_study
@@ -17,11 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """The working folder of a test, with the study `trio` beside the real ones: the demo with three seeds."""
+    """The working folder of a test: the demo at settings that the tests know, and as `trio` with three seeds."""
     shutil.copytree(ROOT / "params", tmp_path / "params")
-    demo = (tmp_path / "params/studies/demo.yaml").read_text()
-    (tmp_path / "params/studies/trio.yaml").write_text(demo.replace("seeds: [0]", "seeds: [0, 1, 2]"))
     monkeypatch.chdir(tmp_path)
+    demo = yaml.safe_load(paths.study_file("demo").read_text())
+    demo |= {"description": "generated street scenes", "width": 0.125}
+    demo["training"] = {"crop": [96, 192], "batch_size": 4, "epochs": 10, "learning_rate": 0.05}
+    for name, seeds in (("demo", [0]), ("trio", [0, 1, 2])):
+        paths.study_file(name).write_text(yaml.safe_dump(demo | {"seeds": seeds}))
     return tmp_path
 
 
