@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fbnet.data.pairs import Pair, pair
+from fbnet.data.pairs import Pair, by_name, pair
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -13,6 +13,7 @@ def pairs(root: Path, split: str) -> list[Pair]:
     Raises:
         InputError: for missing or empty folders, and for files that do not pair.
     """
-    images = {path.stem: path for path in (root / split).glob("*") if path.suffix.lower() in IMAGE_SUFFIXES}
-    labels = {path.stem: path for path in (root / f"{split}annot").glob("*.png")}
+    frames = (path for path in (root / split).glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = by_name((path.stem, path) for path in frames)
+    labels = by_name((path.stem, path) for path in (root / f"{split}annot").glob("*.png"))
     return pair(images, labels, root, f"expected {split}/*.png (or jpg, webp) and {split}annot/*.png")

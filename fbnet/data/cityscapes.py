@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fbnet.data.pairs import Pair, pair
+from fbnet.data.pairs import Pair, by_name, pair
 
 IMAGE_ENDING = "_leftImg8bit.png"
 LABEL_ENDING = "_gtFine_labelIds.png"
@@ -21,4 +21,4 @@ def pairs(root: Path, split: str) -> list[Pair]:
 
 
 def _files(folder: Path, ending: str) -> dict[str, Path]:
-    return {path.name.removesuffix(ending): path for path in folder.glob(f"*/*{ending}")}
+    return by_name((path.name.removesuffix(ending), path) for path in folder.glob(f"*/*{ending}"))

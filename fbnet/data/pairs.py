@@ -1,6 +1,6 @@
 """An image with its label map, as the readers find them, and what can be wrong with the two folders."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,16 @@ class Pair:
     name: str
     image: Path
     label: Path
+
+
+def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Files by their names. Raises InputError where two have the same."""
+    found = {}
+    for name, path in sorted(files, reverse=True):
+        if name in found:
+            raise InputError(f"{found[name]}: is there twice, beside {path}; remove one of them")
+        found[name] = path
+    return found
 
 
 def pair(images: Mapping[str, Path], labels: Mapping[str, Path], folder: Path, remedy: str) -> list[Pair]:

@@ -34,7 +34,7 @@ def comparison(study: Study) -> str:
             "(Cityscapes validation set, full models) and say nothing about the method."
         )
     if data.dataset == "cityscapes" and data.evaluate == "val" and width == 1:
-        return "Data set, split and model size are the paper's, so the numbers are comparable with it."
+        return "Data set, split and model size are the paper's; the study says where the training differs."
     models = "full models" if width == 1 else f"models of width {width:g}"
     return (
         f"The numbers are not comparable with the paper's (Cityscapes validation set, full models): these are of "

@@ -1,0 +1,255 @@
+"""Preparation by hand-made files, and each thing that can be wrong with raw data."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fbnet import paths
+from fbnet.config import DataConfig, load_study
+from fbnet.data.pack import open_split, prepare
+from fbnet.data.specs import CAMVID, CITYSCAPES, IGNORE_INDEX
+from fbnet.errors import InputError
+
+CAMVID_DATA = DataConfig(dataset="camvid", root="raw", train="train", evaluate="test")
+CITYSCAPES_DATA = DataConfig(dataset="cityscapes", root="raw", train="train", evaluate="val")
+SIZE = (6, 10)
+
+
+def write(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+
+
+def scene(seed, ids, size=SIZE):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.choice(np.array(ids, dtype=np.uint8), size)
+
+
+@pytest.fixture
+def camvid(project):
+    """Two frames to train on, one to test on; returns the arrays by name."""
+    arrays = {}
+    for split, names in (("train", ("b", "a")), ("test", ("c",))):
+        for name in names:
+            arrays[name] = image, label = scene(ord(name), list(CAMVID.raw_ids))
+            write(Path("raw", split, f"{name}.png"), image)
+            write(Path("raw", f"{split}annot", f"{name}.png"), label)
+    return arrays
+
+
+@pytest.fixture
+def cityscapes(project):
+    arrays = {}
+    for split, name in (("train", "aachen_000001_000019"), ("val", "bonn_000002_000019")):
+        city = name.split("_")[0]
+        arrays[name] = image, label = scene(len(arrays), list(CITYSCAPES.raw_ids))
+        write(Path("raw/leftImg8bit", split, city, f"{name}_leftImg8bit.png"), image)
+        write(Path("raw/gtFine", split, city, f"{name}_gtFine_labelIds.png"), label)
+    return arrays
+
+
+def by_hand(label, spec):
+    return np.array([[spec.raw_ids[int(value)] for value in row] for row in label], dtype=np.uint8)
+
+
+class TestPrepare:
+    def test_camvid(self, camvid):
+        prepare(CAMVID_DATA)
+        split = open_split(CAMVID_DATA, "train")
+        assert split.names == ("a", "b")
+        for index, name in enumerate(split.names):
+            assert np.array_equal(split.image(index), camvid[name][0])
+            assert np.array_equal(split.labels(index), by_hand(camvid[name][1], CAMVID))
+
+    def test_cityscapes(self, cityscapes):
+        prepare(CITYSCAPES_DATA)
+        for split_name, name in (("train", "aachen_000001_000019"), ("val", "bonn_000002_000019")):
+            split = open_split(CITYSCAPES_DATA, split_name)
+            assert split.names == (name,)
+            assert np.array_equal(split.image(0), cityscapes[name][0])
+            assert np.array_equal(split.labels(0), by_hand(cityscapes[name][1], CITYSCAPES))
+
+    def test_cityscapes_ids(self):
+        """Raw ids and train ids as the data set's own scripts give them."""
+        expected = {7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13}
+        expected |= {27: 14, 28: 15, 31: 16, 32: 17, 33: 18}
+        assert CITYSCAPES.raw_ids == {raw: expected.get(raw, IGNORE_INDEX) for raw in range(34)}
+
+    def test_manifest(self, camvid):
+        manifest = json.loads(prepare(CAMVID_DATA).read_text())
+        assert manifest["classes"] == list(CAMVID.classes)
+        train = manifest["splits"]["train"]
+        labels = np.concatenate([by_hand(camvid[name][1], CAMVID) for name in "ab"])
+        assert train["class_pixels"] == {name: int((labels == i).sum()) for i, name in enumerate(CAMVID.classes)}
+        assert train["ignored_pixels"] == (labels == 255).sum()
+        assert [(entry["name"], entry["height"], entry["width"]) for entry in train["images"]] == [
+            ("a", *SIZE),
+            ("b", *SIZE),
+        ]
+        assert len(train["images"][0]["image_sha256"]) == 64
+
+    def test_images_of_different_sizes(self, camvid):
+        image, label = scene(9, [1, 2], (11, 7))
+        write(Path("raw/train/aa.png"), image)
+        write(Path("raw/trainannot/aa.png"), label)
+        prepare(CAMVID_DATA)
+        split = open_split(CAMVID_DATA, "train")
+        assert split.sizes == (SIZE, (11, 7), SIZE)
+        assert np.array_equal(split.image(1), image)
+        assert np.array_equal(split.labels(2), by_hand(camvid["b"][1], CAMVID))
+
+    @pytest.mark.parametrize("suffix", ["jpg", "webp"])
+    def test_other_formats(self, camvid, suffix):
+        image = Image.open("raw/train/a.png")
+        image.save(f"raw/train/a.{suffix}", quality=95)
+        Path("raw/train/a.png").unlink()
+        prepare(CAMVID_DATA)
+        with Image.open(f"raw/train/a.{suffix}") as saved:
+            assert np.array_equal(open_split(CAMVID_DATA, "train").image(0), np.asarray(saved.convert("RGB")))
+
+    def test_palette_labels(self, camvid):
+        label = Image.fromarray(camvid["a"][1])
+        label.putpalette([value for colour in CAMVID.palette for value in colour] + [0, 0, 0])
+        label.save("raw/trainannot/a.png")
+        prepare(CAMVID_DATA)
+        assert np.array_equal(open_split(CAMVID_DATA, "train").labels(0), by_hand(camvid["a"][1], CAMVID))
+
+    def test_the_environment_names_the_root(self, camvid, monkeypatch):
+        Path("raw").rename("elsewhere")
+        monkeypatch.setenv("CAMVID_ROOT", "elsewhere")
+        prepare(CAMVID_DATA)
+        assert len(open_split(CAMVID_DATA, "test")) == 1
+
+    def test_twice_gives_the_same_bytes(self, camvid):
+        files = [prepare(CAMVID_DATA), *paths.prepared_files("camvid", ("train", "test"))]
+        before = [file.read_bytes() for file in files]
+        prepare(CAMVID_DATA)
+        assert [file.read_bytes() for file in files] == before
+
+    def test_synthetic_scenes_go_through_the_cityscapes_reader(self, project):
+        data = load_study("toy").data
+        prepare(data)
+        split = open_split(data, "train")
+        assert split.sizes == ((64, 128),) * 4
+        name = split.names[1]
+        city = name.split("_")[0]
+        with Image.open(f"data/raw/synthetic/gtFine/train/{city}/{name}_gtFine_labelIds.png") as label:
+            assert np.array_equal(split.labels(1), by_hand(np.asarray(label), CITYSCAPES))
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def spoil_label(value):
+    def spoil(root):
+        label = np.array(Image.open(root / "trainannot/a.png"))
+        label[2, 3] = value
+        write(root / "trainannot/a.png", label)
+
+    return spoil
+
+
+BAD = {
+    "missing root": (shutil.rmtree, "raw: no such folder; point CAMVID_ROOT"),
+    "empty root": (
+        lambda root: [shutil.rmtree(p) for p in root.iterdir()],
+        "raw: holds no images and labels; expected",
+    ),
+    "image without label": (lambda root: (root / "trainannot/a.png").unlink(), "raw/train/a.png: has no label"),
+    "label without image": (lambda root: (root / "test/c.png").unlink(), "raw/testannot/c.png: has no image"),
+    "label out of range": (
+        spoil_label(12),
+        "raw/trainannot/a.png: label value 12 out of range; camvid has ids 0 to 11",
+    ),
+    "label far out of range": (spoil_label(200), "raw/trainannot/a.png: label value 200 out of range"),
+    "another size": (
+        lambda root: write(root / "trainannot/a.png", np.zeros((5, 10), np.uint8)),
+        "raw/trainannot/a.png: label and image differ in size (10 x 5 and 10 x 6)",
+    ),
+    "colour label": (
+        lambda root: write(root / "trainannot/a.png", np.zeros((*SIZE, 3), np.uint8)),
+        "raw/trainannot/a.png: is of mode RGB; a label map has one channel",
+    ),
+    "truncated image": (lambda root: truncate(root / "train/a.png"), "raw/train/a.png: truncated or damaged"),
+    "truncated label": (lambda root: truncate(root / "testannot/c.png"), "raw/testannot/c.png: truncated or damaged"),
+    "no image at all": (lambda root: (root / "train/a.png").write_text("x"), "raw/train/a.png: cannot be read"),
+    "two images of one name": (
+        lambda root: shutil.copy(root / "train/a.png", root / "train/a.jpg"),
+        "raw/train/a.png: is there twice, beside raw/train/a.jpg",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+class TestBadRawData:
+    def test_is_named(self, camvid, case):
+        spoil, message = BAD[case]
+        spoil(Path("raw"))
+        with pytest.raises(InputError) as raised:
+            prepare(CAMVID_DATA)
+        assert message in str(raised.value)
+        assert "\n" not in str(raised.value)
+        assert not paths.prepared_dir("camvid").exists()
+        assert not paths.DATA.exists() or os.listdir(paths.DATA) == []
+
+    def test_leaves_earlier_data_as_they_were(self, camvid, case):
+        prepare(CAMVID_DATA)
+        files = paths.prepared_files("camvid", ("train", "test"))
+        before = [file.read_bytes() for file in files]
+        BAD[case][0](Path("raw"))
+        with pytest.raises(InputError):
+            prepare(CAMVID_DATA)
+        assert [file.read_bytes() for file in files] == before
+        assert os.listdir(paths.DATA) == ["camvid"]
+
+
+class TestOpen:
+    def test_not_prepared(self, project):
+        with pytest.raises(InputError, match=r"data/camvid/manifest\.json: not there; .*fbnet prepare"):
+            open_split(CAMVID_DATA, "train")
+
+    def test_other_split(self, camvid):
+        prepare(CAMVID_DATA)
+        with pytest.raises(InputError, match="without the split 'val'"):
+            open_split(CAMVID_DATA, "val")
+
+    def test_damaged_manifest(self, camvid):
+        prepare(CAMVID_DATA).write_text("{")
+        with pytest.raises(InputError, match=r"manifest\.json: damaged"):
+            open_split(CAMVID_DATA, "train")
+
+    @pytest.mark.parametrize("kind", paths.ARRAYS)
+    def test_truncated_array(self, camvid, kind):
+        prepare(CAMVID_DATA)
+        truncate(paths.array_file("camvid", "train", kind))
+        with pytest.raises(InputError, match=f"train_{kind}.npy: (cannot be read|does not fit)"):
+            open_split(CAMVID_DATA, "train")
+
+    def test_an_array_of_other_data(self, camvid):
+        prepare(CAMVID_DATA)
+        np.save(paths.array_file("camvid", "train", "labels"), np.zeros(7, np.uint8))
+        with pytest.raises(InputError, match=r"train_labels\.npy: does not fit its manifest"):
+            open_split(CAMVID_DATA, "train")
+
+    def test_other_scenes_than_the_studys(self, project):
+        prepare(load_study("toy").data)
+        project.write_study(data__cityscapes__synthetic__seed=1)
+        with pytest.raises(InputError, match="made from other parameters"):
+            open_split(load_study("toy").data, "train")
+
+
+@pytest.mark.skipif("CAMVID_ROOT" not in os.environ, reason="CAMVID_ROOT names no CamVid folder")
+def test_real_camvid(tmp_path, monkeypatch):
+    root = os.environ["CAMVID_ROOT"]
+    monkeypatch.chdir(tmp_path)
+    manifest = json.loads(prepare(DataConfig(dataset="camvid", root=root, train="val", evaluate="val")).read_text())
+    counts = manifest["splits"]["val"]["class_pixels"]
+    assert len(manifest["splits"]["val"]["images"]) == 101
+    assert all(counts.values())
+    assert sum(counts.values()) + manifest["splits"]["val"]["ignored_pixels"] == 101 * 360 * 480

@@ -1,0 +1,90 @@
+"""The command as a user types it: exit codes, one-line errors, and what `--help` costs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FBNET = str(Path(sys.executable).with_name("fbnet"))
+
+
+def fbnet(*arguments, **environment):
+    return subprocess.run([FBNET, *arguments], capture_output=True, text=True, check=False)
+
+
+def refused(result):
+    """The one line that a user sees."""
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--study", "kitti", "--run", "fcn_r50"), "params/studies/kitti.yaml: no such study 'kitti'; choose"),
+        (("train", "--study", "toy", "--run", "fcn_r18"), "study toy: no run 'fcn_r18'; choose from fcn_r50,"),
+        (("train", "--study", "toy", "--run", "fcn_r50", "--seed", "9"), "study toy: no seed 9; choose from 0, 1"),
+        (("train", "--study", "toy", "--run", "fcn_r50"), "data/synthetic/manifest.json: not there; prepare"),
+        (("train", "--study", "toy", "--run", "fcn_r50", "--device", "cuda"), "--device cuda: torch finds no CUDA GPU"),
+        (("evaluate", "--study", "toy", "--run", "fcn_r50"), "results/toy/runs/fcn_r50/seed0/model.pt: not there"),
+        (("prepare", "--study", "camvid"), "data/raw/camvid: no such folder; point CAMVID_ROOT"),
+        (("table", "--study", "toy", "table_9"), "study toy: no table 'table_9'; choose from table_1"),
+        (("figure", "--study", "toy", "figure_3"), "study toy: no figure 'figure_3'; choose from figure_1"),
+        (("figure", "--study", "toy", "figure_2"), "metrics.json: no such file; make it: fbnet evaluate --study toy"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(project, arguments, message):
+    if "cuda" in arguments:
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("there is a GPU")
+    assert message in refused(fbnet(*arguments))
+
+
+def test_bad_parameters(project):
+    project.write_study(training__crop=[100, 100])
+    line = refused(fbnet("train", "--study", "toy", "--run", "fcn_r50"))
+    assert "params/studies/toy.yaml: training.crop: must be multiples of the output stride 8" in line
+
+
+def test_outside_a_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "choose from none: run in the repository root" in refused(fbnet("flops"))
+
+
+def test_debug_shows_the_traceback(project):
+    result = fbnet("--debug", "flops", "--study", "kitti")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+def test_flops_as_json(project):
+    result = fbnet("flops", "--study", "camvid_small", "--json")
+    assert result.returncode == 0
+    counted = json.loads(result.stdout)
+    assert [set(entry) for entry in counted] == [{"run", "gflops", "parameters"}] * 2
+    assert [entry["run"] for entry in counted] == ["fcn_r50", "fcn_r50_fbnet"]
+
+
+def test_flops_as_a_table(project):
+    lines = fbnet("flops", "--study", "camvid_small").stdout.splitlines()
+    assert lines[0].split() == ["run", "gflops", "parameters"]
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("command", ["prepare", "train", "evaluate", "table", "figure", "flops"])
+def test_help(project, command):
+    result = fbnet(command, "--help")
+    assert result.returncode == 0
+    assert "--study" in result.stdout
+
+
+def test_parameters_and_help_need_no_torch():
+    modules = "fbnet.cli, fbnet.config, fbnet.report.tables, fbnet.report.figures"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,208 @@
+"""Every declared run steps and is evaluated at toy size; losses by hand; what goes wrong leaves earlier results."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fbnet import checkpoint, paths, train
+from fbnet.config import BalanceConfig, load_runs, load_study
+from fbnet.data.pack import open_split, prepare
+from fbnet.data.specs import CAMVID, CITYSCAPES
+from fbnet.errors import InputError
+from fbnet.evaluate import evaluate
+from fbnet.losses import block_bce, block_labels, cross_entropy
+
+CPU = torch.device("cpu")
+RUNS = load_runs().runs
+
+
+@pytest.fixture
+def study(project):
+    study = load_study("toy")
+    prepare(study.data)
+    return study
+
+
+def trained(study, run="fcn_r50_fbnet", seed=0):
+    train.train(study, study.runs[run], seed, CPU)
+    return paths.checkpoint_file("toy", run, seed)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_run_steps_and_is_evaluated(study, run):
+    trained(study, run)
+    evaluate(study, study.runs[run], 0, CPU)
+    metrics = json.loads(paths.metrics_file("toy", run, 0).read_text())
+    assert (metrics["study"], metrics["run"], metrics["seed"]) == ("toy", run, 0)
+    assert (metrics["dataset"], metrics["split"], metrics["images"]) == ("synthetic", "val", 2)
+    confusion = np.array(metrics["confusion_matrix"])
+    labelled = sum((open_split(study.data, "val").labels(index) != 255).sum() for index in range(2))
+    assert confusion.sum() == labelled
+    assert set(metrics["iou"]) == set(CITYSCAPES.classes)
+    iou = [value for value in metrics["iou"].values() if value is not None]
+    assert metrics["miou"] == pytest.approx(np.mean(iou))
+    assert metrics["iterations"] == 2
+    samples = np.load(paths.samples_file("toy", run, 0))
+    assert samples["image_1"].shape == (64, 128, 3)
+    assert samples["label_1"].shape == samples["prediction_1"].shape == (64, 128)
+    modulated = bool(RUNS[run].balance.stages) and RUNS[run].balance.modulator != "none"
+    assert ("balance_0" in samples) == modulated
+
+
+class TestLosses:
+    def outputs(self, *, stages):
+        generator = torch.Generator().manual_seed(0)
+        balance = [torch.randn(1, 6, 16 // s, 24 // s, generator=generator) for s in stages]
+        return {"out": torch.randn(1, 11, 16, 24, generator=generator), "balance": balance}
+
+    def labels(self):
+        return torch.from_numpy(np.random.default_rng(0).choice([0, 2, 5, 8, 255], (1, 16, 24)).astype(np.uint8))
+
+    def test_baseline_has_no_auxiliary_loss(self):
+        outputs = self.outputs(stages=())
+        segmentation, balance = train.losses(outputs, self.labels(), RUNS["fcn_r50"], CAMVID)
+        assert segmentation == cross_entropy(outputs["out"], self.labels())
+        assert balance.item() == 0
+
+    def test_stages_are_summed_at_their_own_strides(self):
+        run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5", "res2"), weight=0.5))
+        outputs, labels = self.outputs(stages=(4, 8)), self.labels()
+        _, balance = train.losses(outputs, labels, run, CAMVID)
+        expected = sum(
+            block_bce(logits, *block_labels(labels, CAMVID.foreground_ids, stride))
+            for logits, stride in zip(outputs["balance"], (4, 8), strict=True)
+        )
+        assert balance.item() == pytest.approx(0.5 * expected.item())
+
+    def test_ignored_blocks_may_count_as_negative(self):
+        labels = torch.full((1, 16, 24), 255, dtype=torch.uint8)
+        outputs = self.outputs(stages=(8,))
+        skip, negative = (
+            replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), ignored=ignored))
+            for ignored in ("skip", "negative")
+        )
+        assert train.losses(outputs, labels, skip, CAMVID)[1].item() == 0
+        expected = torch.nn.functional.softplus(outputs["balance"][0]).mean()
+        assert train.losses(outputs, labels, negative, CAMVID)[1].item() == pytest.approx(expected.item())
+
+    def test_pointwise_cross_entropy_is_at_the_labels_resolution(self):
+        run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), auxiliary="pce"))
+        logits = torch.zeros(1, 11, 2, 3)
+        logits[:, 2] = 1.0  # the same everywhere, so that resizing cannot change it
+        labels = torch.full((1, 16, 24), 2, dtype=torch.uint8)
+        outputs = {"out": torch.zeros(1, 11, 16, 24), "balance": [logits]}
+        expected = np.log(np.e + 10) - 1
+        assert train.losses(outputs, labels, run, CAMVID)[1].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_poly_schedule(study):
+    training = replace(study.settings.training, learning_rate=0.01)
+    assert train.poly_learning_rate(training, 0, 100) == 0.01
+    assert train.poly_learning_rate(training, 50, 100) == pytest.approx(0.01 * 0.5**0.9)
+    assert train.poly_learning_rate(training, 99, 100) == pytest.approx(0.01 * 0.01**0.9)
+
+
+def test_history(project):
+    project.write_study(training__epochs=3)
+    study = load_study("toy")
+    prepare(study.data)
+    trained(study)
+    with paths.history_file("toy", "fcn_r50_fbnet", 0).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["iteration"]) for row in rows] == [("1", "2"), ("2", "4"), ("3", "6")]
+    for row in rows:
+        rate = 0.01 * (1 - (int(row["iteration"]) - 1) / 6) ** 0.9
+        assert float(row["learning_rate"]) == pytest.approx(rate, rel=1e-5)
+        total = float(row["segmentation_loss"]) + float(row["balance_loss"])
+        assert float(row["loss"]) == pytest.approx(total, rel=1e-4)
+        assert float(row["balance_loss"]) > 0
+
+
+def test_same_seed_same_weights_other_seed_others(study):
+    states = []
+    for seed in (0, 0, 1):
+        states.append(checkpoint.load(trained(study, seed=seed))[0].state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert not all(torch.equal(value, states[2][name]) for name, value in states[0].items())
+
+
+def test_training_lowers_the_loss(project):
+    project.write_study(training__epochs=25, training__learning_rate=0.05, width=0.125)
+    study = load_study("toy")
+    prepare(study.data)
+    trained(study, "fcn_r50_fbnet")
+    with paths.history_file("toy", "fcn_r50_fbnet", 0).open() as file:
+        rows = list(csv.DictReader(file))
+    for loss in ("segmentation_loss", "balance_loss"):
+        assert float(rows[-1][loss]) < 0.6 * float(rows[0][loss])
+
+
+class TestCheckpoint:
+    def test_rebuilds_the_network(self, study):
+        path = trained(study)
+        network, config = checkpoint.load(path)
+        assert config.run == study.runs["fcn_r50_fbnet"]
+        assert (config.study, config.seed, config.dataset, config.width) == ("toy", 0, "synthetic", 0.0625)
+        assert config.iterations == 2
+        images = torch.randn(1, 3, 32, 32)
+        again, _ = checkpoint.load(path)
+        assert torch.equal(network(images)["out"], again(images)["out"])
+
+    def test_missing(self, study):
+        with pytest.raises(InputError, match=r"model\.pt: not there; .*fbnet train"):
+            evaluate(study, study.runs["fcn_r50"], 0, CPU)
+
+    @pytest.mark.parametrize("content", [b"", b"no checkpoint", "truncated"])
+    def test_damaged(self, study, content):
+        path = trained(study)
+        path.write_bytes(path.read_bytes()[:5000] if content == "truncated" else content)
+        with pytest.raises(InputError, match=r"model\.pt: no readable checkpoint"):
+            checkpoint.load(path)
+
+    def test_no_pickle_runs_code(self, tmp_path):
+        class Malicious:
+            def __reduce__(self):
+                return (open, (str(tmp_path / "harm"), "w"))
+
+        torch.save({"format": 1, "config": Malicious(), "state": {}}, tmp_path / "model.pt")
+        with pytest.raises(InputError, match="no readable checkpoint"):
+            checkpoint.load(tmp_path / "model.pt")
+        assert not (tmp_path / "harm").exists()
+
+    def test_of_other_parameters(self, project, study):
+        trained(study)
+        project.write_study(training__learning_rate=0.02)
+        with pytest.raises(InputError, match=r"model\.pt: trained with other parameters"):
+            evaluate(load_study("toy"), study.runs["fcn_r50_fbnet"], 0, CPU)
+
+
+class TestNothingIsOverwritten:
+    def files(self):
+        names = (paths.checkpoint_file, paths.history_file)
+        return [name("toy", "fcn_r50_fbnet", 0).read_bytes() for name in names]
+
+    def test_by_a_loss_that_is_not_finite(self, project, study):
+        trained(study)
+        before = self.files()
+        project.write_study(training__learning_rate=1e30, training__epochs=20)
+        diverging = load_study("toy")
+        with pytest.raises(InputError) as raised:
+            trained(diverging)
+        message = str(raised.value)
+        assert message.startswith("fcn_r50_fbnet seed 0: the loss is ")
+        assert sum(name in message for name in open_split(study.data, "train").names) == 2  # the batch's images
+        assert "lower training.learning_rate" in message
+        assert "\n" not in message
+        assert self.files() == before
+
+    def test_by_a_batch_larger_than_the_data(self, project, study):
+        trained(study)
+        before = self.files()
+        project.write_study(training__batch_size=5)
+        with pytest.raises(InputError, match=r"training\.batch_size: 5 images a batch, but split 'train' has 4"):
+            trained(load_study("toy"))
+        assert self.files() == before
