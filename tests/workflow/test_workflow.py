@@ -18,8 +18,8 @@ SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 
 def snakemake(*arguments):
     # HOME apart, so that a user's own profile cannot change what is tested.
-    environment = {**os.environ, "HOME": os.getcwd(), "SNAKEMAKE_PROFILE": ""}
-    environment.pop("SNAKEMAKE_PROFILE")
+    environment = {**os.environ, "HOME": os.getcwd()}
+    environment.pop("SNAKEMAKE_PROFILE", None)
     command = [SNAKEMAKE, "--cores", "2", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
@@ -46,7 +46,7 @@ def planned(*arguments):
     counts = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) == 2 and words[1].isdigit():
+        if len(words) == 2 and words[0].isidentifier() and words[1].isdigit():
             counts[words[0]] = int(words[1])
     return counts
 
