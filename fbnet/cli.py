@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import click
 from tabulate import tabulate
@@ -71,6 +72,27 @@ def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: in
     from fbnet.evaluate import evaluate as evaluate_run
 
     evaluate_run(loaded, run, seed, chosen)
+
+
+@cli.command()
+@click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A model.pt of a trained run.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder to write to.")
+@click.option("--show-balance", is_flag=True, help="Write the mean of FBNet's features X_o over channels as well.")
+@device_option
+@threads_option
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+def predict(
+    checkpoint: Path, output: Path, show_balance: bool, device: str, threads: int | None, images: tuple[Path, ...]
+) -> None:
+    """Predict images, or every image of a folder: label ids and colour overlays.
+
+    An image that cannot be read is named and left out; the exit code is then 1.
+    """
+    chosen, _ = _use(device, threads)
+    from fbnet.predict import predict_images
+
+    if predict_images(checkpoint, images, output, chosen, show_balance=show_balance):
+        sys.exit(1)
 
 
 @cli.command()

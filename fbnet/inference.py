@@ -8,6 +8,7 @@ from torch.nn.functional import pad
 from fbnet.config import OUTPUT_STRIDE, EvaluationConfig
 from fbnet.device import normalise, precision
 from fbnet.models.build import SegmentationNetwork
+from fbnet.models.resnet import stage_strides
 
 
 @torch.inference_mode()
@@ -33,24 +34,27 @@ def predict(
     return logits[0, :, : image.shape[0], : image.shape[1]]
 
 
+def modulated_stage(network: SegmentationNetwork) -> str | None:
+    """The deepest stage with a feature modulator, whose X_o pictures show; None without any."""
+    stages = [name for name, balance in network.balance.items() if balance.modulator is not None]
+    return max(stages, default=None)  # res2 to res5 are in the order of their names
+
+
 @torch.inference_mode()
 def balance_map(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> np.ndarray | None:
-    """The mean over channels of X_o after the deepest balanced stage (Fig. 7), or None without modulator.
+    """The mean over channels of X_o after the deepest stage with a feature modulator (Fig. 7), None without any.
 
     Returns:
         (ceil(H/s), ceil(W/s)) float32, s being the stage's stride.
     """
-    stages = [name for name, _ in network.backbone.stages() if name in network.balance]
-    if not stages or network.balance[stages[-1]].modulator is None:
+    stage = modulated_stage(network)
+    if stage is None:
         return None
     kept = []
-    modulator = network.balance[stages[-1]].modulator
-    hook = modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o))
-    values = _padded(image, device)
-    _logits(network, values, device)
+    hook = network.balance[stage].modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o))
+    _logits(network, _padded(image, device), device)
     hook.remove()
-    stride = values.shape[-1] // kept[0].shape[-1]
-    height, width = (-(-side // stride) for side in image.shape[:2])
+    height, width = (-(-side // stage_strides()[stage]) for side in image.shape[:2])
     return kept[0][0].float().mean(dim=0)[:height, :width].cpu().numpy()
 
 
