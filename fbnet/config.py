@@ -97,7 +97,7 @@ class SyntheticConfig:
 class DataConfig:
     """The data set that stands for one of the paper's in a study."""
 
-    dataset: Literal["synthetic", "cityscapes", "camvid"]
+    dataset: Literal["synthetic", "cityscapes", "bdd100k", "camvid"]
     root: str
     """Folder of the raw data; the environment variable <DATASET>_ROOT overrides it, except for `synthetic`."""
     train: str

@@ -72,7 +72,7 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         (
             {"data__cityscapes__dataset": "kitti"},
             "data.cityscapes.dataset",
-            "choose from synthetic, cityscapes, camvid",
+            "choose from synthetic, cityscapes, bdd100k, camvid",
         ),
         ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to it"),
         ({"data__cityscapes__evaluate": "test"}, "data.cityscapes.evaluate", "'train' or 'val'"),
@@ -176,7 +176,7 @@ class TestRoots:
         assert str(study.data.raw_root) == "/elsewhere"
 
     def test_synthetic_scenes_never_land_in_real_data(self, project, monkeypatch):
-        for variable in ("CITYSCAPES_ROOT", "SYNTHETIC_ROOT", "CAMVID_ROOT"):
+        for variable in ("CITYSCAPES_ROOT", "SYNTHETIC_ROOT", "CAMVID_ROOT", "BDD100K_ROOT"):
             monkeypatch.setenv(variable, "/elsewhere")
         assert str(config.load_study("demo").data.raw_root) == "data/raw/synthetic"
 

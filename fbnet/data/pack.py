@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,18 @@ from tqdm import tqdm
 
 from fbnet import paths
 from fbnet.config import DataConfig
-from fbnet.data import camvid, cityscapes, synthetic
+from fbnet.data import bdd100k, camvid, cityscapes, synthetic
 from fbnet.data.pairs import Pair
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.errors import InputError
 
 FORMAT = 1
-READERS = {"synthetic": cityscapes.pairs, "cityscapes": cityscapes.pairs, "camvid": camvid.pairs}
+READERS = {
+    "synthetic": cityscapes.pairs,
+    "cityscapes": cityscapes.pairs,
+    "bdd100k": bdd100k.pairs,
+    "camvid": camvid.pairs,
+}
 DECODERS = min(8, os.cpu_count() or 1)
 
 
@@ -141,9 +146,17 @@ def read_labels(path: Path, labels: LabelSpec) -> np.ndarray:
     if len(unknown):
         raise InputError(
             f"{path}: label value {', '.join(map(str, unknown[:5]))} out of range; "
-            f"{labels.name} has ids {min(labels.raw_ids)} to {max(labels.raw_ids)}"
+            f"{labels.name} has {_ranges(labels.raw_ids)}"
         )
     return train_ids[raw]
+
+
+def _ranges(ids: Iterable[int]) -> str:
+    """Ids in words, such as `0 to 18 and 255`."""
+    ids = sorted(ids)
+    starts = [value for value in ids if value - 1 not in ids]
+    ends = [value for value in ids if value + 1 not in ids]
+    return " and ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True))
 
 
 def _find(data: DataConfig, split: str) -> list[Pair]:

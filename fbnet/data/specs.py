@@ -1,6 +1,6 @@
 """What a data set's classes are: names, colours, raw ids and which of them the paper calls foreground."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 IGNORE_INDEX = 255
 
@@ -90,5 +90,12 @@ CAMVID = LabelSpec(
     raw_ids={**{index: index for index in range(len(_CAMVID))}, CAMVID_VOID: IGNORE_INDEX},
 )
 
+# The classes of Cityscapes, in label maps that hold train ids.
+BDD100K = replace(
+    CITYSCAPES,
+    name="bdd100k",
+    raw_ids={**{index: index for index in range(len(CITYSCAPES.classes))}, IGNORE_INDEX: IGNORE_INDEX},
+)
+
 # The label set of each data set that a study can name.
-LABELS = {"synthetic": CITYSCAPES, "cityscapes": CITYSCAPES, "camvid": CAMVID}
+LABELS = {"synthetic": CITYSCAPES, "cityscapes": CITYSCAPES, "bdd100k": BDD100K, "camvid": CAMVID}
