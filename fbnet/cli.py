@@ -132,6 +132,21 @@ def score(dataset: str, predictions: Path, labels: Path, as_json: bool) -> None:
         click.echo(f"images: {result['images']}")
 
 
+@cli.command()
+@click.option("--paper", is_flag=True, required=True, help="Check the paper's numbers in params/reported/.")
+@click.option("--json", "as_json", is_flag=True, help="The checks, and how many agree and contradict.")
+def audit(paper: bool, as_json: bool) -> None:
+    """Recompute the paper's numbers from each other; its contradictions are a result, not an error."""
+    from fbnet.report.audit import audit_paper, summary
+
+    result = summary(audit_paper())
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+    else:
+        click.echo(tabulate(result["checks"], headers="keys", disable_numparse=True))
+        click.echo(f"{result['agrees']} agree, {result['contradicts']} contradict")
+
+
 def main() -> None:
     """Runs the command and turns bad input into one line and exit code 2."""
     try:
