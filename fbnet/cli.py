@@ -133,6 +133,41 @@ def flops(study: str, as_json: bool) -> None:
         click.echo(tabulate(counted, headers="keys", floatfmt=".2f", intfmt=","))
 
 
+@cli.command()
+@click.option(
+    "--dataset", type=click.Choice(["cityscapes", "camvid"]), required=True, help="Whose classes and file names."
+)
+@click.option("--predictions", type=click.Path(path_type=Path), required=True, help="Folder of predicted label maps.")
+@click.option("--labels", type=click.Path(path_type=Path), required=True, help="Folder of the ground truth.")
+@click.option("--json", "as_json", is_flag=True, help="Fractions of 1; null for what is not defined.")
+def score(dataset: str, predictions: Path, labels: Path, as_json: bool) -> None:
+    """Score label maps predicted by any program, PNGs of raw label ids, against the ground truth."""
+    from fbnet.score import score as score_folders
+    from fbnet.score import table_rows
+
+    result = score_folders(dataset, predictions, labels)
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+    else:
+        click.echo(tabulate(table_rows(result), headers=("class", "IoU (%)"), floatfmt=".2f", missingval="–"))
+        click.echo(f"images: {result['images']}")
+
+
+@cli.command()
+@click.option("--paper", is_flag=True, required=True, help="Check the paper's numbers in params/reported/.")
+@click.option("--json", "as_json", is_flag=True, help="The checks, and how many agree and contradict.")
+def audit(paper: bool, as_json: bool) -> None:
+    """Recompute the paper's numbers from each other; its contradictions are a result, not an error."""
+    from fbnet.report.audit import audit_paper, summary
+
+    result = summary(audit_paper())
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+    else:
+        click.echo(tabulate(result["checks"], headers="keys", disable_numparse=True))
+        click.echo(f"{result['agrees']} agree, {result['contradicts']} contradict")
+
+
 def main() -> None:
     """Runs the command and turns bad input into one line and exit code 2."""
     try:

@@ -1,6 +1,5 @@
 """Evaluates a trained run: one confusion matrix over the whole split, and a few samples for the figures."""
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from tqdm import tqdm
 from fbnet import checkpoint, paths
 from fbnet.config import RunConfig, Study
 from fbnet.data.pack import PackedSplit, open_split
-from fbnet.data.specs import LabelSpec
 from fbnet.errors import InputError
 from fbnet.files import write_json, write_whole
 from fbnet.inference import balance_map, predict
-from fbnet.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
+from fbnet.metrics import confusion_matrix, scores
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.flops import count
 
@@ -61,25 +59,6 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> N
     write_json(paths.metrics_file(study.name, run.id, seed), content)
 
 
-def scores(confusion: np.ndarray, labels: LabelSpec) -> dict:
-    """What a confusion matrix says, as fractions of 1; null for what is not defined, such as an absent class's IoU.
-
-    Args:
-        confusion: (C, C) int64, rows by label, columns by prediction.
-        labels: its classes.
-    """
-    iou = class_iou(confusion)
-    return {
-        "classes": labels.classes,
-        "foreground": labels.foreground,
-        "miou": _number(mean_iou(iou)),
-        "f_miou": _number(mean_iou(iou[list(labels.foreground_ids)])),
-        "iou": {name: _number(value) for name, value in zip(labels.classes, iou, strict=True)},
-        "pixel_accuracy": _number(pixel_accuracy(confusion)),
-        "confusion_matrix": confusion.tolist(),
-    }
-
-
 def sample_indices(images: int, samples: int) -> list[int]:
     """Evenly spaced images of a split, first and last among them."""
     return sorted({round(index) for index in np.linspace(0, images - 1, samples)})
@@ -108,7 +87,3 @@ def _sample(
     if balance is not None:
         arrays["balance"] = balance
     return {f"{kind}_{position}": values for kind, values in arrays.items()}
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -85,6 +85,6 @@ def test_help(project, command):
 
 
 def test_parameters_and_help_need_no_torch():
-    modules = "fbnet.cli, fbnet.config, fbnet.report.tables, fbnet.report.figures"
+    modules = "fbnet.cli, fbnet.config, fbnet.score, fbnet.report.tables, fbnet.report.figures, fbnet.report.audit"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
