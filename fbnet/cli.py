@@ -36,11 +36,14 @@ def cli(context: click.Context, debug: bool) -> None:
 
 @cli.command()
 @study_option
-def prepare(study: str) -> None:
+@click.option("--data", "role", default=None, help="One of the paper's data sets only, such as cityscapes.")
+def prepare(study: str, role: str | None) -> None:
     """Check a study's raw data and pack them; draw them first where they are synthetic."""
+    loaded = config.load_study(study)
+    chosen = [loaded.role(role)] if role else loaded.settings.data.values()
     from fbnet.data.pack import prepare as prepare_data
 
-    for data in config.load_study(study).settings.data.values():
+    for data in chosen:
         click.echo(f"prepared {prepare_data(data)}", err=True)
 
 
@@ -125,7 +128,7 @@ def flops(study: str, as_json: bool) -> None:
 
     counted = []
     for run in loaded.runs.values():
-        gflops, parameters = count(run, loaded.data.labels, width=loaded.settings.width)
+        gflops, parameters = count(run, loaded.data_of(run.id).labels, width=loaded.settings.width)
         counted.append({"run": run.id, "gflops": round(gflops, 3), "parameters": parameters})
     if as_json:
         click.echo(json.dumps(counted, indent=1))

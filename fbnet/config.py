@@ -62,6 +62,8 @@ class RunConfig:
     head: Literal["fcn", "fcn_plain", "pspnet", "deeplabv3plus"]
     backbone: Literal["resnet50", "resnet101"]
     balance: BalanceConfig
+    data: Literal["cityscapes", "bdd100k"] = "cityscapes"
+    """The paper's data set that it is trained and evaluated on; a study says what stands in for it."""
     baseline: str | None = None
     """The run that its gain is measured against."""
 
@@ -97,9 +99,10 @@ class SyntheticConfig:
 class DataConfig:
     """The data set that stands for one of the paper's in a study."""
 
-    dataset: Literal["synthetic", "cityscapes", "bdd100k", "camvid"]
+    dataset: Literal["synthetic", "synthetic_bdd100k", "cityscapes", "bdd100k", "camvid"]
+    """`synthetic` scenes are drawn in the layout of Cityscapes, `synthetic_bdd100k` in that of BDD100K."""
     root: str
-    """Folder of the raw data; the environment variable <DATASET>_ROOT overrides it, except for `synthetic`."""
+    """Folder of the raw data; the environment variable <DATASET>_ROOT overrides it, except for synthetic scenes."""
     train: str
     """Name of the split to train on."""
     evaluate: str
@@ -107,12 +110,12 @@ class DataConfig:
     synthetic: SyntheticConfig | None = None
 
     def check(self, where: Where) -> None:
-        if (self.dataset == "synthetic") != (self.synthetic is not None):
-            raise where.error("synthetic", "belongs to the data set 'synthetic', and only to it")
+        if self.dataset.startswith("synthetic") != (self.synthetic is not None):
+            raise where.error("synthetic", "belongs to the synthetic data sets, and only to them")
         if self.synthetic is not None:
             self.synthetic.check(where.key("synthetic"))
             if not {self.train, self.evaluate} <= {"train", "val"}:
-                raise where.error("evaluate", "and train must be 'train' or 'val' for the data set 'synthetic'")
+                raise where.error("evaluate", "and train must be 'train' or 'val' for synthetic scenes")
 
     @property
     def labels(self) -> LabelSpec:
@@ -120,7 +123,7 @@ class DataConfig:
 
     @property
     def raw_root(self) -> Path:
-        if self.dataset == "synthetic":
+        if self.synthetic is not None:
             return Path(self.root)
         return Path(os.environ.get(self.root_variable) or self.root)
 
@@ -193,6 +196,16 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuotedMethod:
+    """A method of others, whose numbers the paper quotes and which is not trained here."""
+
+    label: str
+    """How tables call it."""
+    backbone: str | None = None
+    """As the paper prints it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableConfig:
     """One of the paper's tables."""
 
@@ -200,6 +213,7 @@ class TableConfig:
     describe: tuple[Literal[DESCRIPTIONS], ...]
     columns: tuple[Literal[COLUMNS], ...]
     rows: tuple[str, ...]
+    """Runs, and quoted methods."""
     note: str = ""
 
 
@@ -223,7 +237,7 @@ class StudyFile:
     """What `params/studies/<study>.yaml` holds."""
 
     description: str
-    data: dict[Literal["cityscapes"], DataConfig]
+    data: dict[Literal["cityscapes", "bdd100k"], DataConfig]
     """By the paper's data set that it stands for."""
     training: TrainingConfig
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -255,6 +269,7 @@ class RunsFile:
     """What `params/runs.yaml` holds, its defaults already in its runs."""
 
     runs: dict[str, RunConfig]
+    quoted: dict[str, QuotedMethod]
     tables: dict[str, TableConfig]
     figures: dict[str, FigureConfig]
     figure_runs: FigureRuns
@@ -268,6 +283,7 @@ class Study:
     settings: StudyFile
     runs: dict[str, RunConfig]
     """The study's runs, in the order of `params/runs.yaml`."""
+    quoted: dict[str, QuotedMethod]
     tables: dict[str, TableConfig]
     """The study's tables, without rows of runs that it does not train."""
     figures: dict[str, FigureConfig]
@@ -275,8 +291,12 @@ class Study:
 
     @property
     def data(self) -> DataConfig:
-        """The data set of Tables 1 to 4."""
+        """The data set that stands in for Cityscapes, which figures show."""
         return self.settings.data["cityscapes"]
+
+    def data_of(self, run: str) -> DataConfig:
+        """The data set that a run is trained and evaluated on."""
+        return self.settings.data[self.runs[run].data]
 
     def training_parameters(self, run: str) -> dict:
         """All parameters that the trained network of a run depends on, the seed apart."""
@@ -284,8 +304,8 @@ class Study:
             "network": self.runs[run].architecture,
             "width": self.settings.width,
             "training": asdict(self.settings.training),
-            "data": self.data.source,
-            "split": self.data.train,
+            "data": self.data_of(run).source,
+            "split": self.data_of(run).train,
         }
 
     def run(self, run: str) -> RunConfig:
@@ -293,6 +313,16 @@ class Study:
         if run not in self.runs:
             raise InputError(f"study {self.name}: no run {run!r}; choose from {', '.join(self.runs)}")
         return self.runs[run]
+
+    def data_of_table(self, table: str) -> DataConfig:
+        """The data set of a table's runs. Raises InputError for a table that the study does not have."""
+        return self.data_of(next(row for row in self.table(table).rows if row in self.runs))
+
+    def role(self, role: str) -> DataConfig:
+        """What stands in for one of the paper's data sets. Raises InputError for another name."""
+        if role not in self.settings.data:
+            raise InputError(f"study {self.name}: no data {role!r}; choose from {', '.join(self.settings.data)}")
+        return self.settings.data[role]
 
     def table(self, table: str) -> TableConfig:
         """One of the study's tables. Raises InputError for another name."""
@@ -354,8 +384,8 @@ def load_study(name: str) -> Study:
     settings.check(where)
     declared = load_runs()
 
-    names = _chosen(settings.runs or tuple(declared.runs), declared.runs, where.key("runs"))
-    tables = _chosen(settings.tables, declared.tables, where.key("tables"))
+    names = _study_runs(settings, declared, where)
+    tables = _study_tables(settings, declared, names, where)
     figure_runs = settings.figure_runs or declared.figure_runs
     if settings.figures:
         _chosen((figure_runs.baseline, figure_runs.fbnet), names, where.key("figure_runs"))
@@ -363,7 +393,8 @@ def load_study(name: str) -> Study:
         name=name,
         settings=settings,
         runs={run: declared.runs[run] for run in declared.runs if run in names},
-        tables={table: _without_other_rows(declared.tables[table], names) for table in tables},
+        quoted=declared.quoted,
+        tables=tables,
         figures={
             figure: declared.figures[figure]
             for figure in _chosen(settings.figures, declared.figures, where.key("figures"))
@@ -390,7 +421,10 @@ def _check_names(runs: RunsFile, where: Where) -> None:
         if run.baseline is not None:
             _chosen((run.baseline,), runs.runs, where.key("runs").key(name).key("baseline"))
     for name, table in runs.tables.items():
-        _chosen(table.rows, runs.runs, where.key("tables").key(name).key("rows"))
+        rows = where.key("tables").key(name).key("rows")
+        _chosen(table.rows, {**runs.runs, **runs.quoted}, rows)
+        if len({runs.runs[row].data for row in table.rows if row in runs.runs}) != 1:
+            raise rows.error(None, "must hold runs on one data set, at least one of them")
     _chosen((runs.figure_runs.baseline, runs.figure_runs.fbnet), runs.runs, where.key("figure_runs"))
 
 
@@ -401,5 +435,25 @@ def _chosen(names: tuple[str, ...], choices, where: Where) -> tuple[str, ...]:
     return names
 
 
-def _without_other_rows(table: TableConfig, runs: tuple[str, ...]) -> TableConfig:
-    return replace(table, rows=tuple(row for row in table.rows if row in runs))
+def _study_runs(settings: StudyFile, declared: RunsFile, where: Where) -> tuple[str, ...]:
+    """The runs that a study names, or all whose data it has."""
+    here = tuple(name for name, run in declared.runs.items() if run.data in settings.data)
+    names = _chosen(settings.runs or here, declared.runs, where.key("runs"))
+    for name in names:
+        if name not in here:
+            raise where.error("runs", f"{name} needs a data set for data.{declared.runs[name].data}")
+    return names
+
+
+def _study_tables(
+    settings: StudyFile, declared: RunsFile, names: tuple[str, ...], where: Where
+) -> dict[str, TableConfig]:
+    """The study's tables, without the rows of runs that it does not train."""
+    tables = {}
+    for name in _chosen(settings.tables, declared.tables, where.key("tables")):
+        table = declared.tables[name]
+        if not set(table.rows) & set(names):
+            runs = ", ".join(row for row in table.rows if row in declared.runs)
+            raise where.error("tables", f"{name} would have no row; it needs one of the runs {runs}")
+        tables[name] = replace(table, rows=tuple(row for row in table.rows if row in {*names, *declared.quoted}))
+    return tables

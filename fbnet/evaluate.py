@@ -26,8 +26,8 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> N
     """
     network, config = _load(study, run, seed)
     network.to(device, memory_format=torch.channels_last)
-    split = open_split(study.data, study.data.evaluate)
-    settings, labels = study.settings.evaluation, study.data.labels
+    data, settings = study.data_of(run.id), study.settings.evaluation
+    split, labels = open_split(data, data.evaluate), data.labels
     kept = sample_indices(len(split), settings.samples)
     confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
     samples = {"names": np.array([split.names[index] for index in kept])}
@@ -42,8 +42,8 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> N
         "study": study.name,
         "run": run.id,
         "seed": seed,
-        "dataset": study.data.dataset,
-        "split": study.data.evaluate,
+        "dataset": data.dataset,
+        "split": data.evaluate,
         "images": len(split),
         **scores(confusion, labels),
         "gflops": round(gflops, 6),
@@ -67,7 +67,7 @@ def sample_indices(images: int, samples: int) -> list[int]:
 def _load(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwork, checkpoint.CheckpointConfig]:
     path: Path = paths.checkpoint_file(study.name, run.id, seed)
     network, config = checkpoint.load(path)
-    declared = (run.architecture, study.data.dataset, study.settings.width, study.settings.training)
+    declared = (run.architecture, study.data_of(run.id).dataset, study.settings.width, study.settings.training)
     if (config.run.architecture, config.dataset, config.width, config.training) != declared:
         raise InputError(f"{path}: trained with other parameters than the study's; train this run again")
     return network, config

@@ -42,23 +42,23 @@ def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, work
     Raises:
         InputError: if the prepared data do not fit the study, or the loss is not finite; earlier results stay.
     """
-    training, labels = study.settings.training, study.data.labels
-    split = open_split(study.data, study.data.train)
+    training, data = study.settings.training, study.data_of(run.id)
+    split = open_split(data, data.train)
     if len(split) < training.batch_size:
         raise InputError(
             f"{paths.study_file(study.name)}: training.batch_size: {training.batch_size} images a batch, "
-            f"but split {study.data.train!r} has {len(split)}; lower it"
+            f"but split {data.train!r} has {len(split)}; lower it"
         )
     torch.manual_seed(seed)
-    network = build(run, labels, width=study.settings.width).to(device, memory_format=torch.channels_last)
+    network = build(run, data.labels, width=study.settings.width).to(device, memory_format=torch.channels_last)
     samples = TrainingSamples(split, training, seed)
     batches = training_batches(samples, workers=workers, pin_memory=device.type == "cuda")
-    history = _optimise(network, batches, run, labels, device, place=f"{run.id} seed {seed}")
+    history = _optimise(network, batches, run, data.labels, device, place=f"{run.id} seed {seed}")
     config = checkpoint.CheckpointConfig(
         study=study.name,
         run=run,
         seed=seed,
-        dataset=study.data.dataset,
+        dataset=data.dataset,
         width=study.settings.width,
         training=training,
         iterations=len(batches),

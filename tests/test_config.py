@@ -22,14 +22,28 @@ SCHEMAS = {
 def test_shipped_studies_load(project, study):
     loaded = config.load_study(study)
     assert loaded.runs
-    assert all(row in loaded.runs for table in loaded.tables.values() for row in table.rows)
+    rows = [row for table in loaded.tables.values() for row in table.rows]
+    assert all((row in loaded.runs) != (row in loaded.quoted) for row in rows)
 
 
-def test_runs_of_tables_1_to_4(project):
+def test_runs_of_the_tables(project):
     study = config.load_study("paper")
-    assert len(study.runs) == 16
-    assert [len(study.table(f"table_{number}").rows) for number in (1, 2, 3, 4)] == [4, 4, 6, 6]
-    assert {row for table in study.tables.values() for row in table.rows} == set(study.runs)
+    assert len(study.runs) == 18
+    assert [len(study.table(f"table_{number}").rows) for number in (1, 2, 3, 4, 6)] == [4, 4, 6, 6, 5]
+    assert {row for table in study.tables.values() for row in table.rows} == {*study.runs, *study.quoted}
+
+
+def test_a_run_goes_to_its_own_data(project):
+    study = config.load_study("paper")
+    assert study.data_of("fcn_r50").dataset == "cityscapes"
+    assert study.data_of("deeplabv3plus_r101_bdd100k").dataset == "bdd100k"
+    assert study.data_of_table("table_6").dataset == "bdd100k"
+    with pytest.raises(InputError, match="no data 'mapillary'; choose from cityscapes, bdd100k"):
+        study.role("mapillary")
+
+
+def test_a_study_without_a_data_set_has_none_of_its_runs(project):
+    assert len(config.load_study("camvid").runs) == 16
 
 
 def test_a_run_is_a_delta_over_the_defaults(project):
@@ -60,21 +74,27 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"seeds": []}, "seeds", "one or more"),
         ({"seeds": [1, 1]}, "seeds", "different"),
         ({"runs": ["fcn_r18"]}, "runs", "no 'fcn_r18'; choose from fcn_r50,"),
-        ({"tables": ["table_9"]}, "tables", "choose from table_1, table_2, table_3, table_4"),
+        ({"tables": ["table_9"]}, "tables", "choose from table_1, table_2, table_3, table_4, table_6"),
+        (
+            {"tables": ["table_6"]},
+            "tables",
+            "table_6 would have no row; it needs one of the runs deeplabv3plus_r101_bdd100k,",
+        ),
+        ({"runs": ["deeplabv3plus_r101_bdd100k"]}, "runs", "needs a data set for data.bdd100k"),
         ({"figures": ["figure_3"]}, "figures", "choose from figure_1, figure_2, figure_7"),
         ({"figure_runs": {"baseline": "fcn_r50", "fbnet": "nothing"}}, "figure_runs", "no 'nothing'"),
         ({"evaluation__mode": "pieces"}, "evaluation.mode", "choose from whole, sliding"),
         ({"evaluation__mode": "sliding"}, "evaluation.tile", "needs both"),
         ({"evaluation": {"mode": "sliding", "tile": [60, 64], "stride": [8, 8]}}, "evaluation.tile", "multiples of 8"),
         ({"evaluation": {"mode": "sliding", "tile": [64, 64], "stride": [65, 8]}}, "evaluation.stride", "at most"),
-        ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes"),
+        ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes, bdd100k"),
         ({"data": {}}, "data", "names no data set"),
         (
             {"data__cityscapes__dataset": "kitti"},
             "data.cityscapes.dataset",
-            "choose from synthetic, cityscapes, bdd100k, camvid",
+            "choose from synthetic, synthetic_bdd100k, cityscapes",
         ),
-        ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to it"),
+        ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to them"),
         ({"data__cityscapes__evaluate": "test"}, "data.cityscapes.evaluate", "'train' or 'val'"),
         ({"data__cityscapes__synthetic__height": 4096}, "data.cityscapes.synthetic.height", "1024 x 2048"),
         ({"data__cityscapes__synthetic__val": 0}, "data.cityscapes.synthetic.train", "at least 1"),
@@ -102,6 +122,7 @@ def test_bad_study(project, changes, key, remedy):
         ({"head": "unet"}, "head", "choose from fcn, fcn_plain, pspnet, deeplabv3plus"),
         ({"backbone": "resnet18"}, "backbone", "choose from resnet50, resnet101"),
         ({"dilation": 2}, "dilation", "unknown key; choose from id, label, head"),
+        ({"data": "kitti"}, "data", "choose from cityscapes, bdd100k"),
         ({"baseline": "nothing"}, "baseline", "no 'nothing'"),
         ({"label": None}, "label", "type str"),
     ],
@@ -131,6 +152,14 @@ def test_a_table_of_unknown_runs(project):
     content["tables"]["table_1"]["rows"].append("mine")
     paths.RUNS_FILE.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=r"tables\.table_1\.rows: no 'mine'"):
+        config.load_study("toy")
+
+
+def test_a_table_of_two_data_sets(project):
+    content = yaml.safe_load(paths.RUNS_FILE.read_text())
+    content["tables"]["table_6"]["rows"].append("fcn_r50")
+    paths.RUNS_FILE.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=r"tables\.table_6\.rows: must hold runs on one data set"):
         config.load_study("toy")
 
 

@@ -27,6 +27,7 @@ from fbnet.errors import InputError
 FORMAT = 1
 READERS = {
     "synthetic": cityscapes.pairs,
+    "synthetic_bdd100k": bdd100k.pairs,
     "cityscapes": cityscapes.pairs,
     "bdd100k": bdd100k.pairs,
     "camvid": camvid.pairs,
@@ -72,7 +73,7 @@ def prepare(data: DataConfig) -> Path:
         InputError: for whatever is wrong with the raw data, naming the file.
     """
     if data.synthetic is not None:
-        synthetic.write_scenes(data.raw_root, data.synthetic)
+        synthetic.write_scenes(data.raw_root, data.synthetic, data.dataset)
     splits = {split: _find(data, split) for split in data.splits}
     folder = paths.prepared_dir(data.dataset)
     part = folder.with_name(folder.name + ".part")
@@ -140,15 +141,13 @@ def read_labels(path: Path, labels: LabelSpec) -> np.ndarray:
         raw = np.asarray(image)
     known = np.zeros(256, dtype=bool)
     known[list(labels.raw_ids)] = True
-    train_ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
-    train_ids[list(labels.raw_ids)] = list(labels.raw_ids.values())
     unknown = np.unique(raw[~known[raw]])
     if len(unknown):
         raise InputError(
             f"{path}: label value {', '.join(map(str, unknown[:5]))} out of range; "
             f"{labels.name} has {_ranges(labels.raw_ids)}"
         )
-    return train_ids[raw]
+    return labels.train_ids[raw]
 
 
 def _ranges(ids: Iterable[int]) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 IGNORE_INDEX = 255
 
 
@@ -18,6 +20,13 @@ class LabelSpec:
     palette: tuple[tuple[int, int, int], ...]
     background: frozenset[str]
     raw_ids: dict[int, int]
+
+    @property
+    def train_ids(self) -> np.ndarray:
+        """(256,) uint8: the train id of each raw id; what is no raw id is ignored."""
+        train_ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+        train_ids[list(self.raw_ids)] = list(self.raw_ids.values())
+        return train_ids
 
     @property
     def foreground(self) -> tuple[str, ...]:
@@ -98,4 +107,10 @@ BDD100K = replace(
 )
 
 # The label set of each data set that a study can name.
-LABELS = {"synthetic": CITYSCAPES, "cityscapes": CITYSCAPES, "bdd100k": BDD100K, "camvid": CAMVID}
+LABELS = {
+    "synthetic": CITYSCAPES,
+    "synthetic_bdd100k": BDD100K,
+    "cityscapes": CITYSCAPES,
+    "bdd100k": BDD100K,
+    "camvid": CAMVID,
+}

@@ -89,7 +89,7 @@ def gains(reported: Reported, runs: dict[str, RunConfig]) -> list[Check]:
     """The gain columns (Tables 2 and 4) against the differences of their rows."""
     checks = []
     for table, run, row in _rows(reported):
-        baseline = reported[table].get(runs[run].baseline, {})
+        baseline = reported[table].get(runs[run].baseline, {}) if run in runs else {}
         for column in ("miou", "f_miou"):
             if f"{column}_gain" in row and column in row and column in baseline:
                 name = f"{table} {run}: {column}_gain over {runs[run].baseline}"

@@ -93,5 +93,5 @@ def _caption(study: Study, title: str, samples: list[Sample], shown: int) -> str
         f"{title}, {run.label} ({run.id}). X_o is at the deepest stage that has FBNet; ignored pixels are hidden, and "
         f"the colours span percentiles {RANGE[0]} to {RANGE[1]} of the maps shown. Over all {len(samples)} samples the "
         f"map's mean is {foreground:.3g} on foreground and {background:.3g} on background pixels. Shown are {shown} "
-        f"evenly spaced ones. {captions.figure_source(study)} {captions.comparison(study)}"
+        f"evenly spaced ones. {captions.figure_source(study)} {captions.comparison(study, study.data)}"
     )

@@ -87,7 +87,7 @@ def require_samples(study: Study, run: str, seed: int) -> list[Sample]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             samples = [_sample(arrays, index, str(name)) for index, name in enumerate(arrays["names"])]
-        _check_samples(samples, len(study.data.labels.classes))
+        _check_samples(samples, len(study.data_of(run).labels.classes))
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged ({error}); {_remedy(study, run, seed)}") from None
     return samples
@@ -106,8 +106,9 @@ def _sample(arrays, index: int, name: str) -> Sample:
 
 def _check_metrics(metrics: Metrics, study: Study, run: str, seed: int) -> None:
     where = Where(str(paths.metrics_file(study.name, run, seed)))
-    expected = {"study": study.name, "run": run, "seed": seed, "dataset": study.data.dataset}
-    expected |= {"split": study.data.evaluate, "classes": study.data.labels.classes, "width": study.settings.width}
+    data = study.data_of(run)
+    expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset}
+    expected |= {"split": data.evaluate, "classes": data.labels.classes, "width": study.settings.width}
     expected |= {key: _as_json(getattr(study.settings, key)) for key in ("training", "evaluation")}
     for key, value in expected.items():
         if getattr(metrics, key) != value:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from fbnet import paths
-from fbnet.config import DataConfig, load_study
+from fbnet.config import DataConfig, SyntheticConfig, load_study
+from fbnet.data import synthetic
 from fbnet.data.bdd100k import LAYOUTS
 from fbnet.data.pack import open_split, prepare
 from fbnet.data.specs import BDD100K, CAMVID, CITYSCAPES, IGNORE_INDEX
@@ -286,3 +287,13 @@ def test_real_camvid(tmp_path, monkeypatch):
     assert len(manifest["splits"]["val"]["images"]) == 101
     assert all(counts.values())
     assert sum(counts.values()) + manifest["splits"]["val"]["ignored_pixels"] == 101 * 360 * 480
+
+
+def test_synthetic_scenes_go_through_the_bdd100k_reader(project):
+    scenes = SyntheticConfig(height=32, width=64, train=2, val=1, seed=3)
+    data = DataConfig(dataset="synthetic_bdd100k", root="raw", train="train", evaluate="val", synthetic=scenes)
+    prepare(data)
+    split = open_split(data, "train")
+    drawn = synthetic.scene(scenes, "train", 1)
+    assert np.array_equal(split.labels(1), by_hand(drawn.labels, CITYSCAPES))
+    assert np.abs(split.image(1).astype(int) - drawn.image).mean() < 5  # of 255: the frames are JPEGs

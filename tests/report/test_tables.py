@@ -241,3 +241,27 @@ def test_an_undefined_mean_is_a_dash(demo):
     write_metrics(demo, "fcn_r101", 0, f_miou=None)
     cells = row(make_table(demo, "table_3"), "fcn_r101").cells
     assert (cells["f_miou"].mean, cells["f_miou"].difference, cells["miou"].mean) == (None, None, 50)
+
+
+def test_quoted_methods_show_the_papers_number_and_nothing_of_ours(project):
+    study = load_study("demo")
+    write_metrics(study, "deeplabv3plus_r101_bdd100k", 0, miou=0.5)
+    write_table(study, "table_6")
+    with paths.table_files("demo", "table_6")[0].open() as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    assert list(rows) == list(study.table("table_6").rows)
+    assert (rows["hanet_r101"]["miou"], rows["hanet_r101"]["miou_paper"]) == ("-", "65.60")
+    assert (rows["deeplabv3plus_r101_bdd100k"]["miou"], rows["deeplabv3plus_r101_bdd100k"]["miou_diff"]) == (
+        "50.00",
+        "-14.90",
+    )
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in read_text(study, "table_6", ".md").splitlines()
+    ]
+    assert ["HANet", "ResNet-101", "", "quoted", "65.6"] in lines
+    assert ["NiseNet", "–", "", "quoted", "53.5"] in lines
+    assert ["DeepLabv3+ + FBNet", "ResNet-101", "0 of 1", "ours", "–"] in lines
+    caption = make_table(study, "table_6").caption
+    assert "methods of others" in caption
+    assert "not comparable with the paper's (BDD100K validation set, full models)" in caption
+    assert "methods of others" not in make_table(study, "table_3").caption

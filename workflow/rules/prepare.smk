@@ -1,14 +1,19 @@
-# Raw images and labels, checked and packed.
-rule prepare:
-    output:
-        PREPARED,
-    log:
-        f"{LOGS}/prepare.log",
-    benchmark:
-        f"{LOGS}/prepare.benchmark.tsv"
-    params:
-        # What the prepared data depend on, so that a change makes them anew; not where the raw data happen to lie.
-        source=STUDY.data.source,
-        splits=STUDY.data.splits,
-    shell:
-        "{FBNET} prepare --study {STUDY.name} > {log} 2>&1"
+# Raw images and labels, checked and packed: a rule for each data set of the study.
+for role, data in STUDY.settings.data.items():
+
+    rule:
+        name:
+            f"prepare_{role}"
+        output:
+            prepared(data),
+        log:
+            f"{LOGS}/prepare_{role}.log",
+        benchmark:
+            f"{LOGS}/prepare_{role}.benchmark.tsv"
+        params:
+            role=role,
+            # What the prepared data depend on, so that a change makes them anew; not where the raw data happen to lie.
+            source=data.source,
+            splits=data.splits,
+        shell:
+            "{FBNET} prepare --study {STUDY.name} --data {params.role} > {log} 2>&1"

@@ -1,7 +1,7 @@
 # One training of one run with one seed.
 rule train:
     input:
-        data=PREPARED,
+        data=data_of,
     output:
         checkpoint=of_run(paths.checkpoint_file),
         history=of_run(paths.history_file),
