@@ -45,6 +45,15 @@ def prepare(study: str) -> None:
 
 @cli.command()
 @study_option
+def centroids(study: str) -> None:
+    """Find where the classes are in a study's prepared training images, for class-uniform sampling."""
+    from fbnet.data.centroids import write_centroids
+
+    click.echo(f"found {write_centroids(config.load_study(study))}", err=True)
+
+
+@cli.command()
+@study_option
 @run_option
 @seed_option
 @device_option

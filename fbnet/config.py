@@ -14,6 +14,7 @@ import yaml
 from fbnet import paths
 from fbnet.data.specs import LABELS, LabelSpec
 from fbnet.errors import InputError
+from fbnet.recipe import ClassUniformConfig, OhemConfig, PhotometricConfig
 from fbnet.strict import Where, from_mapping
 
 STAGES = ("res2", "res3", "res4", "res5")
@@ -154,6 +155,14 @@ class TrainingConfig:
     weight_decay: float = 1e-4
     scale: tuple[float, float] = (0.5, 2.0)
     """Range of the random resizing."""
+    ohem: OhemConfig | None = None
+    """Online hard example mining in the segmentation loss; null for all pixels."""
+    class_weights: tuple[float, ...] | None = None
+    """Weight of each class in the segmentation loss, in the order of the train ids; null for none."""
+    class_uniform: ClassUniformConfig | None = None
+    """Data oversampling; null for shuffled images alone."""
+    photometric: PhotometricConfig | None = None
+    """Random colours and blur; null for none."""
 
     def check(self, where: Where) -> None:
         if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.crop):
@@ -166,6 +175,18 @@ class TrainingConfig:
             raise where.error("learning_rate", "must be positive")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise where.error("scale", f"must be a range of positive factors, not {list(self.scale)}")
+        if self.class_weights is not None and min(self.class_weights, default=0) <= 0:
+            raise where.error("class_weights", "must be positive numbers, or null for none")
+        for key in ("ohem", "class_uniform", "photometric"):
+            part = getattr(self, key)
+            if part is not None:
+                part.check(where.key(key))
+
+    @property
+    def recipe(self) -> tuple[str, ...]:
+        """In words, what is on of the parts that a study can switch on."""
+        weights = None if self.class_weights is None else "class weights"
+        return tuple(str(part) for part in (self.ohem, weights, self.class_uniform, self.photometric) if part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,11 +264,22 @@ class StudyFile:
         if "cityscapes" not in self.data:
             raise where.error("data", "names no data set for 'cityscapes'")
         self.training.check(where.key("training"))
+        self._check_class_weights(where.key("training"))
         self.evaluation.check(where.key("evaluation"))
         if not 0 < self.width <= 4:
             raise where.error("width", "must be above 0 and at most 4")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise where.error("seeds", "must be one or more different numbers from 0 up")
+
+    def _check_class_weights(self, where: Where) -> None:
+        weights, data = self.training.class_weights, self.data["cityscapes"]
+        classes = data.labels.classes
+        if weights is not None and len(weights) != len(classes):
+            raise where.error(
+                "class_weights",
+                f"holds {len(weights)} numbers, but {data.dataset} has {len(classes)} classes; "
+                f"give one for each of {', '.join(classes)}",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,11 +311,15 @@ class Study:
         return self.settings.data["cityscapes"]
 
     def training_parameters(self, run: str) -> dict:
-        """All parameters that the trained network of a run depends on, the seed apart."""
+        """All parameters that the trained network of a run depends on, the seed apart.
+
+        What is switched off is left out, so that a network stays valid when there is more to be switched on.
+        """
+        training = asdict(self.settings.training)
         return {
             "network": self.runs[run].architecture,
             "width": self.settings.width,
-            "training": asdict(self.settings.training),
+            "training": {key: value for key, value in training.items() if value is not None},
             "data": self.data.source,
             "split": self.data.train,
         }

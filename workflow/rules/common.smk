@@ -21,6 +21,8 @@ def load_study(name):
 
 STUDY = load_study(str(config.get("study", "demo")))
 PREPARED = [str(path) for path in paths.prepared_files(STUDY.data.dataset, STUDY.data.splits)]
+SAMPLING = STUDY.settings.training.class_uniform
+CENTROIDS = [str(paths.centroids_file(STUDY.data.dataset, STUDY.data.train, SAMPLING.tile))] if SAMPLING else []
 LOGS = str(paths.LOGS / STUDY.name)
 # The command of the environment that Snakemake itself runs in, activated or not.
 FBNET = shlex.quote(str(Path(sys.executable).with_name("fbnet")))

@@ -12,3 +12,19 @@ rule prepare:
         splits=STUDY.data.splits,
     shell:
         "{FBNET} prepare --study {STUDY.name} > {log} 2>&1"
+
+
+if CENTROIDS:
+
+    # Where the classes are, for class-uniform sampling; apart from the data, which do not depend on it.
+    rule centroids:
+        input:
+            data=PREPARED,
+        output:
+            CENTROIDS,
+        log:
+            f"{LOGS}/centroids.log",
+        benchmark:
+            f"{LOGS}/centroids.benchmark.tsv"
+        shell:
+            "{FBNET} centroids --study {STUDY.name} > {log} 2>&1"

@@ -2,6 +2,7 @@
 rule train:
     input:
         data=PREPARED,
+        centroids=CENTROIDS,
     output:
         checkpoint=of_run(paths.checkpoint_file),
         history=of_run(paths.history_file),
