@@ -15,6 +15,9 @@ from fbnet.errors import InputError
 study_option = click.option("--study", default="demo", show_default=True, help="A study of params/studies/.")
 run_option = click.option("--run", "run_id", required=True, help="A run of params/runs.yaml.")
 seed_option = click.option("--seed", type=int, default=None, help="A seed of the study; by default its first.")
+role_option = click.option(
+    "--data", "role", default=None, help="One of the paper's data sets only, such as cityscapes."
+)
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
 )
@@ -36,7 +39,7 @@ def cli(context: click.Context, debug: bool) -> None:
 
 @cli.command()
 @study_option
-@click.option("--data", "role", default=None, help="One of the paper's data sets only, such as cityscapes.")
+@role_option
 def prepare(study: str, role: str | None) -> None:
     """Check a study's raw data and pack them; draw them first where they are synthetic."""
     loaded = config.load_study(study)
@@ -45,6 +48,18 @@ def prepare(study: str, role: str | None) -> None:
 
     for data in chosen:
         click.echo(f"prepared {prepare_data(data)}", err=True)
+
+
+@cli.command()
+@study_option
+@role_option
+def centroids(study: str, role: str | None) -> None:
+    """Find where the classes are in a study's prepared training images, for class-uniform sampling."""
+    loaded = config.load_study(study)
+    from fbnet.data.centroids import write_centroids
+
+    for name in [role] if role else loaded.settings.data:
+        click.echo(f"found {write_centroids(loaded, name)}", err=True)
 
 
 @cli.command()

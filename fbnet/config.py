@@ -14,10 +14,10 @@ import yaml
 from fbnet import paths
 from fbnet.data.specs import LABELS, LabelSpec
 from fbnet.errors import InputError
+from fbnet.recipe import EvaluationConfig, TrainingConfig
 from fbnet.strict import Where, from_mapping
 
 STAGES = ("res2", "res3", "res4", "res5")
-OUTPUT_STRIDE = 8
 DESCRIPTIONS = ("method", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm")
 COLUMNS = ("miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "gflops")
 
@@ -144,58 +144,6 @@ class DataConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How every run of a study is trained (Sec. 4.1)."""
-
-    crop: tuple[int, int]
-    """Height and width of a training crop, multiples of the output stride."""
-    batch_size: int
-    epochs: int
-    learning_rate: float
-    poly_power: float = 0.9
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    scale: tuple[float, float] = (0.5, 2.0)
-    """Range of the random resizing."""
-
-    def check(self, where: Where) -> None:
-        if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.crop):
-            raise where.error("crop", f"must be multiples of the output stride {OUTPUT_STRIDE}, not {list(self.crop)}")
-        if self.batch_size < 2:
-            raise where.error("batch_size", "must be at least 2: batch normalisation of pooled 1x1 maps needs it")
-        if self.epochs < 1:
-            raise where.error("epochs", "must be at least 1")
-        if self.learning_rate <= 0:
-            raise where.error("learning_rate", "must be positive")
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise where.error("scale", f"must be a range of positive factors, not {list(self.scale)}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """How a study's images are evaluated: single-scale, at their own size."""
-
-    mode: Literal["whole", "sliding"] = "whole"
-    tile: tuple[int, int] | None = None
-    """Height and width of the sliding window."""
-    stride: tuple[int, int] | None = None
-    """Step of the sliding window."""
-    samples: int = 8
-    """Evenly spaced evaluation images whose predictions are kept for the figures."""
-
-    def check(self, where: Where) -> None:
-        if (self.mode == "sliding") != (self.tile is not None and self.stride is not None):
-            raise where.error("tile", "and stride belong to mode 'sliding', which needs both")
-        if self.mode == "sliding":
-            if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.tile):
-                raise where.error("tile", f"must be multiples of {OUTPUT_STRIDE}, not {list(self.tile)}")
-            if any(not 0 < step <= side for step, side in zip(self.stride, self.tile, strict=True)):
-                raise where.error("stride", "must be positive and at most the tile, or pixels would be left out")
-        if self.samples < 1:
-            raise where.error("samples", "must be at least 1")
-
-
-@dataclass(frozen=True, kw_only=True)
 class QuotedMethod:
     """A method of others, whose numbers the paper quotes and which is not trained here."""
 
@@ -257,11 +205,29 @@ class StudyFile:
         if "cityscapes" not in self.data:
             raise where.error("data", "names no data set for 'cityscapes'")
         self.training.check(where.key("training"))
+        self._check_class_weights(where.key("training"))
+        self._check_tiles(where.key("training").key("class_uniform"))
         self.evaluation.check(where.key("evaluation"))
         if not 0 < self.width <= 4:
             raise where.error("width", "must be above 0 and at most 4")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise where.error("seeds", "must be one or more different numbers from 0 up")
+
+    def _check_tiles(self, where: Where) -> None:
+        sampling = self.training.class_uniform
+        if sampling is not None and set(sampling.tile) != set(self.data):
+            raise where.error("tile", f"must have a side for each data set: {', '.join(self.data)}")
+
+    def _check_class_weights(self, where: Where) -> None:
+        weights = self.training.class_weights
+        for data in self.data.values():
+            classes = data.labels.classes
+            if weights is not None and len(weights) != len(classes):
+                raise where.error(
+                    "class_weights",
+                    f"holds {len(weights)} numbers, but {data.dataset} has {len(classes)} classes; "
+                    f"give one for each of {', '.join(classes)}",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,11 +265,15 @@ class Study:
         return self.settings.data[self.runs[run].data]
 
     def training_parameters(self, run: str) -> dict:
-        """All parameters that the trained network of a run depends on, the seed apart."""
+        """All parameters that the trained network of a run depends on, the seed apart.
+
+        What is switched off is left out, so that a network stays valid when there is more to be switched on.
+        """
+        training = asdict(self.settings.training)
         return {
             "network": self.runs[run].architecture,
             "width": self.settings.width,
-            "training": asdict(self.settings.training),
+            "training": {key: value for key, value in training.items() if value is not None},
             "data": self.data_of(run).source,
             "split": self.data_of(run).train,
         }

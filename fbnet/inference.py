@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from fbnet.config import OUTPUT_STRIDE, EvaluationConfig
 from fbnet.device import normalise, precision
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.resnet import stage_strides
+from fbnet.recipe import OUTPUT_STRIDE, EvaluationConfig
 
 
 @torch.inference_mode()

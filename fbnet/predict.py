@@ -11,7 +11,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from fbnet import checkpoint
-from fbnet.config import EvaluationConfig
 from fbnet.data.pack import read_image
 from fbnet.data.specs import LabelSpec
 from fbnet.errors import InputError
@@ -19,6 +18,7 @@ from fbnet.files import write_whole
 from fbnet.inference import balance_map, modulated_stage, predict
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.resnet import stage_strides
+from fbnet.recipe import EvaluationConfig
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from fbnet import config, paths
+from fbnet import config, paths, recipe
 from fbnet.errors import InputError
 from tests.conftest import ROOT
 
@@ -52,6 +52,30 @@ def test_a_run_is_a_delta_over_the_defaults(project):
     assert run.balance == config.BalanceConfig(stages=("res5",), auxiliary="pce", modulator="dfm")
 
 
+def test_the_papers_recipe(project):
+    training = config.load_study("paper").settings.training
+    assert training.ohem == recipe.OhemConfig(threshold=0.7, min_kept=10000)
+    assert (len(training.class_weights), training.class_weights[0], training.class_weights[17]) == (19, 0.8373, 1.1529)
+    assert training.class_uniform == recipe.ClassUniformConfig(tile={"cityscapes": 1024, "bdd100k": 720}, fraction=0.5)
+    assert training.photometric == recipe.PhotometricConfig(jitter=0.25, blur=(0.15, 1.3))
+
+
+@pytest.mark.parametrize("study", ["demo", "camvid", "camvid_small"])
+def test_the_recipe_is_off_by_default(project, study):
+    loaded = config.load_study(study)
+    assert loaded.settings.training.recipe == ()
+    # or trained networks would be made anew for parameters that they do not have
+    assert set(loaded.training_parameters("fcn_r50")["training"]) <= {
+        "crop", "batch_size", "epochs", "learning_rate", "poly_power", "momentum", "weight_decay", "scale",
+    }  # fmt: skip
+
+
+def test_what_is_on_is_a_training_parameter(project):
+    project.write_study(training__ohem={"threshold": 0.6})
+    training = config.load_study("toy").training_parameters("fcn_r50")["training"]
+    assert training["ohem"] == {"threshold": 0.6, "min_kept": 10000}
+
+
 def test_a_study_of_few_runs_has_their_rows_only(project):
     assert config.load_study("camvid_small").table("table_1").rows == ("fcn_r50", "fcn_r50_fbnet")
 
@@ -68,6 +92,33 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"training__learning_rate": 0}, "training.learning_rate", "positive"),
         ({"training__epochs": True}, "training.epochs", "type int"),
         ({"training__scale": [2.0, 0.5]}, "training.scale", "range of positive factors"),
+        ({"training__ohem": {"threshold": 0}}, "training.ohem.threshold", "above 0 and at most 1"),
+        ({"training__ohem": {"min_kept": 0}}, "training.ohem.min_kept", "at least 1"),
+        ({"training__ohem": {"kept": 5}}, "training.ohem.kept", "choose from threshold, min_kept"),
+        ({"training__ohem": True}, "training.ohem", "keys and values"),
+        ({"training__class_weights": [1.0] * 18}, "training.class_weights", "18 numbers, but synthetic has 19 classes"),
+        ({"training__class_weights": [1.0] * 18 + [0]}, "training.class_weights", "positive numbers"),
+        ({"training__class_weights": []}, "training.class_weights", "positive numbers"),
+        ({"training__class_uniform": {}}, "training.class_uniform.tile", "is missing"),
+        ({"training__class_uniform": {"tile": {}}}, "training.class_uniform.tile", "for each data set: cityscapes"),
+        (
+            {"training__class_uniform": {"tile": {"cityscapes": 0}}},
+            "training.class_uniform.tile.cityscapes",
+            "at least 1 pixel",
+        ),
+        (
+            {"training__class_uniform": {"tile": {"cityscapes": 64}, "fraction": 0}},
+            "training.class_uniform.fraction",
+            "leave class_uniform out",
+        ),
+        (
+            {"training__class_uniform": {"tile": {"cityscapes": 64}, "fraction": 1.5}},
+            "training.class_uniform.fraction",
+            "at most 1",
+        ),
+        ({"training__photometric": {"jitter": 0.6}}, "training.photometric.jitter", "from 0 to 0.5"),
+        ({"training__photometric": {"blur": [1.3, 0.15]}}, "training.photometric.blur", "range of standard deviations"),
+        ({"training__photometric": {"blur": [0, 1]}}, "training.photometric.blur", "above 0, not [0.0, 1.0]"),
         ({"training__crops": [64, 64]}, "training.crops", "choose from crop, batch_size"),
         ({"widht": 0.5}, "widht", "choose from description, data"),
         ({"width": 0}, "width", "above 0"),
@@ -224,8 +275,11 @@ class TestSchemas:
         ("schema", "cls", "keys"),
         [
             ("study", config.StudyFile, ()),
-            ("study", config.TrainingConfig, ("training",)),
-            ("study", config.EvaluationConfig, ("evaluation",)),
+            ("study", recipe.TrainingConfig, ("training",)),
+            ("study", recipe.OhemConfig, ("training", "ohem")),
+            ("study", recipe.ClassUniformConfig, ("training", "class_uniform")),
+            ("study", recipe.PhotometricConfig, ("training", "photometric")),
+            ("study", recipe.EvaluationConfig, ("evaluation",)),
             ("study", config.FigureRuns, ("figure_runs",)),
             ("runs", config.RunConfig, ("defaults",)),
             ("runs", config.BalanceConfig, ("defaults", "balance")),

@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from fbnet.config import EvaluationConfig, load_runs
+from fbnet.config import load_runs
 from fbnet.data.specs import CITYSCAPES
 from fbnet.device import normalise
 from fbnet.inference import balance_map, predict, tile_starts
 from fbnet.models.build import build
+from fbnet.recipe import EvaluationConfig
 
 CPU = torch.device("cpu")
 

@@ -4,9 +4,10 @@ import numpy as np
 from PIL import Image
 
 from fbnet import paths
-from fbnet.config import OUTPUT_STRIDE, Study
+from fbnet.config import Study
 from fbnet.data.specs import IGNORE_INDEX
 from fbnet.errors import InputError
+from fbnet.recipe import OUTPUT_STRIDE
 from fbnet.report import captions
 from fbnet.report.results import Sample, require_samples
 from fbnet.report.sheet import (

@@ -76,10 +76,11 @@ def _scale(study: Study, data: DataConfig, metrics: list[Metrics]) -> str:
     steps = sorted({entry.iterations for entry in metrics})
     width = "full width" if study.settings.width == 1 else f"{study.settings.width:g} of the full width"
     iterations = f" ({' or '.join(map(str, steps))} iterations)" if steps else ""
+    recipe = "".join(f", with {part}" for part in training.recipe)
     return (
         f"Evaluated on {images}data set {data.dataset}, split {data.evaluate}, at a single scale, "
-        f"{_mode(study)}; trained at {width}, crop "
-        f"{training.crop[0]} × {training.crop[1]}, {training.epochs} epochs, batch {training.batch_size}{iterations}."
+        f"{_mode(study)}; trained at {width}, crop {training.crop[0]} × {training.crop[1]}, "
+        f"{training.epochs} epochs, batch {training.batch_size}{iterations}{recipe}."
     )
 
 

@@ -84,6 +84,27 @@ def test_everything_once_then_nothing(workflow):
     assert "prepare_cityscapes" not in planned(*study)
 
 
+def test_centroids_are_made_where_a_study_samples_by_class(workflow):
+    workflow.write_study(seeds=[0], training__class_uniform={"tile": {"cityscapes": 64}})
+    checkpoint = str(paths.checkpoint_file("toy", "fcn_r50", 0))
+    study = ("--config", "study=toy", "--", checkpoint)
+    jobs = planned(*study)
+    assert [jobs.get(rule) for rule in ("prepare_cityscapes", "centroids_cityscapes", "train", "total")] == [1, 1, 1, 3]
+    result = snakemake(*study)
+    assert result.returncode == 0, result.stderr
+    assert planned(*study) == {}
+
+    # Another tile leaves the data as they are.
+    workflow.write_study(seeds=[0], training__class_uniform={"tile": {"cityscapes": 32}})
+    jobs = planned(*study)
+    assert [jobs.get(rule) for rule in ("prepare_cityscapes", "centroids_cityscapes", "train", "total")] == [
+        None,
+        1,
+        1,
+        2,
+    ]
+
+
 def test_one_table(workflow):
     workflow.write_study(seeds=[0])
     jobs = planned("--config", "study=toy", "--", "results/toy/tables/table_2.csv")

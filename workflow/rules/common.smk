@@ -41,6 +41,12 @@ def prepared(data):
     return [str(path) for path in paths.prepared_files(data.dataset, data.splits)]
 
 
+def centroids(role):
+    """The file of a data set's centroids, none in a study without class-uniform sampling."""
+    sampling, data = STUDY.settings.training.class_uniform, STUDY.settings.data[role]
+    return [str(paths.centroids_file(data.dataset, data.train, sampling.tile[role]))] if sampling else []
+
+
 def data_of(wildcards):
     """The packed files that a run is trained and evaluated on."""
     return prepared(STUDY.data_of(wildcards.run))

@@ -2,6 +2,7 @@
 rule train:
     input:
         data=data_of,
+        centroids=lambda wildcards: centroids(STUDY.runs[wildcards.run].data),
     output:
         checkpoint=of_run(paths.checkpoint_file),
         history=of_run(paths.history_file),
