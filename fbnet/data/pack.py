@@ -18,9 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from fbnet import paths
-from fbnet.config import DataConfig
 from fbnet.data import bdd100k, camvid, cityscapes, synthetic
 from fbnet.data.pairs import Pair
+from fbnet.data.source import DataConfig
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.errors import InputError
 
@@ -145,7 +145,7 @@ def read_labels(path: Path, labels: LabelSpec) -> np.ndarray:
     if len(unknown):
         raise InputError(
             f"{path}: label value {', '.join(map(str, unknown[:5]))} out of range; "
-            f"{labels.name} has {_ranges(labels.raw_ids)}"
+            f"{labels.name} has ids {_ranges(labels.raw_ids)}"
         )
     return labels.train_ids[raw]
 

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from fbnet.config import SyntheticConfig
 from fbnet.data.scene import Scene, draw_scene
+from fbnet.data.source import SyntheticConfig
 from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError
 

@@ -1,6 +1,7 @@
 """Says in words what a table's or figure's numbers are: on which data, at which scale, and how far they go."""
 
-from fbnet.config import DataConfig, Study, TableConfig
+from fbnet.config import Study, TableConfig
+from fbnet.data.source import DataConfig
 from fbnet.report.results import Metrics
 
 PAPER_DATA = {"cityscapes": "Cityscapes", "bdd100k": "BDD100K"}

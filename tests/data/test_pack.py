@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from fbnet import paths
-from fbnet.config import DataConfig, SyntheticConfig, load_study
+from fbnet.config import load_study
 from fbnet.data import synthetic
 from fbnet.data.bdd100k import LAYOUTS
 from fbnet.data.pack import open_split, prepare
+from fbnet.data.source import DataConfig, SyntheticConfig
 from fbnet.data.specs import BDD100K, CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
 
@@ -105,7 +106,7 @@ class TestPrepare:
     def test_bdd100k_of_label_ids(self, bdd100k):
         """The raw ids of Cityscapes in the place of train ids are noticed."""
         write(next(Path("raw").rglob("*/train/*.png")), np.full(SIZE, 33, dtype=np.uint8))
-        with pytest.raises(InputError, match="label value 33 out of range; bdd100k has 0 to 18 and 255"):
+        with pytest.raises(InputError, match="label value 33 out of range; bdd100k has ids 0 to 18 and 255"):
             prepare(BDD100K_DATA)
 
     def test_cityscapes_ids(self):
@@ -199,7 +200,7 @@ BAD = {
     "label without image": (lambda root: (root / "test/c.png").unlink(), "raw/testannot/c.png: has no image"),
     "label out of range": (
         spoil_label(12),
-        "raw/trainannot/a.png: label value 12 out of range; camvid has 0 to 11",
+        "raw/trainannot/a.png: label value 12 out of range; camvid has ids 0 to 11",
     ),
     "label far out of range": (spoil_label(200), "raw/trainannot/a.png: label value 200 out of range"),
     "another size": (
