@@ -2,6 +2,8 @@
 
 import json
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -26,15 +28,20 @@ threads_option = click.option(
 )
 
 
+def run_options(command: Callable) -> Callable:
+    """Which run of which study, and where to compute."""
+    for option in (threads_option, device_option, seed_option, run_option, study_option):
+        command = option(command)
+    return command
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show tracebacks of bad input.")
-@click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+def cli(debug: bool) -> None:
     """Reproduces FBNet (Gan et al., 2021): prepare data, train and evaluate runs, make tables and figures.
 
     `snakemake --cores all --config study=NAME` runs all of this in the right order.
     """
-    context.obj = debug
 
 
 @cli.command()
@@ -63,11 +70,7 @@ def centroids(study: str, role: str | None) -> None:
 
 
 @cli.command()
-@study_option
-@run_option
-@seed_option
-@device_option
-@threads_option
+@run_options
 def train(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
     """Train one run with one seed."""
     loaded, run, seed = _lookup(study, run_id, seed)
@@ -78,11 +81,7 @@ def train(study: str, run_id: str, seed: int | None, device: str, threads: int |
 
 
 @cli.command()
-@study_option
-@run_option
-@seed_option
-@device_option
-@threads_option
+@run_options
 def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
     """Evaluate a trained run on the study's evaluation split."""
     loaded, run, seed = _lookup(study, run_id, seed)
@@ -192,7 +191,7 @@ def main() -> None:
         cli()
     except InputError as error:
         if "--debug" in sys.argv:
-            raise
+            traceback.print_exc()
         click.echo(f"fbnet: {error}", err=True)
         sys.exit(2)
 

@@ -60,7 +60,7 @@ def test_outside_a_project(tmp_path, monkeypatch):
 
 def test_debug_shows_the_traceback(project):
     result = fbnet("--debug", "flops", "--study", "kitti")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Traceback" in result.stderr
 
 
