@@ -142,6 +142,8 @@ class StudyFile:
         self.evaluation.check(where.key("evaluation"))
         if not 0 < self.width <= 4:
             raise where.error("width", "must be above 0 and at most 4")
+        if self.training.initial_weights is not None and self.width != 1:
+            raise where.error("width", "must be 1 with training.initial_weights, which are of full width")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise where.error("seeds", "must be one or more different numbers from 0 up")
 
@@ -219,6 +221,11 @@ class Study:
     def data_of_table(self, table: str) -> DataConfig:
         """The data set of a table's runs. Raises InputError for a table that the study does not have."""
         return self.data_of(next(row for row in self.table(table).rows if row in self.runs))
+
+    def initial_weights(self, run: str) -> Path | None:
+        """The file of a run's initial weights; None where it is trained from scratch."""
+        files = self.settings.training.initial_weights
+        return None if files is None else Path(files[self.runs[run].backbone])
 
     def role(self, role: str) -> DataConfig:
         """What stands in for one of the paper's data sets. Raises InputError for another name."""
@@ -344,6 +351,9 @@ def _study_runs(settings: StudyFile, declared: RunsFile, where: Where) -> tuple[
     for name in names:
         if name not in here:
             raise where.error("runs", f"{name} needs a data set for data.{declared.runs[name].data}")
+        weights, backbone = settings.training.initial_weights, declared.runs[name].backbone
+        if weights is not None and backbone not in weights:
+            raise where.key("training").error("initial_weights", f"has no file for {backbone}, which {name} needs")
     return names
 
 

@@ -92,6 +92,8 @@ class TrainingConfig:
     weight_decay: float = 1e-4
     scale: tuple[float, float] = (0.5, 2.0)
     """Range of the random resizing."""
+    initial_weights: dict[Literal["resnet50", "resnet101"], str] | None = None
+    """Files of the backbones' ImageNet weights, see `fbnet.models.initial`; null trains from scratch."""
     ohem: OhemConfig | None = None
     """Online hard example mining in the segmentation loss; null for all pixels."""
     class_weights: tuple[float, ...] | None = None
@@ -122,8 +124,10 @@ class TrainingConfig:
     @property
     def recipe(self) -> tuple[str, ...]:
         """In words, what is on of the parts that a study can switch on."""
+        initial = self.initial_weights and f"initial weights from {', '.join(self.initial_weights.values())}"
         weights = None if self.class_weights is None else "class weights"
-        return tuple(str(part) for part in (self.ohem, weights, self.class_uniform, self.photometric) if part)
+        parts = (initial, self.ohem, weights, self.class_uniform, self.photometric)
+        return tuple(str(part) for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)

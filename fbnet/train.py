@@ -20,6 +20,7 @@ from fbnet.errors import InputError
 from fbnet.files import write_text
 from fbnet.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
 from fbnet.models.build import SegmentationNetwork, build
+from fbnet.models.initial import load_initial_weights
 from fbnet.models.resize import resize_to
 from fbnet.models.resnet import stage_strides
 from fbnet.recipe import TrainingConfig
@@ -52,7 +53,11 @@ def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, work
             f"but split {data.train!r} has {len(split)}; lower it"
         )
     torch.manual_seed(seed)
-    network = build(run, data.labels, width=study.settings.width).to(device, memory_format=torch.channels_last)
+    network = build(run, data.labels, width=study.settings.width)
+    initial = study.initial_weights(run.id)
+    if initial is not None:
+        load_initial_weights(network.backbone, initial)
+    network.to(device, memory_format=torch.channels_last)
     centroids = None if training.class_uniform is None else open_centroids(study, run.data, split)
     samples = TrainingSamples(split, training, seed, centroids)
     place = f"{run.id} seed {seed}"
