@@ -1,4 +1,4 @@
-"""Initial weights of a backbone: ImageNet classifiers with deep stem, in the layout of MIT CSAIL's segmentation code."""
+"""Initial weights of a backbone: ImageNet classifiers with deep stem, laid out as MIT CSAIL's segmentation code."""
 
 import pickle
 import re
@@ -26,12 +26,8 @@ def load_initial_weights(backbone: ResNet, path: Path) -> None:
         InputError: for a missing or damaged file, and for weights that are missing, left over or of another shape;
             the backbone is then as it was.
     """
-    found = {_renamed(name): value for name, value in _read(path).items() if name not in CLASSIFIER}
-    # Files of old torch versions do not count the batches; the counters play no part with a fixed momentum.
-    expected = {
-        name: value for name, value in backbone.state_dict().items() if not name.endswith("num_batches_tracked")
-    }
-    found = {name: value for name, value in found.items() if not name.endswith("num_batches_tracked")}
+    read = {_renamed(name): value for name, value in _read(path).items() if name not in CLASSIFIER}
+    found, expected = _without_counters(read), _without_counters(backbone.state_dict())
     _refuse(path, "has no weights", set(expected) - set(found))
     _refuse(path, "has unknown weights", set(found) - set(expected))
     _refuse(path, "has another shape of", {name for name in expected if expected[name].shape != found[name].shape})
@@ -50,6 +46,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
+def _without_counters(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Files of old torch versions do not count batches, and the counters play no part with a fixed momentum."""
+    return {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+
+
 def _renamed(name: str) -> str:
     """Their name of a weight in ours: `conv2.weight` is `stem.3.weight`, `layer1.0.bn1.bias` is `res2.0.bn1.bias`."""
     first, _, rest = name.partition(".")
@@ -63,6 +64,5 @@ def _refuse(path: Path, problem: str, names: set[str]) -> None:
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         shown = ", ".join(sorted(names)[:SHOWN])
-        raise InputError(
-            f"{path}: {problem} {shown}{more}; it must be a ResNet with deep stem, of this depth and width"
-        )
+        remedy = "it must be a ResNet with deep stem, of this depth and width"
+        raise InputError(f"{path}: {problem} {shown}{more}; {remedy}")
