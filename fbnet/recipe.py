@@ -132,13 +132,18 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How a study's images are evaluated: single-scale, at their own size."""
+    """How a study's images are evaluated."""
 
     mode: Literal["whole", "sliding"] = "whole"
     tile: tuple[int, int] | None = None
     """Height and width of the sliding window."""
     stride: tuple[int, int] | None = None
     """Step of the sliding window."""
+    scales: tuple[float, ...] = (1.0,)
+    """Factors of the image's size whose predictions are averaged; the paper's Table 5 has 0.5 to 2.0 in steps of
+    0.25. Above 1 the sliding window grows with them."""
+    mirror: bool = False
+    """Whether the mirrored image counts at each scale as well."""
     samples: int = 8
     """Evenly spaced evaluation images whose predictions are kept for the figures."""
 
@@ -150,5 +155,7 @@ class EvaluationConfig:
                 raise where.error("tile", f"must be multiples of {OUTPUT_STRIDE}, not {list(self.tile)}")
             if any(not 0 < step <= side for step, side in zip(self.stride, self.tile, strict=True)):
                 raise where.error("stride", "must be positive and at most the tile, or pixels would be left out")
+        if not self.scales or min(self.scales) <= 0 or len(set(self.scales)) != len(self.scales):
+            raise where.error("scales", "must be one or more different factors above 0")
         if self.samples < 1:
             raise where.error("samples", "must be at least 1")

@@ -138,6 +138,8 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"evaluation__mode": "sliding"}, "evaluation.tile", "needs both"),
         ({"evaluation": {"mode": "sliding", "tile": [60, 64], "stride": [8, 8]}}, "evaluation.tile", "multiples of 8"),
         ({"evaluation": {"mode": "sliding", "tile": [64, 64], "stride": [65, 8]}}, "evaluation.stride", "at most"),
+        ({"evaluation__scales": []}, "evaluation.scales", "one or more"),
+        ({"evaluation__scales": [1.0, 1]}, "evaluation.scales", "different"),
         ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes, bdd100k"),
         ({"data": {}}, "data", "names no data set"),
         (

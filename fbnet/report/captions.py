@@ -79,10 +79,17 @@ def _scale(study: Study, data: DataConfig, metrics: list[Metrics]) -> str:
     iterations = f" ({' or '.join(map(str, steps))} iterations)" if steps else ""
     recipe = "".join(f", with {part}" for part in training.recipe)
     return (
-        f"Evaluated on {images}data set {data.dataset}, split {data.evaluate}, at a single scale, "
+        f"Evaluated on {images}data set {data.dataset}, split {data.evaluate}, {_scales(study)}, "
         f"{_mode(study)}; trained at {width}, crop {training.crop[0]} × {training.crop[1]}, "
         f"{training.epochs} epochs, batch {training.batch_size}{iterations}{recipe}."
     )
+
+
+def _scales(study: Study) -> str:
+    evaluation = study.settings.evaluation
+    factors = ", ".join(f"{scale:g}" for scale in evaluation.scales)
+    scales = "a single scale" if evaluation.scales == (1.0,) else f"the scales {factors}"
+    return f"at {scales}{', each with its mirror image' if evaluation.mirror else ''}"
 
 
 def _mode(study: Study) -> str:
