@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from fbnet.config import RunConfig, TrainingConfig
+from fbnet.config import RunConfig
 from fbnet.data.specs import LABELS, LabelSpec
 from fbnet.errors import InputError
 from fbnet.files import write_whole
 from fbnet.models.build import SegmentationNetwork, build
+from fbnet.recipe import TrainingConfig
 from fbnet.strict import Where, from_mapping
 
 FORMAT = 1

@@ -2,6 +2,9 @@
 
 import json
 import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 from tabulate import tabulate
@@ -14,6 +17,9 @@ from fbnet.errors import InputError
 study_option = click.option("--study", default="demo", show_default=True, help="A study of params/studies/.")
 run_option = click.option("--run", "run_id", required=True, help="A run of params/runs.yaml.")
 seed_option = click.option("--seed", type=int, default=None, help="A seed of the study; by default its first.")
+role_option = click.option(
+    "--data", "role", default=None, help="One of the paper's data sets only, such as cityscapes."
+)
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
 )
@@ -22,33 +28,49 @@ threads_option = click.option(
 )
 
 
+def run_options(command: Callable) -> Callable:
+    """Which run of which study, and where to compute."""
+    for option in (threads_option, device_option, seed_option, run_option, study_option):
+        command = option(command)
+    return command
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show tracebacks of bad input.")
-@click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+def cli(debug: bool) -> None:
     """Reproduces FBNet (Gan et al., 2021): prepare data, train and evaluate runs, make tables and figures.
 
     `snakemake --cores all --config study=NAME` runs all of this in the right order.
     """
-    context.obj = debug
 
 
 @cli.command()
 @study_option
-def prepare(study: str) -> None:
+@role_option
+def prepare(study: str, role: str | None) -> None:
     """Check a study's raw data and pack them; draw them first where they are synthetic."""
+    loaded = config.load_study(study)
+    chosen = [loaded.role(role)] if role else loaded.settings.data.values()
     from fbnet.data.pack import prepare as prepare_data
 
-    for data in config.load_study(study).settings.data.values():
+    for data in chosen:
         click.echo(f"prepared {prepare_data(data)}", err=True)
 
 
 @cli.command()
 @study_option
-@run_option
-@seed_option
-@device_option
-@threads_option
+@role_option
+def centroids(study: str, role: str | None) -> None:
+    """Find where the classes are in a study's prepared training images, for class-uniform sampling."""
+    loaded = config.load_study(study)
+    from fbnet.data.centroids import write_centroids
+
+    for name in [role] if role else loaded.settings.data:
+        click.echo(f"found {write_centroids(loaded, name)}", err=True)
+
+
+@cli.command()
+@run_options
 def train(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
     """Train one run with one seed."""
     loaded, run, seed = _lookup(study, run_id, seed)
@@ -59,11 +81,7 @@ def train(study: str, run_id: str, seed: int | None, device: str, threads: int |
 
 
 @cli.command()
-@study_option
-@run_option
-@seed_option
-@device_option
-@threads_option
+@run_options
 def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
     """Evaluate a trained run on the study's evaluation split."""
     loaded, run, seed = _lookup(study, run_id, seed)
@@ -71,6 +89,27 @@ def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: in
     from fbnet.evaluate import evaluate as evaluate_run
 
     evaluate_run(loaded, run, seed, chosen)
+
+
+@cli.command()
+@click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A model.pt of a trained run.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder to write to.")
+@click.option("--show-balance", is_flag=True, help="Write the mean of FBNet's features X_o over channels as well.")
+@device_option
+@threads_option
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+def predict(
+    checkpoint: Path, output: Path, show_balance: bool, device: str, threads: int | None, images: tuple[Path, ...]
+) -> None:
+    """Predict images, or every image of a folder: label ids and colour overlays.
+
+    An image that cannot be read is named and left out; the exit code is then 1.
+    """
+    chosen, _ = _use(device, threads)
+    from fbnet.predict import predict_images
+
+    if predict_images(checkpoint, images, output, chosen, show_balance=show_balance):
+        sys.exit(1)
 
 
 @cli.command()
@@ -103,12 +142,47 @@ def flops(study: str, as_json: bool) -> None:
 
     counted = []
     for run in loaded.runs.values():
-        gflops, parameters = count(run, loaded.data.labels, width=loaded.settings.width)
+        gflops, parameters = count(run, loaded.data_of(run.id).labels, width=loaded.settings.width)
         counted.append({"run": run.id, "gflops": round(gflops, 3), "parameters": parameters})
     if as_json:
         click.echo(json.dumps(counted, indent=1))
     else:
         click.echo(tabulate(counted, headers="keys", floatfmt=".2f", intfmt=","))
+
+
+@cli.command()
+@click.option(
+    "--dataset", type=click.Choice(["cityscapes", "camvid"]), required=True, help="Whose classes and file names."
+)
+@click.option("--predictions", type=click.Path(path_type=Path), required=True, help="Folder of predicted label maps.")
+@click.option("--labels", type=click.Path(path_type=Path), required=True, help="Folder of the ground truth.")
+@click.option("--json", "as_json", is_flag=True, help="Fractions of 1; null for what is not defined.")
+def score(dataset: str, predictions: Path, labels: Path, as_json: bool) -> None:
+    """Score label maps predicted by any program, PNGs of raw label ids, against the ground truth."""
+    from fbnet.score import score as score_folders
+    from fbnet.score import table_rows
+
+    result = score_folders(dataset, predictions, labels)
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+    else:
+        click.echo(tabulate(table_rows(result), headers=("class", "IoU (%)"), floatfmt=".2f", missingval="–"))
+        click.echo(f"images: {result['images']}")
+
+
+@cli.command()
+@click.option("--paper", is_flag=True, required=True, help="Check the paper's numbers in params/reported/.")
+@click.option("--json", "as_json", is_flag=True, help="The checks, and how many agree and contradict.")
+def audit(paper: bool, as_json: bool) -> None:
+    """Recompute the paper's numbers from each other; its contradictions are a result, not an error."""
+    from fbnet.report.audit import audit_paper, summary
+
+    result = summary(audit_paper())
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+    else:
+        click.echo(tabulate(result["checks"], headers="keys", disable_numparse=True))
+        click.echo(f"{result['agrees']} agree, {result['contradicts']} contradict")
 
 
 def main() -> None:
@@ -117,7 +191,7 @@ def main() -> None:
         cli()
     except InputError as error:
         if "--debug" in sys.argv:
-            raise
+            traceback.print_exc()
         click.echo(f"fbnet: {error}", err=True)
         sys.exit(2)
 

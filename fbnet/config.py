@@ -4,7 +4,6 @@ A run says which network is trained, a study at which scale and on which data. N
 planning and reporting stay fast.
 """
 
-import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -12,12 +11,12 @@ from typing import Literal
 import yaml
 
 from fbnet import paths
-from fbnet.data.specs import LABELS, LabelSpec
+from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
+from fbnet.recipe import EvaluationConfig, TrainingConfig
 from fbnet.strict import Where, from_mapping
 
 STAGES = ("res2", "res3", "res4", "res5")
-OUTPUT_STRIDE = 8
 DESCRIPTIONS = ("method", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm")
 COLUMNS = ("miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "gflops")
 
@@ -62,6 +61,8 @@ class RunConfig:
     head: Literal["fcn", "fcn_plain", "pspnet", "deeplabv3plus"]
     backbone: Literal["resnet50", "resnet101"]
     balance: BalanceConfig
+    data: Literal["cityscapes", "bdd100k"] = "cityscapes"
+    """The paper's data set that it is trained and evaluated on; a study says what stands in for it."""
     baseline: str | None = None
     """The run that its gain is measured against."""
 
@@ -75,121 +76,13 @@ class RunConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyntheticConfig:
-    """What street scenes to draw, see `fbnet.data.synthetic`."""
+class QuotedMethod:
+    """A method of others, whose numbers the paper quotes and which is not trained here."""
 
-    height: int
-    width: int
-    train: int
-    """Number of training scenes."""
-    val: int
-    """Number of validation scenes."""
-    seed: int = 0
-
-    def check(self, where: Where) -> None:
-        if not 32 <= self.height <= 1024 or not 64 <= self.width <= 2048:
-            raise where.error("height", "and width must be from 32 x 64 to 1024 x 2048")
-        if self.train < 1 or self.val < 1:
-            raise where.error("train", "and val must be at least 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """The data set that stands for one of the paper's in a study."""
-
-    dataset: Literal["synthetic", "cityscapes", "camvid"]
-    root: str
-    """Folder of the raw data; the environment variable <DATASET>_ROOT overrides it, except for `synthetic`."""
-    train: str
-    """Name of the split to train on."""
-    evaluate: str
-    """Name of the split to evaluate on."""
-    synthetic: SyntheticConfig | None = None
-
-    def check(self, where: Where) -> None:
-        if (self.dataset == "synthetic") != (self.synthetic is not None):
-            raise where.error("synthetic", "belongs to the data set 'synthetic', and only to it")
-        if self.synthetic is not None:
-            self.synthetic.check(where.key("synthetic"))
-            if not {self.train, self.evaluate} <= {"train", "val"}:
-                raise where.error("evaluate", "and train must be 'train' or 'val' for the data set 'synthetic'")
-
-    @property
-    def labels(self) -> LabelSpec:
-        return LABELS[self.dataset]
-
-    @property
-    def raw_root(self) -> Path:
-        if self.dataset == "synthetic":
-            return Path(self.root)
-        return Path(os.environ.get(self.root_variable) or self.root)
-
-    @property
-    def source(self) -> dict:
-        """What the prepared data are made from, as far as a study says it; not where the raw data happen to lie."""
-        return {"dataset": self.dataset, "synthetic": None if self.synthetic is None else asdict(self.synthetic)}
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that the study uses."""
-        return tuple(dict.fromkeys((self.train, self.evaluate)))
-
-    @property
-    def root_variable(self) -> str:
-        """The environment variable that overrides `root`."""
-        return f"{self.dataset.upper()}_ROOT"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How every run of a study is trained (Sec. 4.1)."""
-
-    crop: tuple[int, int]
-    """Height and width of a training crop, multiples of the output stride."""
-    batch_size: int
-    epochs: int
-    learning_rate: float
-    poly_power: float = 0.9
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    scale: tuple[float, float] = (0.5, 2.0)
-    """Range of the random resizing."""
-
-    def check(self, where: Where) -> None:
-        if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.crop):
-            raise where.error("crop", f"must be multiples of the output stride {OUTPUT_STRIDE}, not {list(self.crop)}")
-        if self.batch_size < 2:
-            raise where.error("batch_size", "must be at least 2: batch normalisation of pooled 1x1 maps needs it")
-        if self.epochs < 1:
-            raise where.error("epochs", "must be at least 1")
-        if self.learning_rate <= 0:
-            raise where.error("learning_rate", "must be positive")
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise where.error("scale", f"must be a range of positive factors, not {list(self.scale)}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """How a study's images are evaluated: single-scale, at their own size."""
-
-    mode: Literal["whole", "sliding"] = "whole"
-    tile: tuple[int, int] | None = None
-    """Height and width of the sliding window."""
-    stride: tuple[int, int] | None = None
-    """Step of the sliding window."""
-    samples: int = 8
-    """Evenly spaced evaluation images whose predictions are kept for the figures."""
-
-    def check(self, where: Where) -> None:
-        if (self.mode == "sliding") != (self.tile is not None and self.stride is not None):
-            raise where.error("tile", "and stride belong to mode 'sliding', which needs both")
-        if self.mode == "sliding":
-            if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.tile):
-                raise where.error("tile", f"must be multiples of {OUTPUT_STRIDE}, not {list(self.tile)}")
-            if any(not 0 < step <= side for step, side in zip(self.stride, self.tile, strict=True)):
-                raise where.error("stride", "must be positive and at most the tile, or pixels would be left out")
-        if self.samples < 1:
-            raise where.error("samples", "must be at least 1")
+    label: str
+    """How tables call it."""
+    backbone: str | None = None
+    """As the paper prints it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +93,7 @@ class TableConfig:
     describe: tuple[Literal[DESCRIPTIONS], ...]
     columns: tuple[Literal[COLUMNS], ...]
     rows: tuple[str, ...]
+    """Runs, and quoted methods."""
     note: str = ""
 
 
@@ -223,7 +117,7 @@ class StudyFile:
     """What `params/studies/<study>.yaml` holds."""
 
     description: str
-    data: dict[Literal["cityscapes"], DataConfig]
+    data: dict[Literal["cityscapes", "bdd100k"], DataConfig]
     """By the paper's data set that it stands for."""
     training: TrainingConfig
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -243,11 +137,31 @@ class StudyFile:
         if "cityscapes" not in self.data:
             raise where.error("data", "names no data set for 'cityscapes'")
         self.training.check(where.key("training"))
+        self._check_class_weights(where.key("training"))
+        self._check_tiles(where.key("training").key("class_uniform"))
         self.evaluation.check(where.key("evaluation"))
         if not 0 < self.width <= 4:
             raise where.error("width", "must be above 0 and at most 4")
+        if self.training.initial_weights is not None and self.width != 1:
+            raise where.error("width", "must be 1 with training.initial_weights, which are of full width")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise where.error("seeds", "must be one or more different numbers from 0 up")
+
+    def _check_tiles(self, where: Where) -> None:
+        sampling = self.training.class_uniform
+        if sampling is not None and set(sampling.tile) != set(self.data):
+            raise where.error("tile", f"must have a side for each data set: {', '.join(self.data)}")
+
+    def _check_class_weights(self, where: Where) -> None:
+        weights = self.training.class_weights
+        for data in self.data.values():
+            classes = data.labels.classes
+            if weights is not None and len(weights) != len(classes):
+                raise where.error(
+                    "class_weights",
+                    f"holds {len(weights)} numbers, but {data.dataset} has {len(classes)} classes; "
+                    f"give one for each of {', '.join(classes)}",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +169,7 @@ class RunsFile:
     """What `params/runs.yaml` holds, its defaults already in its runs."""
 
     runs: dict[str, RunConfig]
+    quoted: dict[str, QuotedMethod]
     tables: dict[str, TableConfig]
     figures: dict[str, FigureConfig]
     figure_runs: FigureRuns
@@ -268,6 +183,7 @@ class Study:
     settings: StudyFile
     runs: dict[str, RunConfig]
     """The study's runs, in the order of `params/runs.yaml`."""
+    quoted: dict[str, QuotedMethod]
     tables: dict[str, TableConfig]
     """The study's tables, without rows of runs that it does not train."""
     figures: dict[str, FigureConfig]
@@ -275,17 +191,25 @@ class Study:
 
     @property
     def data(self) -> DataConfig:
-        """The data set of Tables 1 to 4."""
+        """The data set that stands in for Cityscapes, which figures show."""
         return self.settings.data["cityscapes"]
 
+    def data_of(self, run: str) -> DataConfig:
+        """The data set that a run is trained and evaluated on."""
+        return self.settings.data[self.runs[run].data]
+
     def training_parameters(self, run: str) -> dict:
-        """All parameters that the trained network of a run depends on, the seed apart."""
+        """All parameters that the trained network of a run depends on, the seed apart.
+
+        What is switched off is left out, so that a network stays valid when there is more to be switched on.
+        """
+        training = asdict(self.settings.training)
         return {
             "network": self.runs[run].architecture,
             "width": self.settings.width,
-            "training": asdict(self.settings.training),
-            "data": self.data.source,
-            "split": self.data.train,
+            "training": {key: value for key, value in training.items() if value is not None},
+            "data": self.data_of(run).source,
+            "split": self.data_of(run).train,
         }
 
     def run(self, run: str) -> RunConfig:
@@ -293,6 +217,21 @@ class Study:
         if run not in self.runs:
             raise InputError(f"study {self.name}: no run {run!r}; choose from {', '.join(self.runs)}")
         return self.runs[run]
+
+    def data_of_table(self, table: str) -> DataConfig:
+        """The data set of a table's runs. Raises InputError for a table that the study does not have."""
+        return self.data_of(next(row for row in self.table(table).rows if row in self.runs))
+
+    def initial_weights(self, run: str) -> Path | None:
+        """The file of a run's initial weights; None where it is trained from scratch."""
+        files = self.settings.training.initial_weights
+        return None if files is None else Path(files[self.runs[run].backbone])
+
+    def role(self, role: str) -> DataConfig:
+        """What stands in for one of the paper's data sets. Raises InputError for another name."""
+        if role not in self.settings.data:
+            raise InputError(f"study {self.name}: no data {role!r}; choose from {', '.join(self.settings.data)}")
+        return self.settings.data[role]
 
     def table(self, table: str) -> TableConfig:
         """One of the study's tables. Raises InputError for another name."""
@@ -354,8 +293,8 @@ def load_study(name: str) -> Study:
     settings.check(where)
     declared = load_runs()
 
-    names = _chosen(settings.runs or tuple(declared.runs), declared.runs, where.key("runs"))
-    tables = _chosen(settings.tables, declared.tables, where.key("tables"))
+    names = _study_runs(settings, declared, where)
+    tables = _study_tables(settings, declared, names, where)
     figure_runs = settings.figure_runs or declared.figure_runs
     if settings.figures:
         _chosen((figure_runs.baseline, figure_runs.fbnet), names, where.key("figure_runs"))
@@ -363,7 +302,8 @@ def load_study(name: str) -> Study:
         name=name,
         settings=settings,
         runs={run: declared.runs[run] for run in declared.runs if run in names},
-        tables={table: _without_other_rows(declared.tables[table], names) for table in tables},
+        quoted=declared.quoted,
+        tables=tables,
         figures={
             figure: declared.figures[figure]
             for figure in _chosen(settings.figures, declared.figures, where.key("figures"))
@@ -390,7 +330,10 @@ def _check_names(runs: RunsFile, where: Where) -> None:
         if run.baseline is not None:
             _chosen((run.baseline,), runs.runs, where.key("runs").key(name).key("baseline"))
     for name, table in runs.tables.items():
-        _chosen(table.rows, runs.runs, where.key("tables").key(name).key("rows"))
+        rows = where.key("tables").key(name).key("rows")
+        _chosen(table.rows, {**runs.runs, **runs.quoted}, rows)
+        if len({runs.runs[row].data for row in table.rows if row in runs.runs}) != 1:
+            raise rows.error(None, "must hold runs on one data set, at least one of them")
     _chosen((runs.figure_runs.baseline, runs.figure_runs.fbnet), runs.runs, where.key("figure_runs"))
 
 
@@ -401,5 +344,28 @@ def _chosen(names: tuple[str, ...], choices, where: Where) -> tuple[str, ...]:
     return names
 
 
-def _without_other_rows(table: TableConfig, runs: tuple[str, ...]) -> TableConfig:
-    return replace(table, rows=tuple(row for row in table.rows if row in runs))
+def _study_runs(settings: StudyFile, declared: RunsFile, where: Where) -> tuple[str, ...]:
+    """The runs that a study names, or all whose data it has."""
+    here = tuple(name for name, run in declared.runs.items() if run.data in settings.data)
+    names = _chosen(settings.runs or here, declared.runs, where.key("runs"))
+    for name in names:
+        if name not in here:
+            raise where.error("runs", f"{name} needs a data set for data.{declared.runs[name].data}")
+        weights, backbone = settings.training.initial_weights, declared.runs[name].backbone
+        if weights is not None and backbone not in weights:
+            raise where.key("training").error("initial_weights", f"has no file for {backbone}, which {name} needs")
+    return names
+
+
+def _study_tables(
+    settings: StudyFile, declared: RunsFile, names: tuple[str, ...], where: Where
+) -> dict[str, TableConfig]:
+    """The study's tables, without the rows of runs that it does not train."""
+    tables = {}
+    for name in _chosen(settings.tables, declared.tables, where.key("tables")):
+        table = declared.tables[name]
+        if not set(table.rows) & set(names):
+            runs = ", ".join(row for row in table.rows if row in declared.runs)
+            raise where.error("tables", f"{name} would have no row; it needs one of the runs {runs}")
+        tables[name] = replace(table, rows=tuple(row for row in table.rows if row in {*names, *declared.quoted}))
+    return tables

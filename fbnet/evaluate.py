@@ -1,6 +1,5 @@
 """Evaluates a trained run: one confusion matrix over the whole split, and a few samples for the figures."""
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from tqdm import tqdm
 from fbnet import checkpoint, paths
 from fbnet.config import RunConfig, Study
 from fbnet.data.pack import PackedSplit, open_split
-from fbnet.data.specs import LabelSpec
 from fbnet.errors import InputError
 from fbnet.files import write_json, write_whole
 from fbnet.inference import balance_map, predict
-from fbnet.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
+from fbnet.metrics import confusion_matrix, scores
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.flops import count
 
@@ -28,8 +26,8 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> N
     """
     network, config = _load(study, run, seed)
     network.to(device, memory_format=torch.channels_last)
-    split = open_split(study.data, study.data.evaluate)
-    settings, labels = study.settings.evaluation, study.data.labels
+    data, settings = study.data_of(run.id), study.settings.evaluation
+    split, labels = open_split(data, data.evaluate), data.labels
     kept = sample_indices(len(split), settings.samples)
     confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
     samples = {"names": np.array([split.names[index] for index in kept])}
@@ -44,8 +42,8 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> N
         "study": study.name,
         "run": run.id,
         "seed": seed,
-        "dataset": study.data.dataset,
-        "split": study.data.evaluate,
+        "dataset": data.dataset,
+        "split": data.evaluate,
         "images": len(split),
         **scores(confusion, labels),
         "gflops": round(gflops, 6),
@@ -61,25 +59,6 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> N
     write_json(paths.metrics_file(study.name, run.id, seed), content)
 
 
-def scores(confusion: np.ndarray, labels: LabelSpec) -> dict:
-    """What a confusion matrix says, as fractions of 1; null for what is not defined, such as an absent class's IoU.
-
-    Args:
-        confusion: (C, C) int64, rows by label, columns by prediction.
-        labels: its classes.
-    """
-    iou = class_iou(confusion)
-    return {
-        "classes": labels.classes,
-        "foreground": labels.foreground,
-        "miou": _number(mean_iou(iou)),
-        "f_miou": _number(mean_iou(iou[list(labels.foreground_ids)])),
-        "iou": {name: _number(value) for name, value in zip(labels.classes, iou, strict=True)},
-        "pixel_accuracy": _number(pixel_accuracy(confusion)),
-        "confusion_matrix": confusion.tolist(),
-    }
-
-
 def sample_indices(images: int, samples: int) -> list[int]:
     """Evenly spaced images of a split, first and last among them."""
     return sorted({round(index) for index in np.linspace(0, images - 1, samples)})
@@ -88,7 +67,7 @@ def sample_indices(images: int, samples: int) -> list[int]:
 def _load(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwork, checkpoint.CheckpointConfig]:
     path: Path = paths.checkpoint_file(study.name, run.id, seed)
     network, config = checkpoint.load(path)
-    declared = (run.architecture, study.data.dataset, study.settings.width, study.settings.training)
+    declared = (run.architecture, study.data_of(run.id).dataset, study.settings.width, study.settings.training)
     if (config.run.architecture, config.dataset, config.width, config.training) != declared:
         raise InputError(f"{path}: trained with other parameters than the study's; train this run again")
     return network, config
@@ -108,7 +87,3 @@ def _sample(
     if balance is not None:
         arrays["balance"] = balance
     return {f"{kind}_{position}": values for kind, values in arrays.items()}
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -1,56 +1,65 @@
-"""From an image of any size to logits: in one piece or by a sliding window, single-scale."""
+"""From an image of any size to what the network says of it: in one piece or by a sliding window, at scales."""
+
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
-from fbnet.config import OUTPUT_STRIDE, EvaluationConfig
 from fbnet.device import normalise, precision
 from fbnet.models.build import SegmentationNetwork
+from fbnet.models.resize import resize_to
+from fbnet.models.resnet import stage_strides
+from fbnet.recipe import OUTPUT_STRIDE, EvaluationConfig
 
 
 @torch.inference_mode()
 def predict(
     network: SegmentationNetwork, image: np.ndarray, settings: EvaluationConfig, device: torch.device
 ) -> Tensor:
-    """Logits of one image.
+    """What the network says of each class at each pixel; the highest is the prediction.
+
+    At one scale these are logits, otherwise the mean of the softmax over scales and mirror images. Memory is that of
+    the largest scale, however many there are.
 
     Args:
         network: in evaluation mode, on the device.
         image: (H, W, 3) uint8, of any size.
-        settings: in one piece (`whole`) or in overlapping tiles whose logits are averaged (`sliding`).
+        settings: in one piece (`whole`) or in overlapping tiles whose logits are averaged (`sliding`), at which scales.
         device: where to compute.
 
     Returns:
         (classes, H, W) float32 on the device.
     """
-    values = _padded(image, device)
-    if settings.mode == "whole":
-        logits = _logits(network, values, device)
-    else:
-        logits = _sliding(network, values, settings.tile, settings.stride, device)
-    return logits[0, :, : image.shape[0], : image.shape[1]]
+    values = normalise(torch.tensor(image).permute(2, 0, 1)[None], device)
+    if settings.scales == (1.0,) and not settings.mirror:
+        return _logits_of(network, values, settings, 1.0, device)[0]
+    views = [(scale, mirror) for scale in settings.scales for mirror in (False, True)[: 1 + settings.mirror]]
+    return sum(_view(network, values, settings, *view, device) for view in views) / len(views)
+
+
+def modulated_stage(network: SegmentationNetwork) -> str | None:
+    """The deepest stage with a feature modulator, whose X_o pictures show; None without any."""
+    stages = [name for name, balance in network.balance.items() if balance.modulator is not None]
+    return max(stages, default=None)  # res2 to res5 are in the order of their names
 
 
 @torch.inference_mode()
 def balance_map(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> np.ndarray | None:
-    """The mean over channels of X_o after the deepest balanced stage (Fig. 7), or None without modulator.
+    """The mean over channels of X_o after the deepest stage with a feature modulator (Fig. 7), None without any.
 
     Returns:
         (ceil(H/s), ceil(W/s)) float32, s being the stage's stride.
     """
-    stages = [name for name, _ in network.backbone.stages() if name in network.balance]
-    if not stages or network.balance[stages[-1]].modulator is None:
+    stage = modulated_stage(network)
+    if stage is None:
         return None
     kept = []
-    modulator = network.balance[stages[-1]].modulator
-    hook = modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o))
-    values = _padded(image, device)
-    _logits(network, values, device)
+    hook = network.balance[stage].modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o))
+    _logits(network, _padded(normalise(torch.tensor(image).permute(2, 0, 1)[None], device)), device)
     hook.remove()
-    stride = values.shape[-1] // kept[0].shape[-1]
-    height, width = (-(-side // stride) for side in image.shape[:2])
+    height, width = (-(-side // stage_strides()[stage]) for side in image.shape[:2])
     return kept[0][0].float().mean(dim=0)[:height, :width].cpu().numpy()
 
 
@@ -60,10 +69,43 @@ def tile_starts(length: int, tile: int, stride: int) -> list[int]:
     return [*range(0, last, stride), last]
 
 
-def _padded(image: np.ndarray, device: torch.device) -> Tensor:
-    """(1, 3, H', W'), normalised, filled up by the mean colour to multiples of the output stride."""
-    values = normalise(torch.tensor(image).permute(2, 0, 1)[None], device)
-    height, width = image.shape[:2]
+def _view(
+    network: SegmentationNetwork,
+    values: Tensor,
+    settings: EvaluationConfig,
+    scale: float,
+    mirror: bool,
+    device: torch.device,
+) -> Tensor:
+    """Class probabilities (classes, H, W) from the image (1, 3, H, W) at a scale, mirrored or not."""
+    size = [max(1, round(side * scale)) for side in values.shape[-2:]]
+    scaled = interpolate(values, size, mode="bilinear", antialias=True) if scale != 1 else values
+    logits = _logits_of(network, scaled.flip(-1) if mirror else scaled, settings, scale, device)
+    logits = resize_to(logits.flip(-1) if mirror else logits, values)
+    return logits[0].softmax(dim=0)
+
+
+def _logits_of(
+    network: SegmentationNetwork, values: Tensor, settings: EvaluationConfig, scale: float, device: torch.device
+) -> Tensor:
+    """Logits (1, classes, H, W) of an image (1, 3, H, W) of any size."""
+    padded = _padded(values)
+    if settings.mode == "whole":
+        logits = _logits(network, padded, device)
+    else:
+        tile = tuple(_multiple(side * max(1.0, scale), OUTPUT_STRIDE) for side in settings.tile)
+        stride = tuple(round(step * max(1.0, scale)) for step in settings.stride)
+        logits = _sliding(network, padded, tile, stride, device)
+    return logits[..., : values.shape[-2], : values.shape[-1]]
+
+
+def _multiple(length: float, step: int) -> int:
+    return math.ceil(length / step) * step
+
+
+def _padded(values: Tensor) -> Tensor:
+    """(1, 3, H', W'): normalised images filled up by the mean colour to multiples of the output stride."""
+    height, width = values.shape[-2:]
     return pad(values, (0, -width % OUTPUT_STRIDE, 0, -height % OUTPUT_STRIDE))
 
 

@@ -1,5 +1,6 @@
-"""The two losses: cross-entropy on the prediction, block-wise binary cross-entropy on the balanced features."""
+"""The losses: cross-entropy on the prediction, block-wise binary cross-entropy on the balanced features."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,19 +13,62 @@ from fbnet.data.specs import IGNORE_INDEX
 MAX_CLASSES = 62
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, *, ignore_index: int = IGNORE_INDEX) -> Tensor:
-    """L_ce of Eq. 8: the mean over labelled pixels, 0 where there is none.
+def cross_entropy(
+    logits: Tensor, labels: Tensor, *, weights: Sequence[float] | None = None, ignore_index: int = IGNORE_INDEX
+) -> Tensor:
+    """L_ce of Eq. 8: the weighted mean over labelled pixels, 0 where there is none.
 
     Args:
         logits: Z, (N, C, H, W), any floating type; the loss is computed in float32.
         labels: Y, (N, H, W), integers.
+        weights: of the C classes, positive. A pixel counts as much as its class: the sum of weighted losses is divided
+            by the sum of these pixels' weights, as torch's own cross-entropy does. None weighs all alike.
         ignore_index: the label that does not count.
 
     Returns:
         A float32 scalar.
     """
-    losses = functional.cross_entropy(logits.float(), labels.long(), ignore_index=ignore_index, reduction="sum")
-    return losses / (labels != ignore_index).sum().clamp(min=1)
+    weight = None if weights is None else torch.tensor(weights, device=logits.device)
+    losses = functional.cross_entropy(logits.float(), labels.long(), weight, ignore_index=ignore_index, reduction="sum")
+    return _divide(losses, _pixel_weights(labels, weights, ignore_index).sum())
+
+
+def ohem_cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    threshold: float,
+    min_kept: int,
+    weights: Sequence[float] | None = None,
+    ignore_index: int = IGNORE_INDEX,
+) -> Tensor:
+    """L_ce of Eq. 8 with online hard example mining (Sec. 4.1): the weighted mean over hard pixels, 0 without any.
+
+    Of each image by itself, those labelled pixels are kept whose true class is predicted with a probability below
+    `threshold`, and if they are fewer than `min_kept`, the `min_kept` hardest; pixels as hard as the last of these are
+    kept too, so that no order among equals decides. Weights play no part in this choice. The mean is over the kept
+    pixels of all images together, so that an image with more of them counts more.
+    NOTE the paper names OHEM only; how it chooses and what the mean is over are not in the paper.
+
+    Args:
+        logits: Z, (N, C, H, W), any floating type; the loss is computed in float32.
+        labels: Y, (N, H, W), integers.
+        threshold: a probability above 0.
+        min_kept: at least 1; an image with fewer labelled pixels keeps them all.
+        weights: of the C classes, as in `cross_entropy`, over the kept pixels.
+        ignore_index: the label that does not count.
+
+    Returns:
+        A float32 scalar.
+    """
+    losses = functional.cross_entropy(logits.float(), labels.long(), ignore_index=ignore_index, reduction="none")
+    hardness = losses.detach().masked_fill(labels == ignore_index, -math.inf).flatten(1)
+    hardest = hardness.topk(min(min_kept, hardness.shape[1]), dim=1, sorted=False).values
+    limit = hardest.amin(dim=1)[:, None, None]
+    hard = (losses > -math.log(threshold)) | (losses >= limit)
+    counted = _pixel_weights(labels, weights, ignore_index) * hard
+    # A product, unlike a choice of pixels, lets a loss that is not a number show.
+    return _divide((losses * counted).sum(), counted.sum())
 
 
 def block_labels(
@@ -79,6 +123,20 @@ def block_bce(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """
     losses = functional.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction="none")
     return (losses * mask[:, None]).sum() / (mask.sum() * logits.shape[1]).clamp(min=1)
+
+
+def _pixel_weights(labels: Tensor, weights: Sequence[float] | None, ignore_index: int) -> Tensor:
+    """(N, H, W) float32: the weight of each pixel's class, 1 without weights, and 0 where it is ignored."""
+    counted = (labels != ignore_index).float()
+    if weights is None:
+        return counted
+    table = torch.tensor(weights, device=labels.device)
+    return table[labels.long().clamp(max=len(weights) - 1)] * counted
+
+
+def _divide(total: Tensor, count: Tensor) -> Tensor:
+    """A mean, 0 where nothing counts."""
+    return total / torch.where(count > 0, count, 1)
 
 
 def _or_blocks(values: Tensor, stride: int) -> Tensor:

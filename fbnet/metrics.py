@@ -1,8 +1,10 @@
 """From a confusion matrix over a whole data set to IoU."""
 
+import math
+
 import numpy as np
 
-from fbnet.data.specs import IGNORE_INDEX
+from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
@@ -22,9 +24,14 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
 
 
 def class_iou(confusion: np.ndarray) -> np.ndarray:
-    """Intersection over union of each class, float64 fractions; NaN for one that is neither labelled nor predicted."""
+    """Intersection over union of each class, float64 fractions; NaN for one that is neither labelled nor predicted.
+
+    Args:
+        confusion: (C, C) int64, rows by label, columns by prediction. A further column counts the labelled pixels that
+            are predicted as no class: they are missed ones of their label's class, and wrong ones of none.
+    """
     correct = np.diag(confusion)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - correct
+    union = confusion.sum(axis=0)[: len(confusion)] + confusion.sum(axis=1) - correct
     return np.divide(correct, union, out=np.full(len(confusion), np.nan), where=union > 0)
 
 
@@ -37,3 +44,26 @@ def mean_iou(iou: np.ndarray) -> float:
 def pixel_accuracy(confusion: np.ndarray) -> float:
     """Share of the counted pixels that are predicted right; NaN without any."""
     return float(np.trace(confusion) / confusion.sum()) if confusion.sum() else float("nan")
+
+
+def scores(confusion: np.ndarray, labels: LabelSpec) -> dict:
+    """What a confusion matrix says, as fractions of 1; null for what is not defined, such as an absent class's IoU.
+
+    Args:
+        confusion: (C, C) or (C, C + 1) int64, see `class_iou`.
+        labels: its classes.
+    """
+    iou = class_iou(confusion)
+    return {
+        "classes": labels.classes,
+        "foreground": labels.foreground,
+        "miou": _number(mean_iou(iou)),
+        "f_miou": _number(mean_iou(iou[list(labels.foreground_ids)])),
+        "iou": {name: _number(value) for name, value in zip(labels.classes, iou, strict=True)},
+        "pixel_accuracy": _number(pixel_accuracy(confusion)),
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -35,6 +35,11 @@ def array_file(name: str, split: str, kind: str) -> Path:
     return prepared_dir(name) / f"{split}_{kind}.npy"
 
 
+def centroids_file(name: str, split: str, tile: int) -> Path:
+    """The centroids of a split's classes in tiles of so many pixels."""
+    return prepared_dir(name) / f"{split}_centroids_{tile}.npy"
+
+
 def prepared_files(name: str, splits: Iterable[str]) -> list[Path]:
     """All files of a prepared data set, the manifest first."""
     return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in ARRAYS)]

@@ -10,17 +10,20 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from fbnet import checkpoint, paths
-from fbnet.config import BalanceConfig, RunConfig, Study, TrainingConfig
+from fbnet.config import BalanceConfig, RunConfig, Study
+from fbnet.data.centroids import open_centroids
 from fbnet.data.pack import PackedSplit, open_split
 from fbnet.data.sampling import TrainingSamples, training_batches
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.device import normalise, precision
 from fbnet.errors import InputError
 from fbnet.files import write_text
-from fbnet.losses import block_bce, block_labels, cross_entropy
+from fbnet.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
 from fbnet.models.build import SegmentationNetwork, build
+from fbnet.models.initial import load_initial_weights
 from fbnet.models.resize import resize_to
 from fbnet.models.resnet import stage_strides
+from fbnet.recipe import TrainingConfig
 
 
 @dataclass
@@ -42,23 +45,30 @@ def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, work
     Raises:
         InputError: if the prepared data do not fit the study, or the loss is not finite; earlier results stay.
     """
-    training, labels = study.settings.training, study.data.labels
-    split = open_split(study.data, study.data.train)
+    training, data = study.settings.training, study.data_of(run.id)
+    split = open_split(data, data.train)
     if len(split) < training.batch_size:
         raise InputError(
             f"{paths.study_file(study.name)}: training.batch_size: {training.batch_size} images a batch, "
-            f"but split {study.data.train!r} has {len(split)}; lower it"
+            f"but split {data.train!r} has {len(split)}; lower it"
         )
     torch.manual_seed(seed)
-    network = build(run, labels, width=study.settings.width).to(device, memory_format=torch.channels_last)
-    samples = TrainingSamples(split, training, seed)
+    network = build(run, data.labels, width=study.settings.width)
+    initial = study.initial_weights(run.id)
+    if initial is not None:
+        load_initial_weights(network.backbone, initial)
+    network.to(device, memory_format=torch.channels_last)
+    centroids = None if training.class_uniform is None else open_centroids(study, run.data, split)
+    samples = TrainingSamples(split, training, seed, centroids)
+    place = f"{run.id} seed {seed}"
+    _log_recipe(samples, data.labels, place)
     batches = training_batches(samples, workers=workers, pin_memory=device.type == "cuda")
-    history = _optimise(network, batches, run, labels, device, place=f"{run.id} seed {seed}")
+    history = _optimise(network, batches, run, data.labels, device, place)
     config = checkpoint.CheckpointConfig(
         study=study.name,
         run=run,
         seed=seed,
-        dataset=study.data.dataset,
+        dataset=data.dataset,
         width=study.settings.width,
         training=training,
         iterations=len(batches),
@@ -73,7 +83,9 @@ def poly_learning_rate(training: TrainingConfig, iteration: int, length: int) ->
     return training.learning_rate * (1 - iteration / length) ** training.poly_power
 
 
-def losses(outputs: dict, labels: Tensor, run: RunConfig, spec: LabelSpec) -> tuple[Tensor, Tensor]:
+def losses(
+    outputs: dict, labels: Tensor, run: RunConfig, spec: LabelSpec, training: TrainingConfig
+) -> tuple[Tensor, Tensor]:
     """L_ce and the weighted sum of the auxiliary losses over the stages; their sum is L of Eq. 8.
 
     Args:
@@ -81,6 +93,7 @@ def losses(outputs: dict, labels: Tensor, run: RunConfig, spec: LabelSpec) -> tu
         labels: (N, H, W) train ids.
         run: which auxiliary loss, after which stages, with which weight.
         spec: which classes are foreground.
+        training: whether L_ce has hard example mining and class weights.
 
     Returns:
         Two float32 scalars.
@@ -91,11 +104,21 @@ def losses(outputs: dict, labels: Tensor, run: RunConfig, spec: LabelSpec) -> tu
     stages = [stage for stage in stage_strides() if stage in supervised]
     for stage, logits in zip(stages, outputs["balance"], strict=True):
         balance = balance + run.balance.weight * _auxiliary_loss(logits, labels, stage, run.balance, spec)
-    return cross_entropy(outputs["out"], labels), balance
+    return _segmentation_loss(outputs["out"], labels, training), balance
+
+
+def _segmentation_loss(logits: Tensor, labels: Tensor, training: TrainingConfig) -> Tensor:
+    if training.ohem is None:
+        return cross_entropy(logits, labels, weights=training.class_weights)
+    settings = training.ohem
+    return ohem_cross_entropy(
+        logits, labels, threshold=settings.threshold, min_kept=settings.min_kept, weights=training.class_weights
+    )
 
 
 def _auxiliary_loss(logits: Tensor, labels: Tensor, stage: str, config: BalanceConfig, spec: LabelSpec) -> Tensor:
     if config.auxiliary == "pce":
+        # NOTE without hard examples and class weights, whatever the segmentation loss has: not in the paper.
         return cross_entropy(resize_to(logits.float(), labels), labels)
     ignore_index = IGNORE_INDEX if config.ignored == "skip" else None
     targets, mask = block_labels(labels, spec.foreground_ids, stage_strides()[stage], ignore_index)
@@ -126,7 +149,7 @@ def _optimise(
             labels = labels.to(device, non_blocking=True)
             with precision(device):
                 outputs = network(normalise(images, device))
-            segmentation, balance = losses(outputs, labels, run, spec)
+            segmentation, balance = losses(outputs, labels, run, spec, training)
             loss = segmentation + balance
             _check_finite(loss, iteration, indices, samples.split, place)
             optimiser.zero_grad(set_to_none=True)
@@ -135,6 +158,15 @@ def _optimise(
             history.add(iteration, rate, segmentation.item(), balance.item())
             progress.set_postfix(loss=f"{loss.item():.3f}", rate=f"{rate:.5f}", refresh=False)
     return history.records
+
+
+def _log_recipe(samples: TrainingSamples, spec: LabelSpec, place: str) -> None:
+    """Says in a line what of the training is switched on, and which classes no crop can be centred on."""
+    words = "; ".join(samples.training.recipe) or "plain cross-entropy, shuffled images, no change of colours"
+    if samples.training.class_uniform is not None:
+        absent = [name for train_id, name in enumerate(spec.classes) if train_id not in samples.classes]
+        words += f"; never drawn by class, as absent from the data: {', '.join(absent)}" if absent else ""
+    print(f"{place}: trains with {words}", file=sys.stderr, flush=True)
 
 
 class _History:

@@ -33,6 +33,7 @@ def refused(result):
         (("train", "--study", "toy", "--run", "fcn_r50", "--device", "cuda"), "--device cuda: torch finds no CUDA GPU"),
         (("evaluate", "--study", "toy", "--run", "fcn_r50"), "results/toy/runs/fcn_r50/seed0/model.pt: not there"),
         (("prepare", "--study", "camvid"), "data/raw/camvid: no such folder; point CAMVID_ROOT"),
+        (("centroids", "--study", "toy"), "params/studies/toy.yaml: training.class_uniform: is off"),
         (("table", "--study", "toy", "table_9"), "study toy: no table 'table_9'; choose from table_1"),
         (("figure", "--study", "toy", "figure_3"), "study toy: no figure 'figure_3'; choose from figure_1"),
         (("figure", "--study", "toy", "figure_2"), "metrics.json: no such file; make it: fbnet evaluate --study toy"),
@@ -59,7 +60,7 @@ def test_outside_a_project(tmp_path, monkeypatch):
 
 def test_debug_shows_the_traceback(project):
     result = fbnet("--debug", "flops", "--study", "kitti")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Traceback" in result.stderr
 
 
@@ -77,7 +78,7 @@ def test_flops_as_a_table(project):
     assert len(lines) == 4
 
 
-@pytest.mark.parametrize("command", ["prepare", "train", "evaluate", "table", "figure", "flops"])
+@pytest.mark.parametrize("command", ["prepare", "centroids", "train", "evaluate", "table", "figure", "flops"])
 def test_help(project, command):
     result = fbnet(command, "--help")
     assert result.returncode == 0
@@ -85,6 +86,6 @@ def test_help(project, command):
 
 
 def test_parameters_and_help_need_no_torch():
-    modules = "fbnet.cli, fbnet.config, fbnet.report.tables, fbnet.report.figures"
+    modules = "fbnet.cli, fbnet.config, fbnet.score, fbnet.report.tables, fbnet.report.figures, fbnet.report.audit"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

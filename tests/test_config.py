@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from fbnet import config, paths
+from fbnet import config, paths, recipe
 from fbnet.errors import InputError
 from tests.conftest import ROOT
 
@@ -22,20 +22,58 @@ SCHEMAS = {
 def test_shipped_studies_load(project, study):
     loaded = config.load_study(study)
     assert loaded.runs
-    assert all(row in loaded.runs for table in loaded.tables.values() for row in table.rows)
+    rows = [row for table in loaded.tables.values() for row in table.rows]
+    assert all((row in loaded.runs) != (row in loaded.quoted) for row in rows)
 
 
-def test_runs_of_tables_1_to_4(project):
+def test_runs_of_the_tables(project):
     study = config.load_study("paper")
-    assert len(study.runs) == 16
-    assert [len(study.table(f"table_{number}").rows) for number in (1, 2, 3, 4)] == [4, 4, 6, 6]
-    assert {row for table in study.tables.values() for row in table.rows} == set(study.runs)
+    assert len(study.runs) == 18
+    assert [len(study.table(f"table_{number}").rows) for number in (1, 2, 3, 4, 6)] == [4, 4, 6, 6, 5]
+    assert {row for table in study.tables.values() for row in table.rows} == {*study.runs, *study.quoted}
+
+
+def test_a_run_goes_to_its_own_data(project):
+    study = config.load_study("paper")
+    assert study.data_of("fcn_r50").dataset == "cityscapes"
+    assert study.data_of("deeplabv3plus_r101_bdd100k").dataset == "bdd100k"
+    assert study.data_of_table("table_6").dataset == "bdd100k"
+    with pytest.raises(InputError, match="no data 'mapillary'; choose from cityscapes, bdd100k"):
+        study.role("mapillary")
+
+
+def test_a_study_without_a_data_set_has_none_of_its_runs(project):
+    assert len(config.load_study("camvid").runs) == 16
 
 
 def test_a_run_is_a_delta_over_the_defaults(project):
     run = config.load_study("paper").run("fcn_r101_pce_dfm")
     assert (run.head, run.backbone) == ("fcn", "resnet101")
     assert run.balance == config.BalanceConfig(stages=("res5",), auxiliary="pce", modulator="dfm")
+
+
+def test_the_papers_recipe(project):
+    training = config.load_study("paper").settings.training
+    assert training.ohem == recipe.OhemConfig(threshold=0.7, min_kept=10000)
+    assert (len(training.class_weights), training.class_weights[0], training.class_weights[17]) == (19, 0.8373, 1.1529)
+    assert training.class_uniform == recipe.ClassUniformConfig(tile={"cityscapes": 1024, "bdd100k": 720}, fraction=0.5)
+    assert training.photometric == recipe.PhotometricConfig(jitter=0.25, blur=(0.15, 1.3))
+
+
+@pytest.mark.parametrize("study", ["demo", "camvid", "camvid_small"])
+def test_the_recipe_is_off_by_default(project, study):
+    loaded = config.load_study(study)
+    assert loaded.settings.training.recipe == ()
+    # or trained networks would be made anew for parameters that they do not have
+    assert set(loaded.training_parameters("fcn_r50")["training"]) <= {
+        "crop", "batch_size", "epochs", "learning_rate", "poly_power", "momentum", "weight_decay", "scale",
+    }  # fmt: skip
+
+
+def test_what_is_on_is_a_training_parameter(project):
+    project.write_study(training__ohem={"threshold": 0.6})
+    training = config.load_study("toy").training_parameters("fcn_r50")["training"]
+    assert training["ohem"] == {"threshold": 0.6, "min_kept": 10000}
 
 
 def test_a_study_of_few_runs_has_their_rows_only(project):
@@ -54,27 +92,62 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"training__learning_rate": 0}, "training.learning_rate", "positive"),
         ({"training__epochs": True}, "training.epochs", "type int"),
         ({"training__scale": [2.0, 0.5]}, "training.scale", "range of positive factors"),
+        ({"training__ohem": {"threshold": 0}}, "training.ohem.threshold", "above 0 and at most 1"),
+        ({"training__ohem": {"min_kept": 0}}, "training.ohem.min_kept", "at least 1"),
+        ({"training__ohem": {"kept": 5}}, "training.ohem.kept", "choose from threshold, min_kept"),
+        ({"training__ohem": True}, "training.ohem", "keys and values"),
+        ({"training__class_weights": [1.0] * 18}, "training.class_weights", "18 numbers, but synthetic has 19 classes"),
+        ({"training__class_weights": [1.0] * 18 + [0]}, "training.class_weights", "positive numbers"),
+        ({"training__class_weights": []}, "training.class_weights", "positive numbers"),
+        ({"training__class_uniform": {}}, "training.class_uniform.tile", "is missing"),
+        ({"training__class_uniform": {"tile": {}}}, "training.class_uniform.tile", "for each data set: cityscapes"),
+        (
+            {"training__class_uniform": {"tile": {"cityscapes": 0}}},
+            "training.class_uniform.tile.cityscapes",
+            "at least 1 pixel",
+        ),
+        (
+            {"training__class_uniform": {"tile": {"cityscapes": 64}, "fraction": 0}},
+            "training.class_uniform.fraction",
+            "leave class_uniform out",
+        ),
+        (
+            {"training__class_uniform": {"tile": {"cityscapes": 64}, "fraction": 1.5}},
+            "training.class_uniform.fraction",
+            "at most 1",
+        ),
+        ({"training__photometric": {"jitter": 0.6}}, "training.photometric.jitter", "from 0 to 0.5"),
+        ({"training__photometric": {"blur": [1.3, 0.15]}}, "training.photometric.blur", "range of standard deviations"),
+        ({"training__photometric": {"blur": [0, 1]}}, "training.photometric.blur", "above 0, not [0.0, 1.0]"),
         ({"training__crops": [64, 64]}, "training.crops", "choose from crop, batch_size"),
         ({"widht": 0.5}, "widht", "choose from description, data"),
         ({"width": 0}, "width", "above 0"),
         ({"seeds": []}, "seeds", "one or more"),
         ({"seeds": [1, 1]}, "seeds", "different"),
         ({"runs": ["fcn_r18"]}, "runs", "no 'fcn_r18'; choose from fcn_r50,"),
-        ({"tables": ["table_9"]}, "tables", "choose from table_1, table_2, table_3, table_4"),
+        ({"tables": ["table_9"]}, "tables", "choose from table_1, table_2, table_3, table_4, table_6"),
+        (
+            {"tables": ["table_6"]},
+            "tables",
+            "table_6 would have no row; it needs one of the runs deeplabv3plus_r101_bdd100k,",
+        ),
+        ({"runs": ["deeplabv3plus_r101_bdd100k"]}, "runs", "needs a data set for data.bdd100k"),
         ({"figures": ["figure_3"]}, "figures", "choose from figure_1, figure_2, figure_7"),
         ({"figure_runs": {"baseline": "fcn_r50", "fbnet": "nothing"}}, "figure_runs", "no 'nothing'"),
         ({"evaluation__mode": "pieces"}, "evaluation.mode", "choose from whole, sliding"),
         ({"evaluation__mode": "sliding"}, "evaluation.tile", "needs both"),
         ({"evaluation": {"mode": "sliding", "tile": [60, 64], "stride": [8, 8]}}, "evaluation.tile", "multiples of 8"),
         ({"evaluation": {"mode": "sliding", "tile": [64, 64], "stride": [65, 8]}}, "evaluation.stride", "at most"),
-        ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes"),
+        ({"evaluation__scales": []}, "evaluation.scales", "one or more"),
+        ({"evaluation__scales": [1.0, 1]}, "evaluation.scales", "different"),
+        ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes, bdd100k"),
         ({"data": {}}, "data", "names no data set"),
         (
             {"data__cityscapes__dataset": "kitti"},
             "data.cityscapes.dataset",
-            "choose from synthetic, cityscapes, camvid",
+            "choose from synthetic, synthetic_bdd100k, cityscapes",
         ),
-        ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to it"),
+        ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to them"),
         ({"data__cityscapes__evaluate": "test"}, "data.cityscapes.evaluate", "'train' or 'val'"),
         ({"data__cityscapes__synthetic__height": 4096}, "data.cityscapes.synthetic.height", "1024 x 2048"),
         ({"data__cityscapes__synthetic__val": 0}, "data.cityscapes.synthetic.train", "at least 1"),
@@ -102,6 +175,7 @@ def test_bad_study(project, changes, key, remedy):
         ({"head": "unet"}, "head", "choose from fcn, fcn_plain, pspnet, deeplabv3plus"),
         ({"backbone": "resnet18"}, "backbone", "choose from resnet50, resnet101"),
         ({"dilation": 2}, "dilation", "unknown key; choose from id, label, head"),
+        ({"data": "kitti"}, "data", "choose from cityscapes, bdd100k"),
         ({"baseline": "nothing"}, "baseline", "no 'nothing'"),
         ({"label": None}, "label", "type str"),
     ],
@@ -131,6 +205,14 @@ def test_a_table_of_unknown_runs(project):
     content["tables"]["table_1"]["rows"].append("mine")
     paths.RUNS_FILE.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=r"tables\.table_1\.rows: no 'mine'"):
+        config.load_study("toy")
+
+
+def test_a_table_of_two_data_sets(project):
+    content = yaml.safe_load(paths.RUNS_FILE.read_text())
+    content["tables"]["table_6"]["rows"].append("fcn_r50")
+    paths.RUNS_FILE.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=r"tables\.table_6\.rows: must hold runs on one data set"):
         config.load_study("toy")
 
 
@@ -176,7 +258,7 @@ class TestRoots:
         assert str(study.data.raw_root) == "/elsewhere"
 
     def test_synthetic_scenes_never_land_in_real_data(self, project, monkeypatch):
-        for variable in ("CITYSCAPES_ROOT", "SYNTHETIC_ROOT", "CAMVID_ROOT"):
+        for variable in ("CITYSCAPES_ROOT", "SYNTHETIC_ROOT", "CAMVID_ROOT", "BDD100K_ROOT"):
             monkeypatch.setenv(variable, "/elsewhere")
         assert str(config.load_study("demo").data.raw_root) == "data/raw/synthetic"
 
@@ -195,8 +277,11 @@ class TestSchemas:
         ("schema", "cls", "keys"),
         [
             ("study", config.StudyFile, ()),
-            ("study", config.TrainingConfig, ("training",)),
-            ("study", config.EvaluationConfig, ("evaluation",)),
+            ("study", recipe.TrainingConfig, ("training",)),
+            ("study", recipe.OhemConfig, ("training", "ohem")),
+            ("study", recipe.ClassUniformConfig, ("training", "class_uniform")),
+            ("study", recipe.PhotometricConfig, ("training", "photometric")),
+            ("study", recipe.EvaluationConfig, ("evaluation",)),
             ("study", config.FigureRuns, ("figure_runs",)),
             ("runs", config.RunConfig, ("defaults",)),
             ("runs", config.BalanceConfig, ("defaults", "balance")),

@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from fbnet.config import EvaluationConfig, load_runs
+from fbnet.config import load_runs
 from fbnet.data.specs import CITYSCAPES
 from fbnet.device import normalise
 from fbnet.inference import balance_map, predict, tile_starts
 from fbnet.models.build import build
+from fbnet.recipe import EvaluationConfig
 
 CPU = torch.device("cpu")
 
@@ -111,3 +112,54 @@ class TestBalanceMap:
     @pytest.mark.parametrize("run", ["fcn_r50", "fcn_r101_bwbce"])
     def test_none_without_modulator(self, run):
         assert balance_map(network(run), image(32, 32), CPU) is None
+
+
+class TestScales:
+    def direct(self, ours, values, scales, mirror):
+        """Slow and plain, for whole images whose scaled sides are multiples of 8."""
+        height, width = values.shape[-2:]
+        views = []
+        with torch.no_grad():
+            for scale in scales:
+                size = (round(height * scale), round(width * scale))
+                scaled = nn.functional.interpolate(values, size, mode="bilinear", antialias=True)
+                for flip in (False, True) if mirror else (False,):
+                    logits = ours(scaled.flip(3) if flip else scaled)["out"]
+                    logits = logits.flip(3) if flip else logits
+                    logits = nn.functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
+                    views.append(torch.softmax(logits, dim=1)[0])
+        return torch.stack(views).mean(dim=0)
+
+    @pytest.mark.parametrize(
+        ("scales", "mirror"), [((1.0,), True), ((0.5, 1.0), False), ((0.5, 1.0, 1.5, 2.0), True), ((2.0,), False)]
+    )
+    def test_equals_a_direct_version(self, scales, mirror):
+        ours = network()
+        values = normalise(torch.tensor(image(32, 48)).permute(2, 0, 1)[None], CPU)
+        result = predict(ours, image(32, 48), EvaluationConfig(scales=scales, mirror=mirror), CPU)
+        assert torch.allclose(result, self.direct(ours, values, scales, mirror), atol=1e-5)
+        assert torch.allclose(result.sum(dim=0), torch.ones(32, 48), atol=1e-5)
+
+    @pytest.mark.parametrize("size", [(37, 53), (5, 90)])
+    def test_any_size(self, size):
+        settings = EvaluationConfig(mode="sliding", tile=(16, 24), stride=(11, 16), scales=(0.5, 1.75), mirror=True)
+        result = predict(network(), image(*size), settings, CPU)
+        assert result.shape == (19, *size)
+        assert torch.allclose(result.sum(dim=0), torch.ones(size), atol=1e-5)
+
+    def test_mirroring_makes_the_prediction_symmetric(self):
+        symmetric = np.concatenate([image(16, 24), image(16, 24)[:, ::-1]], axis=1)
+        result = predict(network(), symmetric, EvaluationConfig(mirror=True), CPU)
+        assert torch.allclose(result, result.flip(2), atol=1e-5)
+
+    def test_the_window_grows_with_scales_above_1(self):
+        seen = []
+
+        class Watched(Pointwise):
+            def forward(self, images):
+                seen.append(tuple(images.shape[-2:]))
+                return super().forward(images)
+
+        settings = EvaluationConfig(mode="sliding", tile=(16, 24), stride=(16, 24), scales=(0.5, 1.0, 2.0))
+        predict(Watched(), image(32, 48), settings, CPU)
+        assert [seen.count(size) for size in ((16, 24), (32, 48))] == [1 + 4, 4]

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from fbnet.losses import MAX_CLASSES, block_bce, block_labels, cross_entropy
+from fbnet.losses import MAX_CLASSES, block_bce, block_labels, cross_entropy, ohem_cross_entropy
 
 
 def brute_force(labels, classes, stride, ignore_index):
@@ -130,5 +131,123 @@ class TestCrossEntropy:
 
     def test_float32_whatever_the_logits(self):
         loss = cross_entropy(torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16), torch.zeros(1, 2, 2))
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(math.log(4), rel=1e-6)
+
+    def test_weights_as_in_torch(self):
+        generator = torch.Generator().manual_seed(0)
+        logits = torch.randn(2, 5, 6, 7, generator=generator)
+        labels = torch.randint(0, 5, (2, 6, 7), generator=generator)
+        labels[:, :2] = 255
+        weights = [0.5, 1.0, 2.0, 3.0, 0.1]
+        expected = torch.nn.functional.cross_entropy(logits, labels, torch.tensor(weights), ignore_index=255)
+        assert cross_entropy(logits, labels.byte(), weights=weights).item() == pytest.approx(expected.item(), rel=1e-6)
+
+    def test_no_labelled_pixel_with_weights(self):
+        logits = torch.randn(1, 3, 2, 2, requires_grad=True)
+        loss = cross_entropy(logits, torch.full((1, 2, 2), 255), weights=[1.0, 2.0, 3.0])
+        loss.backward()
+        assert loss.item() == 0
+        assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def slow_ohem(logits, labels, threshold, min_kept, weights):
+    """Pixel by pixel in float64, by sorting probabilities; also the kept pixels as (image, row, column)."""
+    total = count = 0.0
+    places = []
+    for image in range(len(labels)):
+        found = []
+        for row, column in zip(*np.nonzero(labels[image] != 255), strict=True):
+            scores = logits[image, :, row, column].astype(float)
+            train_id = labels[image, row, column]
+            probability = np.exp(scores[train_id]) / np.exp(scores).sum()
+            found.append((probability, train_id, row, column))
+        found.sort(key=lambda entry: entry[0])
+        # the last of the hardest ones that are kept in any case, and all that are as hard
+        limit = found[min(min_kept, len(found)) - 1][0] if found else 0
+        for probability, train_id, row, column in found:
+            if probability < threshold or probability <= limit:
+                total -= weights[train_id] * np.log(probability)
+                count += weights[train_id]
+                places.append((image, row, column))
+    return (total / count if count else 0.0), places
+
+
+class TestOhemCrossEntropy:
+    def data(self, seed=0):
+        """Sharp logits, so that some pixels are easy, and an image with more ignored pixels than the other."""
+        rng = np.random.default_rng(seed)
+        logits = 3 * rng.standard_normal((2, 4, 9, 7)).astype(np.float32)
+        labels = rng.integers(0, 4, (2, 9, 7)).astype(np.uint8)
+        labels[0, :2] = 255
+        labels[1, :7] = 255
+        return logits, labels
+
+    def check(self, logits, labels, threshold, min_kept, weights=None):
+        """Value and gradient against the slow reference; returns the number of kept pixels."""
+        given = torch.tensor(logits, requires_grad=True)
+        loss = ohem_cross_entropy(given, torch.tensor(labels), threshold=threshold, min_kept=min_kept, weights=weights)
+        loss.backward()
+        expected, places = slow_ohem(logits, labels, threshold, min_kept, weights or [1.0] * logits.shape[1])
+        # float32 keeps 7 digits; a sum of at most 126 terms loses a part of the last two
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
+        moved = given.grad.abs().sum(dim=1) > 0
+        assert sorted(map(tuple, moved.nonzero().tolist())) == sorted(places)
+        return len(places)
+
+    @pytest.mark.parametrize("weights", [None, [0.5, 1.0, 2.0, 4.0]])
+    @pytest.mark.parametrize("min_kept", [1, 10, 20, 40, 63, 1000])
+    @pytest.mark.parametrize("threshold", [1e-6, 0.3, 0.7, 1.0])
+    def test_equals_the_slow_reference(self, threshold, min_kept, weights):
+        logits, labels = self.data()
+        self.check(logits, labels, threshold, min_kept, weights)
+
+    def test_the_cases_differ(self):
+        """Few pixels are hard enough, or many, or all; an image with 14 labelled pixels cannot give 20."""
+        logits, labels = self.data()
+        kept = [self.check(logits, labels, *case) for case in ((1e-6, 1), (1e-6, 20), (0.7, 1), (0.7, 20), (0.7, 60))]
+        assert kept[:2] == [2, 20 + 14]
+        assert 2 < kept[2] < kept[3]  # by the threshold alone; then the second image's pixels are all kept
+        assert kept[4] == 49 + 14
+
+    def test_ties_are_kept_together(self):
+        logits = np.zeros((1, 2, 1, 6), np.float32)
+        logits[0, 0, 0] = [3, 1, 1, 1, 5, 5]
+        labels = np.zeros((1, 1, 6), np.uint8)
+        # two are asked for, but the three hardest are equally hard; of none is the probability below 0.1
+        assert self.check(logits, labels, 0.1, 2) == 3
+        assert self.check(logits, labels, 0.1, 4) == 4
+        assert self.check(logits, labels, 0.1, 5) == 6
+
+    def test_each_image_keeps_its_own(self):
+        logits = np.zeros((2, 2, 1, 4), np.float32)
+        logits[0, 0, 0] = [-4, -5, -6, -7]  # all harder than any of the other image
+        logits[1, 0, 0] = [4, 5, 6, 7]
+        assert self.check(logits, np.zeros((2, 1, 4), np.uint8), 0.5, 2) == 4 + 2
+
+    def test_no_labelled_pixel(self):
+        logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+        loss = ohem_cross_entropy(
+            logits, torch.full((2, 4, 4), 255), threshold=0.7, min_kept=5, weights=[1.0, 2.0, 3.0]
+        )
+        loss.backward()
+        assert loss.item() == 0
+        assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+    def test_all_pixels_are_plain_cross_entropy(self):
+        logits, labels = (torch.tensor(values) for values in self.data())
+        weights = [0.5, 1.0, 2.0, 4.0]
+        loss = ohem_cross_entropy(logits, labels, threshold=0.7, min_kept=63, weights=weights)
+        assert loss.item() == pytest.approx(cross_entropy(logits, labels, weights=weights).item(), rel=1e-6)
+
+    def test_a_loss_that_is_not_a_number_shows(self):
+        logits = torch.zeros(1, 2, 2, 2)
+        logits[0, 0, 1, 1] = math.nan
+        loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), threshold=0.1, min_kept=1)
+        assert math.isnan(loss.item())
+
+    def test_float32_whatever_the_logits(self):
+        logits = torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16)
+        loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), threshold=0.7, min_kept=1)
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(math.log(4), rel=1e-6)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fbnet.data.specs import CAMVID
-from fbnet.evaluate import sample_indices, scores
-from fbnet.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
+from fbnet.evaluate import sample_indices
+from fbnet.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy, scores
 
 LABELS = np.array([[0, 0, 1], [1, 255, 2]], dtype=np.uint8)
 PREDICTIONS = np.array([[0, 1, 1], [1, 0, 0]], dtype=np.uint8)
@@ -26,6 +26,12 @@ def test_iou_by_hand():
     assert math.isnan(iou[3])
     assert mean_iou(iou) == pytest.approx(1 / 3)  # the class that does not occur is left out
     assert pixel_accuracy(np.array(CONFUSION)) == pytest.approx(3 / 5)
+
+
+def test_pixels_predicted_as_no_class_are_missed():
+    confusion = np.array([[3, 1, 2], [0, 4, 1]])  # the last column: predicted as no class
+    assert class_iou(confusion) == pytest.approx([3 / 6, 4 / 6])
+    assert pixel_accuracy(confusion) == pytest.approx(7 / 11)
 
 
 def test_nothing_labelled():

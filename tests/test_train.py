@@ -10,14 +10,17 @@ import torch
 
 from fbnet import checkpoint, paths, train
 from fbnet.config import BalanceConfig, load_runs, load_study
+from fbnet.data.centroids import write_centroids
 from fbnet.data.pack import open_split, prepare
 from fbnet.data.specs import CAMVID, CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.evaluate import evaluate
-from fbnet.losses import block_bce, block_labels, cross_entropy
+from fbnet.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
+from fbnet.recipe import OhemConfig, TrainingConfig
 
 CPU = torch.device("cpu")
 RUNS = load_runs().runs
+PLAIN = TrainingConfig(crop=(16, 24), batch_size=2, epochs=1, learning_rate=0.1)
 
 
 @pytest.fixture
@@ -64,14 +67,29 @@ class TestLosses:
 
     def test_baseline_has_no_auxiliary_loss(self):
         outputs = self.outputs(stages=())
-        segmentation, balance = train.losses(outputs, self.labels(), RUNS["fcn_r50"], CAMVID)
+        segmentation, balance = train.losses(outputs, self.labels(), RUNS["fcn_r50"], CAMVID, PLAIN)
         assert segmentation == cross_entropy(outputs["out"], self.labels())
         assert balance.item() == 0
+
+    def test_class_weights_and_hard_examples_are_the_segmentation_loss_alone(self):
+        weights = tuple(0.5 + 0.1 * index for index in range(11))
+        outputs, labels = self.outputs(stages=()), self.labels()
+        weighted = replace(PLAIN, class_weights=weights)
+        both = replace(weighted, ohem=OhemConfig(threshold=0.2, min_kept=7))
+        expected = cross_entropy(outputs["out"], labels, weights=weights)
+        assert train.losses(outputs, labels, RUNS["fcn_r50"], CAMVID, weighted)[0] == expected
+        expected = ohem_cross_entropy(outputs["out"], labels, threshold=0.2, min_kept=7, weights=weights)
+        assert train.losses(outputs, labels, RUNS["fcn_r50"], CAMVID, both)[0] == expected
+
+        run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), auxiliary="pce"))
+        outputs["balance"] = [outputs["out"]]
+        expected = cross_entropy(outputs["out"], labels)
+        assert train.losses(outputs, labels, run, CAMVID, both)[1] == expected
 
     def test_stages_are_summed_at_their_own_strides(self):
         run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5", "res2"), weight=0.5))
         outputs, labels = self.outputs(stages=(4, 8)), self.labels()
-        _, balance = train.losses(outputs, labels, run, CAMVID)
+        _, balance = train.losses(outputs, labels, run, CAMVID, PLAIN)
         expected = sum(
             block_bce(logits, *block_labels(labels, CAMVID.foreground_ids, stride))
             for logits, stride in zip(outputs["balance"], (4, 8), strict=True)
@@ -85,9 +103,9 @@ class TestLosses:
             replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), ignored=ignored))
             for ignored in ("skip", "negative")
         )
-        assert train.losses(outputs, labels, skip, CAMVID)[1].item() == 0
+        assert train.losses(outputs, labels, skip, CAMVID, PLAIN)[1].item() == 0
         expected = torch.nn.functional.softplus(outputs["balance"][0]).mean()
-        assert train.losses(outputs, labels, negative, CAMVID)[1].item() == pytest.approx(expected.item())
+        assert train.losses(outputs, labels, negative, CAMVID, PLAIN)[1].item() == pytest.approx(expected.item())
 
     def test_pointwise_cross_entropy_is_at_the_labels_resolution(self):
         run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), auxiliary="pce"))
@@ -96,7 +114,7 @@ class TestLosses:
         labels = torch.full((1, 16, 24), 2, dtype=torch.uint8)
         outputs = {"out": torch.zeros(1, 11, 16, 24), "balance": [logits]}
         expected = np.log(np.e + 10) - 1
-        assert train.losses(outputs, labels, run, CAMVID)[1].item() == pytest.approx(expected, rel=1e-6)
+        assert train.losses(outputs, labels, run, CAMVID, PLAIN)[1].item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_poly_schedule(study):
@@ -128,6 +146,44 @@ def test_same_seed_same_weights_other_seed_others(study):
         states.append(checkpoint.load(trained(study, seed=seed))[0].state_dict())
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     assert not all(torch.equal(value, states[2][name]) for name, value in states[0].items())
+
+
+RECIPE = {
+    "training__ohem": {"threshold": 0.7, "min_kept": 100},
+    "training__class_weights": [1.0 + 0.1 * index for index in range(19)],
+    "training__class_uniform": {"tile": {"cityscapes": 64}},
+    "training__photometric": {},
+}
+
+
+def test_the_whole_recipe_steps_and_is_said(project, capsys):
+    project.write_study(**RECIPE)
+    study = load_study("toy")
+    prepare(study.data)
+    labels = np.load(paths.array_file("synthetic", "train", "labels"), mmap_mode="r+")
+    labels[np.isin(labels, (3, 16))] = 255  # these scenes have all classes
+    labels.flush()
+    write_centroids(study, "cityscapes")
+    path = trained(study)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "trains with" in line]
+    assert lines == [
+        "fcn_r50_fbnet seed 0: trains with OHEM (probability below 0.7, at least 100 pixels an image); class weights; "
+        "class-uniform sampling (0.5 of the samples, tiles of 64 on cityscapes); "
+        "colour jitter of 0.25 and Gaussian blur of standard deviation 0.15 to 1.3; "
+        "never drawn by class, as absent from the data: wall, train"
+    ]
+    assert checkpoint.load(path)[1].training == study.settings.training
+    evaluate(study, study.runs["fcn_r50_fbnet"], 0, CPU)
+    metrics = json.loads(paths.metrics_file("toy", "fcn_r50_fbnet", 0).read_text())
+    assert metrics["training"]["class_uniform"] == {"tile": {"cityscapes": 64}, "fraction": 0.5}
+
+
+def test_class_uniform_sampling_needs_centroids(project):
+    project.write_study(training__class_uniform={"tile": {"cityscapes": 64}})
+    study = load_study("toy")
+    prepare(study.data)
+    with pytest.raises(InputError, match=r"train_centroids_64\.npy: not there; .*`fbnet centroids --study toy`"):
+        trained(study)
 
 
 def test_training_lowers_the_loss(project):
@@ -172,6 +228,17 @@ class TestCheckpoint:
         with pytest.raises(InputError, match="no readable checkpoint"):
             checkpoint.load(tmp_path / "model.pt")
         assert not (tmp_path / "harm").exists()
+
+    def test_older_than_a_parameter(self, project, study):
+        path = trained(study)
+        content = torch.load(path, weights_only=True)
+        for key in ("ohem", "class_weights", "class_uniform", "photometric"):
+            assert content["config"]["training"].pop(key) is None
+        torch.save(content, path)
+        evaluate(study, study.runs["fcn_r50_fbnet"], 0, CPU)
+        project.write_study(training__ohem={})
+        with pytest.raises(InputError, match=r"model\.pt: trained with other parameters"):
+            evaluate(load_study("toy"), study.runs["fcn_r50_fbnet"], 0, CPU)
 
     def test_of_other_parameters(self, project, study):
         trained(study)

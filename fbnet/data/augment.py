@@ -27,15 +27,34 @@ class Crop:
 
 
 def draw_crop(
-    size: tuple[int, int], crop: tuple[int, int], scale: tuple[float, float], rng: np.random.Generator
+    size: tuple[int, int],
+    crop: tuple[int, int],
+    scale: tuple[float, float],
+    rng: np.random.Generator,
+    centre: tuple[float, float] | None = None,
 ) -> Crop:
     """Draws scale, place and mirroring for an image of `size` (height, width).
 
     Where the scaled image is smaller than the crop, the crop begins at its edge and is filled up.
+
+    Args:
+        size: of the image.
+        crop: height and width of the crop.
+        scale: range of the resizing.
+        rng: what draws.
+        centre: row and column of the image that come to lie in the crop's centre, as far as the image's edges allow,
+            in place of a random place.
     """
     factor = rng.uniform(*scale)
     scaled = tuple(max(1, round(side * factor)) for side in size)
-    top, left = (int(rng.integers(max(0, whole - part) + 1)) for whole, part in zip(scaled, crop, strict=True))
+    spaces = tuple(max(0, whole - part) for whole, part in zip(scaled, crop, strict=True))
+    if centre is None:
+        top, left = (int(rng.integers(space + 1)) for space in spaces)
+    else:
+        # the middle of a pixel is half a pixel from its edge, and stays at the same share of the image's side
+        middles = ((place + 0.5) / side * whole for place, side, whole in zip(centre, size, scaled, strict=True))
+        starts = (round(middle - part / 2) for middle, part in zip(middles, crop, strict=True))
+        top, left = (min(max(0, start), space) for start, space in zip(starts, spaces, strict=True))
     return Crop(scaled=scaled, top=top, left=left, flip=bool(rng.integers(2)))
 
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,20 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from fbnet import paths
-from fbnet.config import DataConfig
-from fbnet.data import camvid, cityscapes, synthetic
+from fbnet.data import bdd100k, camvid, cityscapes, synthetic
 from fbnet.data.pairs import Pair
+from fbnet.data.source import DataConfig
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.errors import InputError
 
 FORMAT = 1
-READERS = {"synthetic": cityscapes.pairs, "cityscapes": cityscapes.pairs, "camvid": camvid.pairs}
+READERS = {
+    "synthetic": cityscapes.pairs,
+    "synthetic_bdd100k": bdd100k.pairs,
+    "cityscapes": cityscapes.pairs,
+    "bdd100k": bdd100k.pairs,
+    "camvid": camvid.pairs,
+}
 DECODERS = min(8, os.cpu_count() or 1)
 
 
@@ -67,7 +73,7 @@ def prepare(data: DataConfig) -> Path:
         InputError: for whatever is wrong with the raw data, naming the file.
     """
     if data.synthetic is not None:
-        synthetic.write_scenes(data.raw_root, data.synthetic)
+        synthetic.write_scenes(data.raw_root, data.synthetic, data.dataset)
     splits = {split: _find(data, split) for split in data.splits}
     folder = paths.prepared_dir(data.dataset)
     part = folder.with_name(folder.name + ".part")
@@ -135,15 +141,21 @@ def read_labels(path: Path, labels: LabelSpec) -> np.ndarray:
         raw = np.asarray(image)
     known = np.zeros(256, dtype=bool)
     known[list(labels.raw_ids)] = True
-    train_ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
-    train_ids[list(labels.raw_ids)] = list(labels.raw_ids.values())
     unknown = np.unique(raw[~known[raw]])
     if len(unknown):
         raise InputError(
             f"{path}: label value {', '.join(map(str, unknown[:5]))} out of range; "
-            f"{labels.name} has ids {min(labels.raw_ids)} to {max(labels.raw_ids)}"
+            f"{labels.name} has ids {_ranges(labels.raw_ids)}"
         )
-    return train_ids[raw]
+    return labels.train_ids[raw]
+
+
+def _ranges(ids: Iterable[int]) -> str:
+    """Ids in words, such as `0 to 18 and 255`."""
+    ids = sorted(ids)
+    starts = [value for value in ids if value - 1 not in ids]
+    ends = [value for value in ids if value + 1 not in ids]
+    return " and ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True))
 
 
 def _find(data: DataConfig, split: str) -> list[Pair]:

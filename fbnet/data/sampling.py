@@ -1,15 +1,21 @@
-"""Which training sample comes when: shuffled passes over the images, a function of seed and position alone."""
+"""Which training sample comes when: a function of seed and position alone.
+
+An epoch is a shuffled pass over the images. With class-uniform sampling a part of its samples, at random positions, is
+replaced by crops around a class, each class equally often.
+"""
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fbnet.config import TrainingConfig
 from fbnet.data.augment import draw_crop, take_crop
 from fbnet.data.pack import PackedSplit
+from fbnet.data.photometric import change_colours
+from fbnet.recipe import TrainingConfig
 
-_ORDER, _AUGMENTATION = range(2)  # independent random streams of one seed
+# Independent random streams of one seed; a new one comes last, for the others to stay as they are.
+_ORDER, _AUGMENTATION, _CLASSES, _CENTROID, _PHOTOMETRIC = range(5)
 
 
 class TrainingSamples(Dataset):
@@ -18,28 +24,61 @@ class TrainingSamples(Dataset):
     A sample depends on seed and number only, so neither loader processes nor where a training starts change it.
     """
 
-    def __init__(self, split: PackedSplit, training: TrainingConfig, seed: int) -> None:
+    def __init__(
+        self, split: PackedSplit, training: TrainingConfig, seed: int, centroids: np.ndarray | None = None
+    ) -> None:
+        """`centroids` are those of `fbnet.data.centroids`, which class-uniform sampling needs."""
         self.split = split
         self.training = training
         self.seed = seed
+        self.centroids = centroids
+        self.classes = () if centroids is None else np.unique(centroids["train_id"])
         self.epoch_samples = len(split) // training.batch_size * training.batch_size
 
     def __len__(self) -> int:
         return self.training.epochs * self.epoch_samples
 
     def image_index(self, number: int) -> int:
-        """Which image of the split the sample is cut from; an epoch's last, incomplete batch is dropped."""
+        """Which image an ordinary sample is cut from; an epoch's last, incomplete batch is dropped."""
         epoch, position = divmod(number, self.epoch_samples)
-        order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self.split))
+        order = self._rng(_ORDER, epoch).permutation(len(self.split))
         return int(order[position])
+
+    def centre_class(self, number: int) -> int | None:
+        """The train id of the class that the sample is drawn by; None for an ordinary sample.
+
+        In an epoch, each class that is present in the data has as many samples as any other, give or take one.
+        """
+        if self.training.class_uniform is None:
+            return None
+        epoch, position = divmod(number, self.epoch_samples)
+        rng = self._rng(_CLASSES, epoch)
+        rank = rng.permutation(self.epoch_samples)[position]
+        if rank >= round(self.training.class_uniform.fraction * self.epoch_samples):
+            return None
+        return int(rng.permutation(self.classes)[rank % len(self.classes)])
+
+    def place(self, number: int) -> tuple[int, tuple[float, float] | None]:
+        """The image that a sample is cut from, and the row and column that it is centred on; None for anywhere."""
+        train_id = self.centre_class(number)
+        if train_id is None:
+            return self.image_index(number), None
+        choices = self.centroids[self.centroids["train_id"] == train_id]
+        chosen = choices[self._rng(_CENTROID, number).integers(len(choices))]
+        return int(chosen["image"]), (float(chosen["row"]), float(chosen["column"]))
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, int]:
         """(3, h, w) uint8 image, (h, w) uint8 labels, and the index of the image in the split."""
-        index = self.image_index(number)
-        rng = np.random.default_rng([self.seed, _AUGMENTATION, number])
-        window = draw_crop(self.split.sizes[index], self.training.crop, self.training.scale, rng)
-        image, labels = take_crop(self.split.image(index), self.split.labels(index), window, self.training.crop)
+        index, centre = self.place(number)
+        training, size = self.training, self.split.sizes[index]
+        window = draw_crop(size, training.crop, training.scale, self._rng(_AUGMENTATION, number), centre)
+        image, labels = take_crop(self.split.image(index), self.split.labels(index), window, training.crop)
+        if training.photometric is not None:
+            image = change_colours(image, training.photometric, self._rng(_PHOTOMETRIC, number))
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(labels), index
+
+    def _rng(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, stream, number])
 
 
 def training_batches(samples: TrainingSamples, *, workers: int, pin_memory: bool) -> DataLoader:

@@ -1,6 +1,8 @@
 """What a data set's classes are: names, colours, raw ids and which of them the paper calls foreground."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 IGNORE_INDEX = 255
 
@@ -18,6 +20,13 @@ class LabelSpec:
     palette: tuple[tuple[int, int, int], ...]
     background: frozenset[str]
     raw_ids: dict[int, int]
+
+    @property
+    def train_ids(self) -> np.ndarray:
+        """(256,) uint8: the train id of each raw id; what is no raw id is ignored."""
+        train_ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+        train_ids[list(self.raw_ids)] = list(self.raw_ids.values())
+        return train_ids
 
     @property
     def foreground(self) -> tuple[str, ...]:
@@ -90,5 +99,18 @@ CAMVID = LabelSpec(
     raw_ids={**{index: index for index in range(len(_CAMVID))}, CAMVID_VOID: IGNORE_INDEX},
 )
 
+# The classes of Cityscapes, in label maps that hold train ids.
+BDD100K = replace(
+    CITYSCAPES,
+    name="bdd100k",
+    raw_ids={**{index: index for index in range(len(CITYSCAPES.classes))}, IGNORE_INDEX: IGNORE_INDEX},
+)
+
 # The label set of each data set that a study can name.
-LABELS = {"synthetic": CITYSCAPES, "cityscapes": CITYSCAPES, "camvid": CAMVID}
+LABELS = {
+    "synthetic": CITYSCAPES,
+    "synthetic_bdd100k": BDD100K,
+    "cityscapes": CITYSCAPES,
+    "bdd100k": BDD100K,
+    "camvid": CAMVID,
+}

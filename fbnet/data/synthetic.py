@@ -1,4 +1,4 @@
-"""Writes the synthetic data set: drawn street scenes in the folder layout and label ids of Cityscapes."""
+"""Writes synthetic data sets: drawn street scenes in the folder layouts and label ids of the real ones."""
 
 import json
 import shutil
@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from fbnet.config import SyntheticConfig
 from fbnet.data.scene import Scene, draw_scene
+from fbnet.data.source import SyntheticConfig
+from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError
 
 MARKER = "synthetic.json"
@@ -27,11 +28,12 @@ def scene(config: SyntheticConfig, split: str, index: int) -> Scene:
     return draw_scene(config.height, config.width, rng, index)
 
 
-def write_scenes(root: Path, config: SyntheticConfig) -> None:
+def write_scenes(root: Path, config: SyntheticConfig, dataset: str = "synthetic") -> None:
     """Write the data set to `root`, as a whole or not at all.
 
-    It is written into `<root>.part` first. A data set that was written here before is replaced once the new one is
-    complete. Raises InputError where something else is in the way.
+    `synthetic` is in the layout of Cityscapes, `synthetic_bdd100k` in that of BDD100K. It is written into
+    `<root>.part` first. A data set that was written here before is replaced once the new one is complete. Raises
+    InputError where something else is in the way.
     """
     part, former = (root.with_name(root.name + suffix) for suffix in (".part", ".former"))
     for folder in (root, part, former):
@@ -43,7 +45,7 @@ def write_scenes(root: Path, config: SyntheticConfig) -> None:
 
     tasks = [(split, index) for split in CITIES for index in range(getattr(config, split))]
     for split, index in tqdm(tasks, desc="synthetic scenes", unit="scene", disable=None):
-        _write_scene(part, split, index, scene(config, split, index))
+        LAYOUTS[dataset](part, split, index, scene(config, split, index))
     _put_in_place(part, root, former)
 
 
@@ -60,7 +62,7 @@ def _put_in_place(part: Path, root: Path, former: Path) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def _write_scene(root: Path, split: str, index: int, drawn: Scene) -> None:
+def _write_cityscapes(root: Path, split: str, index: int, drawn: Scene) -> None:
     cities = CITIES[split]
     city = cities[index % len(cities)]
     stem = f"{city}_{index // len(cities):06d}_{_FRAME:06d}"
@@ -73,8 +75,21 @@ def _write_scene(root: Path, split: str, index: int, drawn: Scene) -> None:
     (annotations / f"{stem}_gtFine_polygons.json").write_text(polygons + "\n", encoding="utf-8")
 
 
+def _write_bdd100k(root: Path, split: str, index: int, drawn: Scene) -> None:
+    """JPEG frames, and label maps that hold train ids."""
+    images, masks = root / "images/10k" / split, root / "labels/sem_seg/masks" / split
+    for folder in (images, masks):
+        folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{list(CITIES).index(split):08x}-{index:08x}"
+    Image.fromarray(drawn.image).save(images / f"{stem}.jpg", quality=95)
+    Image.fromarray(CITYSCAPES.train_ids[drawn.labels]).save(masks / f"{stem}.png")
+
+
 def _annotation(drawn: Scene) -> dict:
     """What Cityscapes keeps in a polygons file."""
     height, width = drawn.labels.shape
     objects = [{"label": label, "polygon": polygon} for label, polygon in drawn.polygons]
     return {"imgHeight": height, "imgWidth": width, "objects": objects}
+
+
+LAYOUTS = {"synthetic": _write_cityscapes, "synthetic_bdd100k": _write_bdd100k}

@@ -4,9 +4,10 @@ import numpy as np
 from PIL import Image
 
 from fbnet import paths
-from fbnet.config import OUTPUT_STRIDE, Study
+from fbnet.config import Study
 from fbnet.data.specs import IGNORE_INDEX
 from fbnet.errors import InputError
+from fbnet.recipe import OUTPUT_STRIDE
 from fbnet.report import captions
 from fbnet.report.results import Sample, require_samples
 from fbnet.report.sheet import (
@@ -93,5 +94,5 @@ def _caption(study: Study, title: str, samples: list[Sample], shown: int) -> str
         f"{title}, {run.label} ({run.id}). X_o is at the deepest stage that has FBNet; ignored pixels are hidden, and "
         f"the colours span percentiles {RANGE[0]} to {RANGE[1]} of the maps shown. Over all {len(samples)} samples the "
         f"map's mean is {foreground:.3g} on foreground and {background:.3g} on background pixels. Shown are {shown} "
-        f"evenly spaced ones. {captions.figure_source(study)} {captions.comparison(study)}"
+        f"evenly spaced ones. {captions.figure_source(study)} {captions.comparison(study, study.data)}"
     )

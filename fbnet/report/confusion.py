@@ -89,5 +89,5 @@ def _caption(study: Study, title: str) -> str:
     return (
         f"{title}, {run.label} ({run.id}): of each label's pixels (rows), the percentage predicted as each class "
         f"(columns); numbers from 1 % up. Foreground classes in bold; hatched: no pixel has this label. "
-        f"{captions.figure_source(study)} {captions.comparison(study)}"
+        f"{captions.figure_source(study)} {captions.comparison(study, study.data)}"
     )

@@ -127,7 +127,12 @@ def _alignment(table: Table) -> list[str]:
 
 
 def _lines(row: Row, table: Table) -> list[list[str]]:
-    """A run's lines: ours, the spread where it has a line of its own, the paper's, and the difference."""
+    """A run's lines: ours, the spread where it has a line of its own, the paper's, and the difference.
+
+    A quoted method has one line.
+    """
+    if row.quoted:
+        return [_quoted_line(row)]
     wide = len(table.columns) > WIDE
     seeds = str(row.seeds) if row.seeds == table.planned_seeds else f"{row.seeds} of {table.planned_seeds}"
     first = [value if isinstance(value, str) else MARK * value for value in row.describe.values()] + [seeds]
@@ -138,6 +143,11 @@ def _lines(row: Row, table: Table) -> list[list[str]]:
     kinds["paper"] = [_formatter(column)(cell.paper, _decimals(column)) for column, cell in cells]
     kinds["difference"] = [_signed(cell.difference, _decimals(column)) for column, cell in cells]
     return [[*(first if kind == "ours" else [""] * len(first)), kind, *values] for kind, values in kinds.items()]
+
+
+def _quoted_line(row: Row) -> list[str]:
+    words = [value if isinstance(value, str) else "" for value in row.describe.values()]
+    return [*words, "", "quoted", *(_formatter(name)(cell.paper, _decimals(name)) for name, cell in row.cells.items())]
 
 
 def _ours(column: str, cell: Cell, seeds: int, spread: bool) -> str:

@@ -99,7 +99,7 @@ def _caption(
         f"pixels: {', '.join(old.name for old, _ in shown)}. Over all {len(pairs)} samples FBNet wins "
         f"{foreground[0]:,} foreground pixels and loses {foreground[1]:,} against the baseline; on background classes "
         f"it wins {background[0]:,} and loses {background[1]:,}. "
-        f"{captions.figure_source(study)} {captions.comparison(study)}"
+        f"{captions.figure_source(study)} {captions.comparison(study, study.data)}"
     )
 
 

@@ -26,7 +26,7 @@ def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
     if not lines or lines[0] != header:
         raise InputError(f"{path}: line 1: the header must be {','.join(header)}")
 
-    declared = load_runs().runs
+    declared = {**load_runs().runs, **load_runs().quoted}
     reported = {}
     for number, cells in enumerate(lines[1:], start=2):
         _check_line(cells, header, declared, reported, f"{path}: line {number}")
@@ -43,7 +43,9 @@ def _check_line(cells: list[str], header: list[str], declared: Collection, known
     if len(cells) != len(header):
         raise InputError(f"{place}: must hold {len(header)} cells, not {len(cells)}")
     if cells[0] not in declared:
-        raise InputError(f"{place}: no run {cells[0]!r} in {paths.RUNS_FILE}; name one that it declares")
+        raise InputError(
+            f"{place}: no run or quoted method {cells[0]!r} in {paths.RUNS_FILE}; name one that it declares"
+        )
     if cells[0] in known:
         raise InputError(f"{place}: the run {cells[0]} comes twice; keep one line of it")
 

@@ -2,15 +2,16 @@
 
 import json
 import zipfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from fbnet import paths
-from fbnet.config import EvaluationConfig, Study, TrainingConfig
+from fbnet.config import Study
 from fbnet.data.specs import IGNORE_INDEX
 from fbnet.errors import InputError
+from fbnet.recipe import EvaluationConfig, TrainingConfig
 from fbnet.strict import Where, from_mapping
 
 
@@ -35,8 +36,9 @@ class Metrics:
     gflops: float
     iterations: int
     width: float
-    training: dict
-    evaluation: dict
+    training: TrainingConfig
+    """Keys that a file lacks mean what they mean in a study: files are older than some of them."""
+    evaluation: EvaluationConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,7 @@ def require_samples(study: Study, run: str, seed: int) -> list[Sample]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             samples = [_sample(arrays, index, str(name)) for index, name in enumerate(arrays["names"])]
-        _check_samples(samples, len(study.data.labels.classes))
+        _check_samples(samples, len(study.data_of(run).labels.classes))
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged ({error}); {_remedy(study, run, seed)}") from None
     return samples
@@ -106,12 +108,17 @@ def _sample(arrays, index: int, name: str) -> Sample:
 
 def _check_metrics(metrics: Metrics, study: Study, run: str, seed: int) -> None:
     where = Where(str(paths.metrics_file(study.name, run, seed)))
-    expected = {"study": study.name, "run": run, "seed": seed, "dataset": study.data.dataset}
-    expected |= {"split": study.data.evaluate, "classes": study.data.labels.classes, "width": study.settings.width}
-    expected |= {key: _as_json(getattr(study.settings, key)) for key in ("training", "evaluation")}
+    data = study.data_of(run)
+    expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset}
+    expected |= {"split": data.evaluate, "classes": data.labels.classes, "width": study.settings.width}
     for key, value in expected.items():
         if getattr(metrics, key) != value:
             raise where.error(key, f"is {getattr(metrics, key)!r}, but the study says {value!r}")
+    for part in ("training", "evaluation"):
+        for key, value in vars(getattr(study.settings, part)).items():
+            found = getattr(getattr(metrics, part), key)
+            if found != value:
+                raise where.key(part).error(key, f"is {found!r}, but the study says {value!r}")
     size = len(metrics.classes)
     if tuple(metrics.iou) != metrics.classes:
         raise where.error("iou", "must hold one value for each class")
@@ -131,10 +138,6 @@ def _check_samples(samples: list[Sample], classes: int) -> None:
             raise ValueError(f"{sample.name}: image, label and prediction differ in size")
         if sample.prediction.max() >= classes or sample.label[sample.label != IGNORE_INDEX].max(initial=0) >= classes:
             raise ValueError(f"{sample.name}: holds ids that are no class")
-
-
-def _as_json(settings: TrainingConfig | EvaluationConfig) -> dict:
-    return json.loads(json.dumps(asdict(settings)))
 
 
 def _refuse(constant: str) -> None:

@@ -42,6 +42,8 @@ class Row:
     """Number of seeds that are evaluated."""
     cells: dict[str, Cell]
     """By column; `iou` stands as one column a class, by class name."""
+    quoted: bool = False
+    """Whether it is a method of others, with nothing but the number that the paper quotes."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,10 @@ def make_table(study: Study, table: str) -> Table:
     Raises InputError for a table that the study does not have, for damaged metrics and for damaged reported numbers.
     """
     config = study.table(table)
-    classes = study.data.labels.classes
+    classes = study.data_of_table(table).labels.classes
     columns = tuple(name for column in config.columns for name in (classes if column == "iou" else (column,)))
     reported = read_reported(table, config)
-    results = {run: _results(study, run) for run in config.rows}
+    results = {run: _results(study, run) for run in config.rows if run in study.runs}
     return Table(
         name=table,
         caption=captions.table_caption(study, config, [entry for run in results.values() for entry in run.values()]),
@@ -73,12 +75,9 @@ def make_table(study: Study, table: str) -> Table:
         columns=columns,
         planned_seeds=len(study.settings.seeds),
         rows=tuple(
-            Row(
-                run=run,
-                describe={column: describe(study.run(run), column) for column in config.describe},
-                seeds=len(results[run]),
-                cells=_cells(study, run, results[run], columns, reported.get(run, {})),
-            )
+            _row(study, run, results[run], config.describe, columns, reported.get(run, {}))
+            if run in study.runs
+            else _quoted_row(study, run, config.describe, columns, reported.get(run, {}))
             for run in config.rows
         ),
     )
@@ -104,6 +103,37 @@ def describe(run: RunConfig, column: str) -> str | bool:
     return bool(balance.stages) and column in (balance.auxiliary, balance.modulator)
 
 
+def _row(
+    study: Study,
+    run: str,
+    results: dict[int, Metrics],
+    described: tuple[str, ...],
+    columns: tuple[str, ...],
+    reported: dict[str, float],
+) -> Row:
+    return Row(
+        run=run,
+        describe={column: describe(study.run(run), column) for column in described},
+        seeds=len(results),
+        cells=_cells(study, run, results, columns, reported),
+    )
+
+
+def _quoted_row(
+    study: Study, name: str, described: tuple[str, ...], columns: tuple[str, ...], reported: dict[str, float]
+) -> Row:
+    """The row of a method that the paper quotes; there is nothing of ours in it."""
+    method = study.quoted[name]
+    known = {"method": method.label, "backbone": method.backbone or layout.NONE}
+    return Row(
+        run=name,
+        describe={column: known.get(column, False) for column in described},
+        seeds=0,
+        cells={column: _cell([], reported.get(column)) for column in columns},
+        quoted=True,
+    )
+
+
 def _results(study: Study, run: str) -> dict[int, Metrics]:
     found = {seed: read_metrics(study, run, seed) for seed in study.settings.seeds}
     return {seed: metrics for seed, metrics in found.items() if metrics is not None}
@@ -115,7 +145,8 @@ def _cells(
     baseline_run = study.run(run).baseline
     baseline = _results(study, baseline_run) if baseline_run else {}
     # A class of another label set may be called the same, but it is not the paper's class.
-    classes = set(study.data.labels.classes) if study.data.labels is not CITYSCAPES else set()
+    labels = study.data_of(run).labels
+    classes = set(labels.classes) if labels is not CITYSCAPES else set()
     return {
         column: _cell(_values(results, baseline, column), None if column in classes else reported.get(column))
         for column in columns

@@ -10,12 +10,16 @@ import pytest
 from PIL import Image
 
 from fbnet import paths
-from fbnet.config import DataConfig, load_study
+from fbnet.config import load_study
+from fbnet.data import synthetic
+from fbnet.data.bdd100k import LAYOUTS
 from fbnet.data.pack import open_split, prepare
-from fbnet.data.specs import CAMVID, CITYSCAPES, IGNORE_INDEX
+from fbnet.data.source import DataConfig, SyntheticConfig
+from fbnet.data.specs import BDD100K, CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
 
 CAMVID_DATA = DataConfig(dataset="camvid", root="raw", train="train", evaluate="test")
+BDD100K_DATA = DataConfig(dataset="bdd100k", root="raw", train="train", evaluate="val")
 CITYSCAPES_DATA = DataConfig(dataset="cityscapes", root="raw", train="train", evaluate="val")
 SIZE = (6, 10)
 
@@ -53,6 +57,18 @@ def cityscapes(project):
     return arrays
 
 
+@pytest.fixture(params=LAYOUTS, ids=["images/10k", "seg"])
+def bdd100k(project, request):
+    """One image a split, in either layout."""
+    images, labels, ending = request.param
+    arrays = {}
+    for split, name in (("train", "0a0a0b1a-7c39d841"), ("val", "7d2f7975-e0c1c5a7")):
+        arrays[name] = image, label = scene(len(arrays), list(BDD100K.raw_ids))
+        write(Path("raw", images, split, f"{name}.jpg"), image)
+        write(Path("raw", labels, split, f"{name}{ending}"), label)
+    return arrays
+
+
 def by_hand(label, spec):
     return np.array([[spec.raw_ids[int(value)] for value in row] for row in label], dtype=np.uint8)
 
@@ -73,6 +89,25 @@ class TestPrepare:
             assert split.names == (name,)
             assert np.array_equal(split.image(0), cityscapes[name][0])
             assert np.array_equal(split.labels(0), by_hand(cityscapes[name][1], CITYSCAPES))
+
+    def test_bdd100k(self, bdd100k):
+        prepare(BDD100K_DATA)
+        for split_name, name in (("train", "0a0a0b1a-7c39d841"), ("val", "7d2f7975-e0c1c5a7")):
+            split = open_split(BDD100K_DATA, split_name)
+            assert split.names == (name,)
+            assert split.image(0).shape == (*SIZE, 3)
+            assert np.array_equal(split.labels(0), bdd100k[name][1])  # train ids as they stand, 255 among them
+
+    def test_bdd100k_unpaired_image(self, bdd100k):
+        next(Path("raw").rglob("*/val/*.png")).unlink()
+        with pytest.raises(InputError, match=r"val/7d2f7975-e0c1c5a7\.jpg: has no label"):
+            prepare(BDD100K_DATA)
+
+    def test_bdd100k_of_label_ids(self, bdd100k):
+        """The raw ids of Cityscapes in the place of train ids are noticed."""
+        write(next(Path("raw").rglob("*/train/*.png")), np.full(SIZE, 33, dtype=np.uint8))
+        with pytest.raises(InputError, match="label value 33 out of range; bdd100k has ids 0 to 18 and 255"):
+            prepare(BDD100K_DATA)
 
     def test_cityscapes_ids(self):
         """Raw ids and train ids as the data set's own scripts give them."""
@@ -253,3 +288,13 @@ def test_real_camvid(tmp_path, monkeypatch):
     assert len(manifest["splits"]["val"]["images"]) == 101
     assert all(counts.values())
     assert sum(counts.values()) + manifest["splits"]["val"]["ignored_pixels"] == 101 * 360 * 480
+
+
+def test_synthetic_scenes_go_through_the_bdd100k_reader(project):
+    scenes = SyntheticConfig(height=32, width=64, train=2, val=1, seed=3)
+    data = DataConfig(dataset="synthetic_bdd100k", root="raw", train="train", evaluate="val", synthetic=scenes)
+    prepare(data)
+    split = open_split(data, "train")
+    drawn = synthetic.scene(scenes, "train", 1)
+    assert np.array_equal(split.labels(1), by_hand(drawn.labels, CITYSCAPES))
+    assert np.abs(split.image(1).astype(int) - drawn.image).mean() < 5  # of 255: the frames are JPEGs

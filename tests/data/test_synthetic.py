@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from fbnet.config import SyntheticConfig
 from fbnet.data import synthetic
+from fbnet.data.source import SyntheticConfig
 from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
 

@@ -41,16 +41,17 @@ def trio(project):
 
 def write_metrics(study, run, seed, miou=0.5, f_miou=0.4, iou=None, gflops=10.0, matrix=None):
     """A metrics.json with these values; classes without an IoU in `iou` have 0.25."""
-    classes = study.data.labels.classes
+    data = study.data_of(run)
+    classes = data.labels.classes
     content = {
         "study": study.name,
         "run": run,
         "seed": seed,
-        "dataset": study.data.dataset,
-        "split": study.data.evaluate,
+        "dataset": data.dataset,
+        "split": data.evaluate,
         "images": 32,
         "classes": list(classes),
-        "foreground": list(study.data.labels.foreground),
+        "foreground": list(data.labels.foreground),
         "miou": miou,
         "f_miou": f_miou,
         "iou": dict.fromkeys(classes, 0.25) | (iou or {}),

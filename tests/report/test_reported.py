@@ -48,7 +48,7 @@ def test_gains_and_costs_are_those_printed(project):
     ("old", "new", "message"),
     [
         ("run,miou,f_miou", "run,f_miou,miou", "line 1: the header must be run,miou,f_miou"),
-        ("fcn_r101_fbnet_res2", "fcn_r101_other", "line 3: no run 'fcn_r101_other'"),
+        ("fcn_r101_fbnet_res2", "fcn_r101_other", "line 3: no run or quoted method 'fcn_r101_other'"),
         ("fcn_r101_fbnet_res2", "fcn_r101", "line 3: the run fcn_r101 comes twice"),
         ("73.6", "73,6", "line 3: must hold 3 cells, not 4"),
         ("73.6", "about 74", "line 3: f_miou: must be a number or empty, not 'about 74'"),

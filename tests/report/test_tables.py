@@ -163,6 +163,11 @@ def test_captions_say_what_the_numbers_are(project, demo, trio):
 
     paper = make_table(load_study("paper"), "table_3").caption
     assert "sliding window of 832 × 832" in paper
+    assert (
+        "with OHEM (probability below 0.7, at least 10000 pixels an image), with class weights, "
+        "with class-uniform sampling (0.5 of the samples, tiles of 1024 on cityscapes, 720 on bdd100k), "
+        "with colour jitter of 0.25 and Gaussian blur of standard deviation 0.15 to 1.3."
+    ) in paper
     assert "full width" in paper
     assert "not comparable" not in paper
     camvid = make_table(load_study("camvid"), "table_3").caption
@@ -204,7 +209,14 @@ def test_latex_is_escaped(project):
         (lambda content: json.dumps(content | {"f_miou": float("nan")}), "NaN is no number"),
         (lambda content: json.dumps(content | {"dataset": "camvid"}), "dataset: is 'camvid', but the study says"),
         (lambda content: json.dumps(content | {"width": 1.0}), "width: is 1.0, but the study says 0.125"),
-        (lambda content: json.dumps(content | {"training": {"epochs": 1}}), "training: is {'epochs': 1}, but"),
+        (
+            lambda content: json.dumps(content | {"training": content["training"] | {"epochs": 1}}),
+            "training.epochs: is 1, but the study says 10",
+        ),
+        (
+            lambda content: json.dumps(content | {"training": content["training"] | {"ohem": {"threshold": 0.5}}}),
+            "training.ohem: is OhemConfig(threshold=0.5, min_kept=10000), but the study says None",
+        ),
         (lambda content: json.dumps(content | {"iou": {"road": 1.0}}), "iou: must hold one value for each class"),
     ],
 )
@@ -219,6 +231,15 @@ def test_damaged_metrics_are_refused_and_change_nothing(demo, damage, message):
     assert message in str(error.value)
     assert "evaluate again: fbnet evaluate --study demo --run fcn_r101 --seed 0" in str(error.value)
     assert {file: file.read_bytes() for file in before} == before
+
+
+def test_metrics_older_than_a_key_mean_its_default(demo):
+    path = write_metrics(demo, "fcn_r101", 0)
+    content = json.loads(path.read_text())
+    for key in ("ohem", "class_weights", "class_uniform", "photometric"):
+        assert content["training"].pop(key) is None
+    path.write_text(json.dumps(content))
+    assert row(make_table(demo, "table_3"), "fcn_r101").cells["miou"].mean == 50
 
 
 def test_damaged_reported_numbers_change_nothing(demo):
@@ -241,3 +262,27 @@ def test_an_undefined_mean_is_a_dash(demo):
     write_metrics(demo, "fcn_r101", 0, f_miou=None)
     cells = row(make_table(demo, "table_3"), "fcn_r101").cells
     assert (cells["f_miou"].mean, cells["f_miou"].difference, cells["miou"].mean) == (None, None, 50)
+
+
+def test_quoted_methods_show_the_papers_number_and_nothing_of_ours(project):
+    study = load_study("demo")
+    write_metrics(study, "deeplabv3plus_r101_bdd100k", 0, miou=0.5)
+    write_table(study, "table_6")
+    with paths.table_files("demo", "table_6")[0].open() as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    assert list(rows) == list(study.table("table_6").rows)
+    assert (rows["hanet_r101"]["miou"], rows["hanet_r101"]["miou_paper"]) == ("-", "65.60")
+    assert (rows["deeplabv3plus_r101_bdd100k"]["miou"], rows["deeplabv3plus_r101_bdd100k"]["miou_diff"]) == (
+        "50.00",
+        "-14.90",
+    )
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in read_text(study, "table_6", ".md").splitlines()
+    ]
+    assert ["HANet", "ResNet-101", "", "quoted", "65.6"] in lines
+    assert ["NiseNet", "–", "", "quoted", "53.5"] in lines
+    assert ["DeepLabv3+ + FBNet", "ResNet-101", "0 of 1", "ours", "–"] in lines
+    caption = make_table(study, "table_6").caption
+    assert "methods of others" in caption
+    assert "not comparable with the paper's (BDD100K validation set, full models)" in caption
+    assert "methods of others" not in make_table(study, "table_3").caption

@@ -54,7 +54,7 @@ def planned(*arguments):
 def test_everything_once_then_nothing(workflow):
     study = ("--config", "study=toy")
     assert planned(*study) == {
-        "prepare": 1, "train": 4, "evaluate": 4, "table": 1, "figure": 3, "all": 1, "total": 14,
+        "prepare_cityscapes": 1, "train": 4, "evaluate": 4, "table": 1, "figure": 3, "all": 1, "total": 14,
     }  # fmt: skip
     result = snakemake(*study)
     assert result.returncode == 0, result.stderr
@@ -65,7 +65,7 @@ def test_everything_once_then_nothing(workflow):
     assert all(row["miou"] != "-" and row["miou_sd"] != "-" for row in rows)
     for name in ("figure_1", "figure_2", "figure_7"):
         assert all(path.stat().st_size > 1000 for path in paths.figure_files("toy", name))
-    for name in ("prepare", "train/fcn_r50_seed0", "evaluate/fcn_r50_fbnet_seed1", "table_1", "figure_7"):
+    for name in ("prepare_cityscapes", "train/fcn_r50_seed0", "evaluate/fcn_r50_fbnet_seed1", "table_1", "figure_7"):
         assert Path(f"logs/toy/{name}.log").exists()
         assert Path(f"logs/toy/{name}.benchmark.tsv").exists()
     assert "epoch 1/1 loss" in Path("logs/toy/train/fcn_r50_seed0.log").read_text()
@@ -81,7 +81,28 @@ def test_everything_once_then_nothing(workflow):
         training__learning_rate=0.02,
     )
     assert planned(*study)["train"] == 4
-    assert "prepare" not in planned(*study)
+    assert "prepare_cityscapes" not in planned(*study)
+
+
+def test_centroids_are_made_where_a_study_samples_by_class(workflow):
+    workflow.write_study(seeds=[0], training__class_uniform={"tile": {"cityscapes": 64}})
+    checkpoint = str(paths.checkpoint_file("toy", "fcn_r50", 0))
+    study = ("--config", "study=toy", "--", checkpoint)
+    jobs = planned(*study)
+    assert [jobs.get(rule) for rule in ("prepare_cityscapes", "centroids_cityscapes", "train", "total")] == [1, 1, 1, 3]
+    result = snakemake(*study)
+    assert result.returncode == 0, result.stderr
+    assert planned(*study) == {}
+
+    # Another tile leaves the data as they are.
+    workflow.write_study(seeds=[0], training__class_uniform={"tile": {"cityscapes": 32}})
+    jobs = planned(*study)
+    assert [jobs.get(rule) for rule in ("prepare_cityscapes", "centroids_cityscapes", "train", "total")] == [
+        None,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_one_table(workflow):
@@ -92,8 +113,8 @@ def test_one_table(workflow):
 
 
 def test_runs_in_several_tables_are_one_run(workflow):
-    assert planned("--config", "study=paper")["train"] == 16 * 3
-    assert planned()["train"] == 16  # the demo
+    assert planned("--config", "study=paper")["train"] == 18 * 3
+    assert planned()["train"] == 18  # the demo
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ def load_study(name):
 
 
 STUDY = load_study(str(config.get("study", "demo")))
-PREPARED = [str(path) for path in paths.prepared_files(STUDY.data.dataset, STUDY.data.splits)]
 LOGS = str(paths.LOGS / STUDY.name)
 # The command of the environment that Snakemake itself runs in, activated or not.
 FBNET = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
@@ -37,6 +36,22 @@ wildcard_constraints:
     figure="|".join(STUDY.figures) or "none",
 
 
+def prepared(data):
+    """The packed files of a data set."""
+    return [str(path) for path in paths.prepared_files(data.dataset, data.splits)]
+
+
+def centroids(role):
+    """The file of a data set's centroids, none in a study without class-uniform sampling."""
+    sampling, data = STUDY.settings.training.class_uniform, STUDY.settings.data[role]
+    return [str(paths.centroids_file(data.dataset, data.train, sampling.tile[role]))] if sampling else []
+
+
+def data_of(wildcards):
+    """The packed files that a run is trained and evaluated on."""
+    return prepared(STUDY.data_of(wildcards.run))
+
+
 def of_run(file):
     """A result's path with the wildcards {run} and {seed}."""
     return str(file(STUDY.name, "{run}", "{seed}"))
@@ -49,6 +64,6 @@ def of_rows(file, runs, seeds):
 
 def compared_runs(table):
     """A table's runs, and the baselines that its gains are measured against."""
-    rows = STUDY.table(table).rows
+    rows = [row for row in STUDY.table(table).rows if row in STUDY.runs]
     baselines = [STUDY.runs[row].baseline for row in rows]
     return list(dict.fromkeys([*rows, *(run for run in baselines if run in STUDY.runs)]))

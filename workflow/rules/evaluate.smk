@@ -1,7 +1,7 @@
 # A checkpoint on the study's evaluation split.
 rule evaluate:
     input:
-        data=PREPARED,
+        data=data_of,
         checkpoint=rules.train.output.checkpoint,
     output:
         metrics=of_run(paths.metrics_file),

@@ -1,7 +1,9 @@
 # One training of one run with one seed.
 rule train:
     input:
-        data=PREPARED,
+        data=data_of,
+        centroids=lambda wildcards: centroids(STUDY.runs[wildcards.run].data),
+        initial=lambda wildcards: [str(path) for path in [STUDY.initial_weights(wildcards.run)] if path],
     output:
         checkpoint=of_run(paths.checkpoint_file),
         history=of_run(paths.history_file),

@@ -1,0 +1,161 @@
+"""How a study trains and evaluates its runs (Secs. 4.1 and 4.2), with the parts that it can switch on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fbnet.strict import Where
+
+OUTPUT_STRIDE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class OhemConfig:
+    """Online hard example mining in the segmentation loss, see `fbnet.losses.ohem_cross_entropy`.
+
+    NOTE the paper names OHEM only; threshold and number of pixels are not in the paper.
+    """
+
+    threshold: float = 0.7
+    """Pixels whose true class is predicted with less than this probability are kept."""
+    min_kept: int = 10000
+    """Labelled pixels that are kept of each image at least, as far as it has them."""
+
+    def check(self, where: Where) -> None:
+        if not 0 < self.threshold <= 1:
+            raise where.error("threshold", "must be a probability above 0 and at most 1")
+        if self.min_kept < 1:
+            raise where.error("min_kept", "must be at least 1")
+
+    def __str__(self) -> str:
+        return f"OHEM (probability below {self.threshold:g}, at least {self.min_kept} pixels an image)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassUniformConfig:
+    """Data oversampling: crops around the classes, each class equally often, see `fbnet.data.sampling`.
+
+    NOTE the paper names data oversampling only; that it is class-uniform sampling is not in the paper.
+    """
+
+    tile: dict[Literal["cityscapes", "bdd100k"], int]
+    """Side of the square tiles that centroids are taken in, in pixels, at most the smallest image's; for each of the
+    study's data sets."""
+    fraction: float = 0.5
+    """Share of an epoch's samples that is drawn by class."""
+
+    def check(self, where: Where) -> None:
+        for role, side in self.tile.items():
+            if side < 1:
+                raise where.key("tile").error(role, "must be at least 1 pixel")
+        if not 0 < self.fraction <= 1:
+            raise where.error("fraction", "must be above 0 and at most 1; leave class_uniform out to switch it off")
+
+    def __str__(self) -> str:
+        tiles = ", ".join(f"{side} on {role}" for role, side in self.tile.items())
+        return f"class-uniform sampling ({self.fraction:g} of the samples, tiles of {tiles})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotometricConfig:
+    """Random colours and blur of the training crops, see `fbnet.data.photometric`.
+
+    NOTE photometric augmentation is not in the paper.
+    """
+
+    jitter: float = 0.25
+    """Brightness, contrast and saturation change by a factor of 1 +- jitter, hue by +- jitter of the circle."""
+    blur: tuple[float, float] = (0.15, 1.3)
+    """Range of the Gaussian blur's standard deviation, in pixels of the crop."""
+
+    def check(self, where: Where) -> None:
+        if not 0 <= self.jitter <= 0.5:
+            raise where.error("jitter", "must be from 0 to 0.5, half the circle of hues")
+        if not 0 < self.blur[0] <= self.blur[1]:
+            raise where.error("blur", f"must be a range of standard deviations above 0, not {list(self.blur)}")
+
+    def __str__(self) -> str:
+        low, high = self.blur
+        return f"colour jitter of {self.jitter:g} and Gaussian blur of standard deviation {low:g} to {high:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How every run of a study is trained (Sec. 4.1)."""
+
+    crop: tuple[int, int]
+    """Height and width of a training crop, multiples of the output stride."""
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    poly_power: float = 0.9
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    scale: tuple[float, float] = (0.5, 2.0)
+    """Range of the random resizing."""
+    initial_weights: dict[Literal["resnet50", "resnet101"], str] | None = None
+    """Files of the backbones' ImageNet weights, see `fbnet.models.initial`; null trains from scratch."""
+    ohem: OhemConfig | None = None
+    """Online hard example mining in the segmentation loss; null for all pixels."""
+    class_weights: tuple[float, ...] | None = None
+    """Weight of each class in the segmentation loss, in the order of the train ids; null for none."""
+    class_uniform: ClassUniformConfig | None = None
+    """Data oversampling; null for shuffled images alone."""
+    photometric: PhotometricConfig | None = None
+    """Random colours and blur; null for none."""
+
+    def check(self, where: Where) -> None:
+        if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.crop):
+            raise where.error("crop", f"must be multiples of the output stride {OUTPUT_STRIDE}, not {list(self.crop)}")
+        if self.batch_size < 2:
+            raise where.error("batch_size", "must be at least 2: batch normalisation of pooled 1x1 maps needs it")
+        if self.epochs < 1:
+            raise where.error("epochs", "must be at least 1")
+        if self.learning_rate <= 0:
+            raise where.error("learning_rate", "must be positive")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise where.error("scale", f"must be a range of positive factors, not {list(self.scale)}")
+        if self.class_weights is not None and min(self.class_weights, default=0) <= 0:
+            raise where.error("class_weights", "must be positive numbers, or null for none")
+        for key in ("ohem", "class_uniform", "photometric"):
+            part = getattr(self, key)
+            if part is not None:
+                part.check(where.key(key))
+
+    @property
+    def recipe(self) -> tuple[str, ...]:
+        """In words, what is on of the parts that a study can switch on."""
+        initial = self.initial_weights and f"initial weights from {', '.join(self.initial_weights.values())}"
+        weights = None if self.class_weights is None else "class weights"
+        parts = (initial, self.ohem, weights, self.class_uniform, self.photometric)
+        return tuple(str(part) for part in parts if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a study's images are evaluated."""
+
+    mode: Literal["whole", "sliding"] = "whole"
+    tile: tuple[int, int] | None = None
+    """Height and width of the sliding window."""
+    stride: tuple[int, int] | None = None
+    """Step of the sliding window."""
+    scales: tuple[float, ...] = (1.0,)
+    """Factors of the image's size whose predictions are averaged; the paper's Table 5 has 0.5 to 2.0 in steps of
+    0.25. Above 1 the sliding window grows with them."""
+    mirror: bool = False
+    """Whether the mirrored image counts at each scale as well."""
+    samples: int = 8
+    """Evenly spaced evaluation images whose predictions are kept for the figures."""
+
+    def check(self, where: Where) -> None:
+        if (self.mode == "sliding") != (self.tile is not None and self.stride is not None):
+            raise where.error("tile", "and stride belong to mode 'sliding', which needs both")
+        if self.mode == "sliding":
+            if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.tile):
+                raise where.error("tile", f"must be multiples of {OUTPUT_STRIDE}, not {list(self.tile)}")
+            if any(not 0 < step <= side for step, side in zip(self.stride, self.tile, strict=True)):
+                raise where.error("stride", "must be positive and at most the tile, or pixels would be left out")
+        if not self.scales or min(self.scales) <= 0 or len(set(self.scales)) != len(self.scales):
+            raise where.error("scales", "must be one or more different factors above 0")
+        if self.samples < 1:
+            raise where.error("samples", "must be at least 1")
