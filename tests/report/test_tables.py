@@ -118,7 +118,15 @@ def test_a_wide_table_shows_the_spread_below_the_mean(trio):
         ["paper", "76.3"],
         ["difference", "−34.3"],
     ]
-    assert [cell.strip() for cell in lines[0][7:10]] == ["road", "swalk", "build."]
+    assert [cell.strip() for cell in lines[0][5:12]] == [
+        "mIoU",
+        "mIoU gain",
+        "f-mIoU",
+        "f-mIoU gain",
+        "road",
+        "swalk",
+        "build.",
+    ]
 
 
 def test_marks_say_what_a_run_has(demo):
@@ -141,7 +149,7 @@ def test_other_label_sets_have_no_reported_classes(project):
     study = load_study("camvid_small")
     write_metrics(study, "fcn_r50", 0)
     cells = row(make_table(study, "table_1"), "fcn_r50").cells
-    assert list(cells) == ["miou", "f_miou", *study.data.labels.classes]
+    assert list(cells) == ["miou", "miou_gain", "f_miou", "f_miou_gain", *study.data.labels.classes]
     assert cells["miou"].paper == 76.3
     assert [cells[name].paper for name in ("sky", "car", "pavement")] == [None, None, None]
 
@@ -194,7 +202,7 @@ def test_latex_is_escaped(project):
     body = text.split(r"\midrule")[1:]
     assert len(body) == len(study.table("table_1").rows)
     widths = {line.count("&") for line in text.splitlines() if line.endswith(r"\\")}
-    assert widths == {3 + 13}  # four columns of description, 13 of numbers
+    assert widths == {3 + 15}  # four columns of description, 15 of numbers
 
     write_table(load_study("demo"), "table_3")
     assert read_text(load_study("demo"), "table_3", ".tex").count(r"$\checkmark$") == 8
