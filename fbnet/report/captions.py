@@ -61,7 +61,7 @@ def _quoted(study: Study, table: TableConfig) -> str:
 
 def _quantities(data: DataConfig, table: TableConfig) -> str:
     foreground = data.labels.foreground
-    parts = ["IoU in percent, “paper” is its printed number and “difference” ours minus the paper's."]
+    parts = ["IoU in percent; “paper” is the number that the paper prints, “difference” ours minus that one."]
     if "f_miou" in table.columns:
         parts.append(f"f-mIoU is the mean IoU of the {len(foreground)} foreground classes.")
     if "miou_gain" in table.columns:
