@@ -30,28 +30,42 @@ def study(project):
     return study
 
 
+@pytest.fixture
+def both(project):
+    """A study with a stand-in for BDD100K as well, and so with every run."""
+    scenes = {"height": 48, "width": 80, "train": 4, "val": 2, "seed": 1}
+    data = {"dataset": "synthetic_bdd100k", "root": "data/raw/bdd", "synthetic": scenes}
+    project.write_study(data__bdd100k=data | {"train": "train", "evaluate": "val"})
+    study = load_study("toy")
+    for data in study.settings.data.values():
+        prepare(data)
+    return study
+
+
 def trained(study, run="fcn_r50_fbnet", seed=0):
     train.train(study, study.runs[run], seed, CPU)
     return paths.checkpoint_file("toy", run, seed)
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_every_run_steps_and_is_evaluated(study, run):
+def test_every_run_steps_and_is_evaluated(both, run):
+    study, data = both, both.data_of(run)
     trained(study, run)
     evaluate(study, study.runs[run], 0, CPU)
     metrics = json.loads(paths.metrics_file("toy", run, 0).read_text())
     assert (metrics["study"], metrics["run"], metrics["seed"]) == ("toy", run, 0)
-    assert (metrics["dataset"], metrics["split"], metrics["images"]) == ("synthetic", "val", 2)
+    assert (metrics["dataset"], metrics["split"], metrics["images"]) == (data.dataset, "val", 2)
     confusion = np.array(metrics["confusion_matrix"])
-    labelled = sum((open_split(study.data, "val").labels(index) != 255).sum() for index in range(2))
+    split = open_split(data, "val")
+    labelled = sum((split.labels(index) != 255).sum() for index in range(2))
     assert confusion.sum() == labelled
     assert set(metrics["iou"]) == set(CITYSCAPES.classes)
     iou = [value for value in metrics["iou"].values() if value is not None]
     assert metrics["miou"] == pytest.approx(np.mean(iou))
     assert metrics["iterations"] == 2
     samples = np.load(paths.samples_file("toy", run, 0))
-    assert samples["image_1"].shape == (64, 128, 3)
-    assert samples["label_1"].shape == samples["prediction_1"].shape == (64, 128)
+    assert samples["image_1"].shape == (*split.sizes[1], 3)
+    assert samples["label_1"].shape == samples["prediction_1"].shape == split.sizes[1]
     modulated = bool(RUNS[run].balance.stages) and RUNS[run].balance.modulator != "none"
     assert ("balance_0" in samples) == modulated
 
