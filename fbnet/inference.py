@@ -32,7 +32,7 @@ def predict(
     Returns:
         (classes, H, W) float32 on the device.
     """
-    values = normalise(torch.tensor(image).permute(2, 0, 1)[None], device)
+    values = _values(image, device)
     if settings.scales == (1.0,) and not settings.mirror:
         return _logits_of(network, values, settings, 1.0, device)[0]
     views = [(scale, mirror) for scale in settings.scales for mirror in (False, True)[: 1 + settings.mirror]]
@@ -57,7 +57,7 @@ def balance_map(network: SegmentationNetwork, image: np.ndarray, device: torch.d
         return None
     kept = []
     hook = network.balance[stage].modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o))
-    _logits(network, _padded(normalise(torch.tensor(image).permute(2, 0, 1)[None], device)), device)
+    _logits(network, _padded(_values(image, device)), device)
     hook.remove()
     height, width = (-(-side // stage_strides()[stage]) for side in image.shape[:2])
     return kept[0][0].float().mean(dim=0)[:height, :width].cpu().numpy()
@@ -101,6 +101,11 @@ def _logits_of(
 
 def _multiple(length: float, step: int) -> int:
     return math.ceil(length / step) * step
+
+
+def _values(image: np.ndarray, device: torch.device) -> Tensor:
+    """An image (H, W, 3) uint8 as normalised (1, 3, H, W)."""
+    return normalise(torch.tensor(image).permute(2, 0, 1)[None], device)
 
 
 def _padded(values: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fbnet.data.pack import read_labels
-from fbnet.data.pairs import by_name
+from fbnet.data.pairs import by_name, refuse_unpaired
 from fbnet.data.specs import LABELS, LabelSpec
 from fbnet.errors import InputError
 from fbnet.metrics import confusion_matrix, scores
@@ -79,11 +79,8 @@ def _named(files: Iterable[Path], dataset: str) -> Iterable[tuple[str, Path]]:
 
 def _pairs(predictions: dict[str, Path], labels: dict[str, Path]) -> list[tuple[Path, Path]]:
     """Prediction and ground truth of each image, sorted by name."""
-    for found, other, what in ((labels, predictions, "prediction"), (predictions, labels, "ground truth")):
-        alone = sorted(set(found) - set(other))
-        if alone:
-            more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
-            raise InputError(f"{found[alone[0]]}: has no {what}{more}; add the {what} or remove the file")
+    refuse_unpaired(labels, predictions, "prediction")
+    refuse_unpaired(predictions, labels, "ground truth")
     return [(predictions[name], labels[name]) for name in sorted(labels)]
 
 

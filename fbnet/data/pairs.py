@@ -26,6 +26,14 @@ def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     return found
 
 
+def refuse_unpaired(found: Mapping[str, Path], other: Mapping[str, Path], what: str) -> None:
+    """Raises InputError for a file of `found` whose name is not in `other`, where its `what` should be."""
+    alone = sorted(set(found) - set(other))
+    if alone:
+        more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
+        raise InputError(f"{found[alone[0]]}: has no {what}{more}; add the {what} or remove the file")
+
+
 def pair(images: Mapping[str, Path], labels: Mapping[str, Path], folder: Path, remedy: str) -> list[Pair]:
     """Image and label files with the same name, sorted by it.
 
@@ -34,9 +42,6 @@ def pair(images: Mapping[str, Path], labels: Mapping[str, Path], folder: Path, r
     """
     if not images and not labels:
         raise InputError(f"{folder}: holds no images and labels; {remedy}")
-    for found, other, what in ((images, labels, "label"), (labels, images, "image")):
-        alone = sorted(set(found) - set(other))
-        if alone:
-            more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
-            raise InputError(f"{found[alone[0]]}: has no {what}{more}; add the {what} or remove the file")
+    refuse_unpaired(images, labels, "label")
+    refuse_unpaired(labels, images, "image")
     return [Pair(name, images[name], labels[name]) for name in sorted(images)]

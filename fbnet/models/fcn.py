@@ -11,8 +11,8 @@ SKIP_CHANNELS = 48
 class FCNHead(nn.Module):
     """The paper's "Dilated FCN": one 3x3 on res5, a skip from res2, two 3x3 at its resolution.
 
-    NOTE the paper does not describe its head; this is the one of the family of codes that it builds on, and its
-    published accuracy agrees with the paper's baseline, where that of the plain head does not.
+    NOTE the paper does not describe its head; this is the one of the family of codes that it builds on. The plain
+    head's published mIoU on Cityscapes, about 73.6 with ResNet-50, is below the paper's baseline of 76.3.
 
     Args:
         channels: channels of each stage.

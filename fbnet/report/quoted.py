@@ -1,6 +1,5 @@
 """What the paper's text says of its tables, transcribed into `params/reported/quoted.csv`."""
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from fbnet import paths
 from fbnet.config import RunConfig
 from fbnet.errors import InputError
+from fbnet.report.reported import read_lines
 
 HEADER = ["claim", "section", "printed", "measure", "table", "column", "runs"]
 MEASURES = ("value", "gain", "gain_percent", "more_than_gains")
@@ -39,13 +39,8 @@ def read_quotes(reported: Reported, runs: dict[str, RunConfig]) -> list[Quote]:
     and for numbers that the tables do not have.
     """
     path = paths.reported_file("quoted")
-    try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); restore it from the repository") from None
-    if not lines or lines[0] != HEADER:
-        raise InputError(f"{path}: line 1: the header must be {','.join(HEADER)}")
-    return [_quote(cells, reported, runs, path, number) for number, cells in enumerate(lines[1:], start=2)]
+    lines = enumerate(read_lines(path, HEADER), start=2)
+    return [_quote(cells, reported, runs, path, number) for number, cells in lines]
 
 
 def _quote(cells: list[str], reported: Reported, runs: dict[str, RunConfig], path: Path, line: int) -> Quote:

@@ -18,20 +18,26 @@ def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
     `params/runs.yaml` does not declare or that come twice, and for values that are not numbers.
     """
     path = paths.reported_file(name)
+    header = ["run", *_columns(table)]
+    lines = read_lines(path, header)
+    runs = load_runs()
+    declared = {**runs.runs, **runs.quoted}
+    reported = {}
+    for number, cells in enumerate(lines, start=2):
+        _check_line(cells, header, declared, reported, f"{path}: line {number}")
+        reported[cells[0]] = _numbers(header[1:], cells[1:], path, number)
+    return reported
+
+
+def read_lines(path: Path, header: list[str]) -> list[list[str]]:
+    """The cells of a csv file's lines below its header. Raises InputError for another header."""
     try:
         lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); restore it from the repository") from None
-    header = ["run", *_columns(table)]
     if not lines or lines[0] != header:
         raise InputError(f"{path}: line 1: the header must be {','.join(header)}")
-
-    declared = {**load_runs().runs, **load_runs().quoted}
-    reported = {}
-    for number, cells in enumerate(lines[1:], start=2):
-        _check_line(cells, header, declared, reported, f"{path}: line {number}")
-        reported[cells[0]] = _numbers(header[1:], cells[1:], path, number)
-    return reported
+    return lines[1:]
 
 
 def _columns(table: TableConfig) -> list[str]:
