@@ -16,7 +16,7 @@ TOY = {
         "cityscapes": {
             "dataset": "synthetic",
             "root": "data/raw/synthetic",
-            "synthetic": {"height": 64, "width": 128, "train": 4, "val": 2, "seed": 0},
+            "synthetic": {"height": 64, "width": 128, "images": {"train": 4, "val": 2}, "seed": 0},
             "train": "train",
             "evaluate": "val",
         }

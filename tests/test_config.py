@@ -150,7 +150,7 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to them"),
         ({"data__cityscapes__evaluate": "test"}, "data.cityscapes.evaluate", "'train' or 'val'"),
         ({"data__cityscapes__synthetic__height": 4096}, "data.cityscapes.synthetic.height", "1024 x 2048"),
-        ({"data__cityscapes__synthetic__val": 0}, "data.cityscapes.synthetic.train", "at least 1"),
+        ({"data__cityscapes__synthetic__images__val": 0}, "data.cityscapes.synthetic.images", "at least 1"),
     ],
 )
 def test_bad_study(project, changes, key, remedy):

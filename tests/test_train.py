@@ -33,7 +33,7 @@ def study(project):
 @pytest.fixture
 def both(project):
     """A study with a stand-in for BDD100K as well, and so with every run."""
-    scenes = {"height": 48, "width": 80, "train": 4, "val": 2, "seed": 1}
+    scenes = {"height": 48, "width": 80, "images": {"train": 4, "val": 2}, "seed": 1}
     data = {"dataset": "synthetic_bdd100k", "root": "data/raw/bdd", "synthetic": scenes}
     project.write_study(data__bdd100k=data | {"train": "train", "evaluate": "val"})
     study = load_study("toy")

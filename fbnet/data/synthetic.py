@@ -43,7 +43,7 @@ def write_scenes(root: Path, config: SyntheticConfig, dataset: str = "synthetic"
     part.mkdir(parents=True)
     (part / MARKER).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
-    tasks = [(split, index) for split in CITIES for index in range(getattr(config, split))]
+    tasks = [(split, index) for split, images in config.images.items() for index in range(images)]
     for split, index in tqdm(tasks, desc="synthetic scenes", unit="scene", disable=None):
         LAYOUTS[dataset](part, split, index, scene(config, split, index))
     _put_in_place(part, root, former)

@@ -291,7 +291,7 @@ def test_real_camvid(tmp_path, monkeypatch):
 
 
 def test_synthetic_scenes_go_through_the_bdd100k_reader(project):
-    scenes = SyntheticConfig(height=32, width=64, train=2, val=1, seed=3)
+    scenes = SyntheticConfig(height=32, width=64, images={"train": 2, "val": 1}, seed=3)
     data = DataConfig(dataset="synthetic_bdd100k", root="raw", train="train", evaluate="val", synthetic=scenes)
     prepare(data)
     split = open_split(data, "train")

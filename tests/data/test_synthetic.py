@@ -13,8 +13,8 @@ from fbnet.data.source import SyntheticConfig
 from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
 
-SMALL = SyntheticConfig(height=32, width=64, train=4, val=3)
-MEDIUM = SyntheticConfig(height=128, width=256, train=16, val=1)
+SMALL = SyntheticConfig(height=32, width=64, images={"train": 4, "val": 3})
+MEDIUM = SyntheticConfig(height=128, width=256, images={"train": 16, "val": 1})
 # The ids of Cityscapes, written out again rather than taken from the code under test.
 RAW_IDS = {
     **{"ego vehicle": 1, "static": 4, "dynamic": 5, "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13},
