@@ -11,14 +11,17 @@ from typing import Literal
 import yaml
 
 from fbnet import paths
-from fbnet.data.source import DataConfig
+from fbnet.data.source import DataConfig, Role
 from fbnet.errors import InputError
-from fbnet.recipe import EvaluationConfig, TrainingConfig
+from fbnet.recipe import EvaluationConfig, ScalesConfig, TrainingConfig
 from fbnet.strict import Where, from_mapping
 
 STAGES = ("res2", "res3", "res4", "res5")
-DESCRIPTIONS = ("method", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm")
-COLUMNS = ("miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "gflops")
+DESCRIPTIONS = (
+    "method", "venue", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm", "trained_on", "coarse", "mapillary",
+)  # fmt: skip
+COLUMNS = ("miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "gflops", "test_miou")
+Scales = Literal["single_scale", "multi_scale"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,20 +62,47 @@ class RunConfig:
     label: str
     """How tables call it."""
     head: Literal["fcn", "fcn_plain", "pspnet", "deeplabv3plus"]
-    backbone: Literal["resnet50", "resnet101"]
+    backbone: Literal["resnet50", "resnet101", "wider_resnet38"]
+    stem: Literal["deep", "plain"] = "deep"
+    """How a ResNet begins: with three 3x3 convolutions, or with torchvision's single 7x7."""
     balance: BalanceConfig
-    data: Literal["cityscapes", "bdd100k"] = "cityscapes"
+    data: Literal["cityscapes", "bdd100k", "mapillary"] = "cityscapes"
     """The paper's data set that it is trained and evaluated on; a study says what stands in for it."""
+    split: Literal["train", "trainval"] = "train"
+    """What of it: `trainval` is for the test server, as no labelled image is left to evaluate on."""
+    coarse_classes: tuple[str, ...] = ()
+    """Classes that are drawn from Cityscapes' coarsely annotated images as well; none leaves these images out."""
+    start: str | None = None
+    """The run whose trained network it starts from, with the same seed; null for `initial_weights`."""
+    recipe: str | None = None
+    """Which of the study's `recipes` it is trained by; null for the study's `training` as it is."""
     baseline: str | None = None
     """The run that its gain is measured against."""
 
     def check(self, where: Where) -> None:
         self.balance.check(where.key("balance"))
+        if self.stem == "plain" and not self.backbone.startswith("resnet"):
+            raise where.error("stem", f"'plain' is a ResNet's, and {self.backbone} has no choice; leave it out")
+        if self.data != "cityscapes" and (self.coarse_classes or self.split != "train"):
+            key = "coarse_classes" if self.coarse_classes else "split"
+            raise where.error(key, "is a matter of Cityscapes; leave it out for other data")
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether labelled images are left to evaluate it on; otherwise the test server does."""
+        return self.split == "train" and self.data != "mapillary"
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The paper's data sets that its training and evaluation take."""
+        coarse = ("cityscapes_coarse",) if self.coarse_classes else ()
+        test = ("cityscapes_test",) if self.split == "trainval" else ()
+        return (self.data, *coarse, *test)
 
     @property
     def architecture(self) -> dict:
         """What the network depends on, without what tables say of it."""
-        return {"head": self.head, "backbone": self.backbone, "balance": asdict(self.balance)}
+        return {"head": self.head, "backbone": self.backbone, "stem": self.stem, "balance": asdict(self.balance)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +113,12 @@ class QuotedMethod:
     """How tables call it."""
     backbone: str | None = None
     """As the paper prints it."""
+    venue: str | None = None
+    """Where it was published, as the paper prints it."""
+    coarse: bool = False
+    """Whether the paper marks it as trained on coarse annotations as well."""
+    mapillary: bool = False
+    """Whether the paper marks it as pre-trained on Mapillary Vistas."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +130,8 @@ class TableConfig:
     columns: tuple[Literal[COLUMNS], ...]
     rows: tuple[str, ...]
     """Runs, and quoted methods."""
+    evaluation: Scales = "single_scale"
+    """By which of a study's two evaluations: `evaluation`, or the same at the scales of `multi_scale`."""
     note: str = ""
 
 
@@ -117,10 +155,14 @@ class StudyFile:
     """What `params/studies/<study>.yaml` holds."""
 
     description: str
-    data: dict[Literal["cityscapes", "bdd100k"], DataConfig]
+    data: dict[Role, DataConfig]
     """By the paper's data set that it stands for."""
     training: TrainingConfig
+    recipes: dict[str, TrainingConfig] = field(default_factory=dict)
+    """Other trainings, by the names that runs know; in the file, each is a short delta over `training`."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    multi_scale: ScalesConfig | None = None
+    """The scales of the tables that are of more than one; null where the study has no such table."""
     width: float = 1.0
     """Width multiplier of backbone and head."""
     seeds: tuple[int, ...]
@@ -133,13 +175,16 @@ class StudyFile:
 
     def check(self, where: Where) -> None:
         for role, data in self.data.items():
-            data.check(where.key("data").key(role))
+            data.check(where.key("data").key(role), role)
         if "cityscapes" not in self.data:
             raise where.error("data", "names no data set for 'cityscapes'")
+        self._check_prepared_apart(where.key("data"))
         self.training.check(where.key("training"))
-        self._check_class_weights(where.key("training"))
-        self._check_tiles(where.key("training").key("class_uniform"))
+        for name, recipe in self.recipes.items():
+            recipe.check(where.key("recipes").key(name))
         self.evaluation.check(where.key("evaluation"))
+        if self.multi_scale is not None:
+            self.multi_scale.check(where.key("multi_scale"))
         if not 0 < self.width <= 4:
             raise where.error("width", "must be above 0 and at most 4")
         if self.training.initial_weights is not None and self.width != 1:
@@ -147,21 +192,12 @@ class StudyFile:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise where.error("seeds", "must be one or more different numbers from 0 up")
 
-    def _check_tiles(self, where: Where) -> None:
-        sampling = self.training.class_uniform
-        if sampling is not None and set(sampling.tile) != set(self.data):
-            raise where.error("tile", f"must have a side for each data set: {', '.join(self.data)}")
-
-    def _check_class_weights(self, where: Where) -> None:
-        weights = self.training.class_weights
-        for data in self.data.values():
-            classes = data.labels.classes
-            if weights is not None and len(weights) != len(classes):
-                raise where.error(
-                    "class_weights",
-                    f"holds {len(weights)} numbers, but {data.dataset} has {len(classes)} classes; "
-                    f"give one for each of {', '.join(classes)}",
-                )
+    def _check_prepared_apart(self, where: Where) -> None:
+        """Each data set is prepared in a folder of its own name."""
+        datasets = [data.dataset for data in self.data.values()]
+        for role, data in self.data.items():
+            if datasets.count(data.dataset) > 1:
+                raise where.key(role).error("dataset", f"{data.dataset} stands twice; name each data set once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,19 +234,46 @@ class Study:
         """The data set that a run is trained and evaluated on."""
         return self.settings.data[self.runs[run].data]
 
+    def training_of(self, run: str) -> TrainingConfig:
+        """How a run is trained."""
+        return self.settings.recipes.get(self.runs[run].recipe, self.settings.training)
+
+    def training_splits(self, run: str) -> tuple[str, ...]:
+        """The splits of its data set that a run is trained on."""
+        data = self.data_of(run)
+        return (data.train,) if self.runs[run].split == "train" else (data.train, data.evaluate)
+
+    def evaluation(self, scales: Scales) -> EvaluationConfig:
+        """How images are evaluated. Raises InputError for multi-scale evaluation where the study has none."""
+        if scales == "single_scale":
+            return self.settings.evaluation
+        several = self.settings.multi_scale
+        if several is None:
+            raise InputError(f"{paths.study_file(self.name)}: multi_scale: is missing; name the scales")
+        return replace(self.settings.evaluation, scales=several.scales, mirror=several.mirror)
+
+    def chain(self, run: str) -> tuple[str, ...]:
+        """A run with the runs that it builds on, the first to be trained first."""
+        parent = self.runs[run].start
+        return (run,) if parent is None else (*self.chain(parent), run)
+
     def training_parameters(self, run: str) -> dict:
-        """All parameters that the trained network of a run depends on, the seed apart.
+        """All parameters that the trained network of a run depends on, the seed and the run it starts from apart.
 
         What is switched off is left out, so that a network stays valid when there is more to be switched on.
         """
-        training = asdict(self.settings.training)
-        return {
+        training = asdict(self.training_of(run))
+        parameters = {
             "network": self.runs[run].architecture,
             "width": self.settings.width,
             "training": {key: value for key, value in training.items() if value is not None},
             "data": self.data_of(run).source,
-            "split": self.data_of(run).train,
+            "splits": self.training_splits(run),
         }
+        if self.runs[run].coarse_classes:
+            coarse = self.settings.data["cityscapes_coarse"]
+            parameters |= {"coarse": coarse.source, "coarse_classes": self.runs[run].coarse_classes}
+        return parameters
 
     def run(self, run: str) -> RunConfig:
         """One of the study's runs. Raises InputError for another name."""
@@ -222,10 +285,10 @@ class Study:
         """The data set of a table's runs. Raises InputError for a table that the study does not have."""
         return self.data_of(next(row for row in self.table(table).rows if row in self.runs))
 
-    def initial_weights(self, run: str) -> Path | None:
-        """The file of a run's initial weights; None where it is trained from scratch."""
-        files = self.settings.training.initial_weights
-        return None if files is None else Path(files[self.runs[run].backbone])
+    def initial_weights(self, run: str) -> str | None:
+        """The entry of `initial_weights` that a run starts from; None where it starts from scratch or another run."""
+        files = self.training_of(run).initial_weights
+        return None if files is None or self.runs[run].start is not None else files[self.runs[run].backbone]
 
     def role(self, role: str) -> DataConfig:
         """What stands in for one of the paper's data sets. Raises InputError for another name."""
@@ -289,12 +352,14 @@ def load_study(name: str) -> Study:
         choices = ", ".join(sorted(file.stem for file in paths.STUDIES.glob("*.yaml")))
         raise InputError(f"{path}: no such study {name!r}; choose from {choices or 'none: run in the repository root'}")
     where = Where(str(path))
-    settings = from_mapping(StudyFile, read_yaml(path), where)
+    settings = from_mapping(StudyFile, _with_recipes(read_yaml(path), where), where)
     settings.check(where)
     declared = load_runs()
 
     names = _study_runs(settings, declared, where)
     tables = _study_tables(settings, declared, names, where)
+    for run in names:
+        _check_run(settings, declared.runs[run], where)
     figure_runs = settings.figure_runs or declared.figure_runs
     if settings.figures:
         _chosen((figure_runs.baseline, figure_runs.fbnet), names, where.key("figure_runs"))
@@ -321,6 +386,17 @@ def _with_defaults(name: str, delta: object, defaults: dict, where: Where) -> di
     return {**defaults, **delta, "id": name, "balance": {**defaults.get("balance", {}), **balance}}
 
 
+def _with_recipes(content: dict, where: Where) -> dict:
+    """A study's content with its recipes made whole."""
+    training, recipes = content.get("training"), content.get("recipes", {})
+    if not isinstance(recipes, dict) or not isinstance(training, dict):
+        raise where.error("training", "and recipes must hold keys and values")
+    for name, delta in recipes.items():
+        if not isinstance(delta, dict):
+            raise where.key("recipes").error(name, "must hold keys and values")
+    return {**content, "recipes": {name: {**training, **delta} for name, delta in recipes.items()}}
+
+
 def _check_names(runs: RunsFile, where: Where) -> None:
     """Every run id is a plain word, and every run that is named is declared."""
     for name, run in runs.runs.items():
@@ -329,6 +405,7 @@ def _check_names(runs: RunsFile, where: Where) -> None:
         run.check(where.key("runs").key(name))
         if run.baseline is not None:
             _chosen((run.baseline,), runs.runs, where.key("runs").key(name).key("baseline"))
+        _check_start(run, runs.runs, where.key("runs").key(name).key("start"))
     for name, table in runs.tables.items():
         rows = where.key("tables").key(name).key("rows")
         _chosen(table.rows, {**runs.runs, **runs.quoted}, rows)
@@ -344,17 +421,67 @@ def _chosen(names: tuple[str, ...], choices, where: Where) -> tuple[str, ...]:
     return names
 
 
+def _check_start(run: RunConfig, runs: dict[str, RunConfig], where: Where) -> None:
+    """A run starts from a declared run of the same network, and not, over others, from itself."""
+    chain = [run.id]
+    while (parent := runs[chain[-1]].start) is not None:
+        _chosen((parent,), runs, where)
+        if parent in chain:
+            raise where.error(None, f"leads back to {parent}; a chain of runs needs a beginning")
+        chain.append(parent)
+    if run.start is not None and (runs[run.start].head, runs[run.start].backbone) != (run.head, run.backbone):
+        raise where.error(None, f"{run.start} has another head or backbone; start from a run of the same network")
+
+
 def _study_runs(settings: StudyFile, declared: RunsFile, where: Where) -> tuple[str, ...]:
-    """The runs that a study names, or all whose data it has."""
-    here = tuple(name for name, run in declared.runs.items() if run.data in settings.data)
-    names = _chosen(settings.runs or here, declared.runs, where.key("runs"))
-    for name in names:
-        if name not in here:
-            raise where.error("runs", f"{name} needs a data set for data.{declared.runs[name].data}")
-        weights, backbone = settings.training.initial_weights, declared.runs[name].backbone
-        if weights is not None and backbone not in weights:
-            raise where.key("training").error("initial_weights", f"has no file for {backbone}, which {name} needs")
-    return names
+    """The runs that a study names with those they start from, or all that it has data and recipe for."""
+    lacking = {name: _lacks(settings, declared, name) for name in declared.runs}
+    named = _chosen(settings.runs, declared.runs, where.key("runs"))
+    for name in named:
+        if lacking[name]:
+            raise where.error("runs", f"{name} needs {lacking[name]}")
+    if not named:
+        return tuple(name for name, lack in lacking.items() if not lack)
+    return tuple(dict.fromkeys(run for name in named for run in _chain(declared, name)))
+
+
+def _chain(declared: RunsFile, name: str) -> tuple[str, ...]:
+    parent = declared.runs[name].start
+    return (name,) if parent is None else (*_chain(declared, parent), name)
+
+
+def _lacks(settings: StudyFile, declared: RunsFile, name: str) -> str | None:
+    """What a study does not have of what a run, or one that it starts from, needs."""
+    for run in (declared.runs[name] for name in _chain(declared, name)):
+        for role in run.roles:
+            if role not in settings.data:
+                return f"a data set for data.{role}"
+        if run.recipe is not None and run.recipe not in settings.recipes:
+            return f"recipes.{run.recipe}"
+    return None
+
+
+def _check_run(settings: StudyFile, run: RunConfig, where: Where) -> None:
+    """What a study says of its training fits a run."""
+    place = where.key("training") if run.recipe is None else where.key("recipes").key(run.recipe)
+    training = settings.training if run.recipe is None else settings.recipes[run.recipe]
+    weights, labels = training.class_weights, settings.data[run.data].labels
+    if weights is not None and len(weights) != len(labels.classes):
+        raise place.error(
+            "class_weights",
+            f"holds {len(weights)} numbers, but {settings.data[run.data].dataset} has {len(labels.classes)} classes; "
+            f"give one for each of {', '.join(labels.classes)}",
+        )
+    if run.start is None and training.initial_weights is not None and run.backbone not in training.initial_weights:
+        raise place.error("initial_weights", f"has no file for {run.backbone}, which {run.id} needs")
+    if training.class_uniform is None and run.coarse_classes:
+        raise place.error("class_uniform", f"must be on for {run.id}, whose coarse classes are drawn by class")
+    for name in run.coarse_classes:
+        _chosen((name,), labels.classes, Where(str(paths.RUNS_FILE)).key("runs").key(run.id).key("coarse_classes"))
+    if training.class_uniform is not None:
+        for role in {run.data, *(("cityscapes_coarse",) if run.coarse_classes else ())}:
+            if role not in training.class_uniform.tile:
+                raise place.key("class_uniform").error("tile", f"has no side for {role}, which {run.id} is trained on")
 
 
 def _study_tables(
@@ -367,5 +494,7 @@ def _study_tables(
         if not set(table.rows) & set(names):
             runs = ", ".join(row for row in table.rows if row in declared.runs)
             raise where.error("tables", f"{name} would have no row; it needs one of the runs {runs}")
+        if table.evaluation == "multi_scale" and settings.multi_scale is None:
+            raise where.error("multi_scale", f"is missing; {name} needs its scales")
         tables[name] = replace(table, rows=tuple(row for row in table.rows if row in {*names, *declared.quoted}))
     return tables

@@ -7,7 +7,9 @@ PARAMS = Path("params")
 RUNS_FILE = PARAMS / "runs.yaml"
 STUDIES = PARAMS / "studies"
 REPORTED = PARAMS / "reported"
+SERVER_SCORES = REPORTED / "server_scores.csv"
 DATA = Path("data")
+WEIGHTS = DATA / "weights"
 RESULTS = Path("results")
 LOGS = Path("logs")
 ARRAYS = ("images", "labels")
@@ -45,6 +47,11 @@ def prepared_files(name: str, splits: Iterable[str]) -> list[Path]:
     return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in ARRAYS)]
 
 
+def weights_record(entry: str) -> Path:
+    """What is known of a file of initial weights, or of a torchvision weight, that a study names."""
+    return WEIGHTS / f"{Path(entry).name}.json"
+
+
 def study_dir(study: str) -> Path:
     return RESULTS / study
 
@@ -62,8 +69,14 @@ def history_file(study: str, run: str, seed: int) -> Path:
     return result_dir(study, run, seed) / "history.csv"
 
 
-def metrics_file(study: str, run: str, seed: int) -> Path:
-    return result_dir(study, run, seed) / "metrics.json"
+def metrics_file(study: str, run: str, seed: int, scales: str = "single_scale") -> Path:
+    """What an evaluation at a single scale or at several found."""
+    return result_dir(study, run, seed) / ("metrics.json" if scales == "single_scale" else f"metrics_{scales}.json")
+
+
+def export_file(study: str, run: str, seed: int) -> Path:
+    """Predictions for the Cityscapes test server."""
+    return result_dir(study, run, seed) / "test_predictions.zip"
 
 
 def samples_file(study: str, run: str, seed: int) -> Path:

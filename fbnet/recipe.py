@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from fbnet.data.source import Role
 from fbnet.strict import Where
 
 OUTPUT_STRIDE = 8
@@ -37,9 +38,9 @@ class ClassUniformConfig:
     NOTE the paper names data oversampling only; that it is class-uniform sampling is not in the paper.
     """
 
-    tile: dict[Literal["cityscapes", "bdd100k"], int]
-    """Side of the square tiles that centroids are taken in, in pixels, at most the smallest image's; for each of the
-    study's data sets."""
+    tile: dict[Role, int]
+    """Side of the square tiles that centroids are taken in, in pixels, at most the smallest image's; for each data
+    set that runs are trained on."""
     fraction: float = 0.5
     """Share of an epoch's samples that is drawn by class."""
 
@@ -92,14 +93,19 @@ class TrainingConfig:
     weight_decay: float = 1e-4
     scale: tuple[float, float] = (0.5, 2.0)
     """Range of the random resizing."""
-    initial_weights: dict[Literal["resnet50", "resnet101"], str] | None = None
-    """Files of the backbones' ImageNet weights, see `fbnet.models.initial`; null trains from scratch."""
+    initial_weights: dict[Literal["resnet50", "resnet101", "wider_resnet38"], str] | None = None
+    """The backbones' ImageNet weights: a file, see `fbnet.models.initial`, or the name of one of torchvision's, such as
+    ResNet50_Weights.IMAGENET1K_V1; null trains from scratch."""
     ohem: OhemConfig | None = None
     """Online hard example mining in the segmentation loss; null for all pixels."""
     class_weights: tuple[float, ...] | None = None
     """Weight of each class in the segmentation loss, in the order of the train ids; null for none."""
     class_uniform: ClassUniformConfig | None = None
     """Data oversampling; null for shuffled images alone."""
+    image_weights: float | None = None
+    """Weighs the classes of each image by their rarity in it, up to 1 plus this bound, see
+    `fbnet.losses.image_weighted_cross_entropy`; null for none. It stands in the place of `ohem` and `class_weights`.
+    NOTE not in the paper."""
     photometric: PhotometricConfig | None = None
     """Random colours and blur; null for none."""
 
@@ -116,6 +122,10 @@ class TrainingConfig:
             raise where.error("scale", f"must be a range of positive factors, not {list(self.scale)}")
         if self.class_weights is not None and min(self.class_weights, default=0) <= 0:
             raise where.error("class_weights", "must be positive numbers, or null for none")
+        if self.image_weights is not None and self.image_weights <= 0:
+            raise where.error("image_weights", "must be a bound above 0, or null for none")
+        if self.image_weights is not None and (self.ohem is not None or self.class_weights is not None):
+            raise where.error("image_weights", "stands in the place of ohem and class_weights; set these to null")
         for key in ("ohem", "class_uniform", "photometric"):
             part = getattr(self, key)
             if part is not None:
@@ -126,7 +136,8 @@ class TrainingConfig:
         """In words, what is on of the parts that a study can switch on."""
         initial = self.initial_weights and f"initial weights from {', '.join(self.initial_weights.values())}"
         weights = None if self.class_weights is None else "class weights"
-        parts = (initial, self.ohem, weights, self.class_uniform, self.photometric)
+        rarity = self.image_weights and f"classes weighted by their rarity in each image (bound {self.image_weights:g})"
+        parts = (initial, self.ohem, weights, rarity, self.class_uniform, self.photometric)
         return tuple(str(part) for part in parts if part)
 
 
@@ -140,8 +151,7 @@ class EvaluationConfig:
     stride: tuple[int, int] | None = None
     """Step of the sliding window."""
     scales: tuple[float, ...] = (1.0,)
-    """Factors of the image's size whose predictions are averaged; the paper's Table 5 has 0.5 to 2.0 in steps of
-    0.25. Above 1 the sliding window grows with them."""
+    """Factors of the image's size whose predictions are averaged. Above 1 the sliding window grows with them."""
     mirror: bool = False
     """Whether the mirrored image counts at each scale as well."""
     samples: int = 8
@@ -155,7 +165,24 @@ class EvaluationConfig:
                 raise where.error("tile", f"must be multiples of {OUTPUT_STRIDE}, not {list(self.tile)}")
             if any(not 0 < step <= side for step, side in zip(self.stride, self.tile, strict=True)):
                 raise where.error("stride", "must be positive and at most the tile, or pixels would be left out")
-        if not self.scales or min(self.scales) <= 0 or len(set(self.scales)) != len(self.scales):
-            raise where.error("scales", "must be one or more different factors above 0")
+        _check_scales(self.scales, where)
         if self.samples < 1:
             raise where.error("samples", "must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalesConfig:
+    """Multi-scale evaluation, as in the paper's Table 5. NOTE the scales are not in the paper."""
+
+    scales: tuple[float, ...]
+    """Factors of the image's size whose predictions are averaged."""
+    mirror: bool
+    """Whether the mirrored image counts at each scale as well."""
+
+    def check(self, where: Where) -> None:
+        _check_scales(self.scales, where)
+
+
+def _check_scales(scales: tuple[float, ...], where: Where) -> None:
+    if not scales or min(scales) <= 0 or len(set(scales)) != len(scales):
+        raise where.error("scales", "must be one or more different factors above 0")

@@ -1,7 +1,7 @@
 """The shipped parameters load; what is wrong in a file is named with its key and the valid choices."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import jsonschema
@@ -10,7 +10,7 @@ import yaml
 
 from fbnet import config, paths, recipe
 from fbnet.errors import InputError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TOY
 
 STUDIES = sorted(path.stem for path in (ROOT / "params" / "studies").glob("*.yaml"))
 SCHEMAS = {
@@ -28,9 +28,12 @@ def test_shipped_studies_load(project, study):
 
 def test_runs_of_the_tables(project):
     study = config.load_study("paper")
-    assert len(study.runs) == 18
-    assert [len(study.table(f"table_{number}").rows) for number in (1, 2, 3, 4, 6)] == [4, 4, 6, 6, 5]
-    assert {row for table in study.tables.values() for row in table.rows} == {*study.runs, *study.quoted}
+    assert len(study.runs) == 24
+    assert [len(study.table(f"table_{number}").rows) for number in range(1, 7)] == [4, 4, 6, 6, 24, 5]
+    shown = {row for table in study.tables.values() for row in table.rows}
+    # a pre-training is in no table, but a run of a table starts from it
+    assert {run for row in shown & set(study.runs) for run in study.chain(row)} == set(study.runs)
+    assert shown - set(study.runs) == set(study.quoted)
 
 
 def test_a_run_goes_to_its_own_data(project):
@@ -38,12 +41,134 @@ def test_a_run_goes_to_its_own_data(project):
     assert study.data_of("fcn_r50").dataset == "cityscapes"
     assert study.data_of("deeplabv3plus_r101_bdd100k").dataset == "bdd100k"
     assert study.data_of_table("table_6").dataset == "bdd100k"
-    with pytest.raises(InputError, match="no data 'mapillary'; choose from cityscapes, bdd100k"):
-        study.role("mapillary")
+    with pytest.raises(InputError, match="no data 'kitti'; choose from cityscapes, cityscapes_test,"):
+        study.role("kitti")
 
 
-def test_a_study_without_a_data_set_has_none_of_its_runs(project):
-    assert len(config.load_study("camvid").runs) == 16
+def test_a_study_without_data_or_recipe_of_a_run_does_not_have_it(project):
+    runs = config.load_study("camvid").runs
+    assert len(runs) == 18
+    assert all(run.roles == ("cityscapes",) and run.start is None for run in runs.values())
+
+
+class TestChains:
+    """A run may start from another's network, be trained by a recipe of its own, and on more than fine labels."""
+
+    RUN = "deeplabv3plus_wrn38_fbnet_trainval"
+
+    def test_the_parent_comes_first(self, project):
+        study = config.load_study("paper")
+        assert study.chain(self.RUN) == ("deeplabv3plus_wrn38_mapillary", self.RUN)
+        assert study.chain("fcn_r50") == ("fcn_r50",)
+
+    def test_a_recipe_is_a_delta_over_the_training(self, project):
+        study = config.load_study("paper")
+        training, fine = study.settings.training, study.training_of(self.RUN)
+        assert fine == replace(training, learning_rate=0.001)
+        pre = study.training_of("deeplabv3plus_wrn38_mapillary")
+        assert (pre.crop, pre.batch_size, pre.epochs) == ((896, 896), 16, 175)
+        assert (pre.learning_rate, pre.poly_power, pre.image_weights) == (0.02, 1.0, 6.0)
+        assert (pre.ohem, pre.class_weights, pre.photometric) == (None, None, training.photometric)
+        assert study.training_of("fcn_r50") == training
+
+    def test_what_it_is_trained_on(self, project):
+        study = config.load_study("paper")
+        assert study.training_splits(self.RUN) == ("train", "val")
+        assert study.training_splits("fcn_r50") == ("train",)
+        assert study.run(self.RUN).roles == ("cityscapes", "cityscapes_coarse", "cityscapes_test")
+        assert not study.run(self.RUN).evaluated
+        assert study.run("deeplabv3plus_wrn38_fbnet").evaluated
+        parameters = study.training_parameters(self.RUN)
+        assert parameters["coarse"] == {"dataset": "cityscapes_coarse", "synthetic": None}
+
+    def test_initial_weights_are_for_the_first(self, project):
+        study = config.load_study("paper")
+        assert study.initial_weights(self.RUN) is None
+        entry = study.initial_weights("deeplabv3plus_wrn38_mapillary")
+        assert entry == study.settings.training.initial_weights["wider_resnet38"]
+
+    def test_a_named_run_brings_its_parent(self, project):
+        content = yaml.safe_load(paths.study_file("paper").read_text())
+        content |= {"runs": ["deeplabv3plus_wrn38_fbnet"], "tables": ["table_5"], "figures": []}
+        paths.study_file("mine").write_text(yaml.safe_dump(content))
+        assert set(config.load_study("mine").runs) == {"deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet"}
+
+    @pytest.mark.parametrize(
+        ("remove", "remedy"),
+        [
+            (("data", "mapillary"), "deeplabv3plus_wrn38_fbnet needs a data set for data.mapillary"),
+            (("data", "cityscapes_coarse"), "deeplabv3plus_wrn38_fbnet needs a data set for data.cityscapes_coarse"),
+            (("recipes", "pretraining"), "deeplabv3plus_wrn38_fbnet needs recipes.pretraining"),
+            (("recipes", "finetuning"), "deeplabv3plus_wrn38_fbnet needs recipes.finetuning"),
+        ],
+    )
+    def test_what_a_named_run_lacks_is_said(self, project, remove, remedy):
+        content = yaml.safe_load(paths.study_file("paper").read_text())
+        del content[remove[0]][remove[1]]
+        content |= {"runs": ["deeplabv3plus_wrn38_fbnet"], "tables": ["table_5"], "figures": []}
+        paths.study_file("mine").write_text(yaml.safe_dump(content))
+        with pytest.raises(InputError, match=remedy):
+            config.load_study("mine")
+
+    @pytest.mark.parametrize(
+        ("run", "change", "problem"),
+        [
+            ("fcn_r50", {"start": "mine"}, r"fcn_r50\.start: no 'mine'; choose from"),
+            ("fcn_r50", {"start": "fcn_r50"}, r"fcn_r50\.start: leads back to fcn_r50"),
+            ("fcn_r50", {"start": "fcn_r101"}, r"fcn_r50\.start: fcn_r101 has another head or backbone"),
+            ("fcn_r50", {"coarse_classes": ["tram"]}, r"fcn_r50\.coarse_classes: no 'tram'; choose from road,"),
+            (
+                "deeplabv3plus_r101_bdd100k",
+                {"split": "trainval"},
+                r"deeplabv3plus_r101_bdd100k\.split: is a matter of Cityscapes",
+            ),
+            ("deeplabv3plus_wrn38_mapillary", {"stem": "plain"}, r"stem: 'plain' is a ResNet's"),
+        ],
+    )
+    def test_bad_runs(self, project, run, change, problem):
+        content = yaml.safe_load(paths.RUNS_FILE.read_text())
+        content["runs"][run] |= change
+        paths.RUNS_FILE.write_text(yaml.safe_dump(content))
+        with pytest.raises(InputError, match=problem):
+            config.load_study("paper")
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            ({"recipes": []}, r"training: and recipes must hold keys and values"),
+            ({"recipes": {"finetuning": 1}}, r"recipes\.finetuning: must hold keys and values"),
+            ({"recipes": {"finetuning": {"crop": [7, 7]}}}, r"recipes\.finetuning\.crop: must be multiples"),
+            ({"recipes": {"finetuning": {"cropp": 7}}}, r"recipes\.finetuning\.cropp: unknown key"),
+            ({"multi_scale": None}, r"multi_scale: is missing; table_5 needs its scales"),
+            ({"multi_scale": {"scales": [], "mirror": True}}, r"multi_scale\.scales: must be one or more"),
+        ],
+    )
+    def test_bad_studies(self, project, change, problem):
+        content = yaml.safe_load(paths.study_file("paper").read_text()) | change
+        paths.study_file("mine").write_text(yaml.safe_dump(content))
+        with pytest.raises(InputError, match=problem):
+            config.load_study("mine")
+
+    @pytest.mark.parametrize(
+        ("recipe", "change", "problem"),
+        [
+            ("finetuning", {"class_uniform": None}, r"finetuning\.class_uniform: must be on for deeplabv3plus_wrn38"),
+            (
+                "finetuning",
+                {"class_uniform": {"tile": {"cityscapes": 64}}},
+                r"class_uniform\.tile: has no side for cityscapes_coarse, which deeplabv3plus_wrn38",
+            ),
+            ("pretraining", {"class_weights": [1.0]}, r"pretraining\.image_weights: stands in the place of"),
+            ("pretraining", {"image_weights": 0}, r"pretraining\.image_weights: must be a bound above 0"),
+            ("pretraining", {"initial_weights": {"resnet50": "a"}}, r"has no file for wider_resnet38, which"),
+        ],
+    )
+    def test_bad_recipes(self, project, recipe, change, problem):
+        content = yaml.safe_load(paths.study_file("paper").read_text())
+        content["recipes"][recipe] |= change
+        paths.study_file("mine").write_text(yaml.safe_dump(content))
+        with pytest.raises(InputError, match=problem):
+            config.load_study("mine")
 
 
 def test_a_run_is_a_delta_over_the_defaults(project):
@@ -56,7 +181,9 @@ def test_the_papers_recipe(project):
     training = config.load_study("paper").settings.training
     assert training.ohem == recipe.OhemConfig(threshold=0.7, min_kept=10000)
     assert (len(training.class_weights), training.class_weights[0], training.class_weights[17]) == (19, 0.8373, 1.1529)
-    assert training.class_uniform == recipe.ClassUniformConfig(tile={"cityscapes": 1024, "bdd100k": 720}, fraction=0.5)
+    assert training.class_uniform == recipe.ClassUniformConfig(
+        tile={"cityscapes": 1024, "cityscapes_coarse": 1024, "bdd100k": 720}, fraction=0.5
+    )
     assert training.photometric == recipe.PhotometricConfig(jitter=0.25, blur=(0.15, 1.3))
 
 
@@ -100,7 +227,7 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"training__class_weights": [1.0] * 18 + [0]}, "training.class_weights", "positive numbers"),
         ({"training__class_weights": []}, "training.class_weights", "positive numbers"),
         ({"training__class_uniform": {}}, "training.class_uniform.tile", "is missing"),
-        ({"training__class_uniform": {"tile": {}}}, "training.class_uniform.tile", "for each data set: cityscapes"),
+        ({"training__class_uniform": {"tile": {}}}, "training.class_uniform.tile", "no side for cityscapes"),
         (
             {"training__class_uniform": {"tile": {"cityscapes": 0}}},
             "training.class_uniform.tile.cityscapes",
@@ -125,7 +252,7 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"seeds": []}, "seeds", "one or more"),
         ({"seeds": [1, 1]}, "seeds", "different"),
         ({"runs": ["fcn_r18"]}, "runs", "no 'fcn_r18'; choose from fcn_r50,"),
-        ({"tables": ["table_9"]}, "tables", "choose from table_1, table_2, table_3, table_4, table_6"),
+        ({"tables": ["table_9"]}, "tables", "choose from table_1, table_2, table_3, table_4, table_5,"),
         (
             {"tables": ["table_6"]},
             "tables",
@@ -140,15 +267,22 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"evaluation": {"mode": "sliding", "tile": [64, 64], "stride": [65, 8]}}, "evaluation.stride", "at most"),
         ({"evaluation__scales": []}, "evaluation.scales", "one or more"),
         ({"evaluation__scales": [1.0, 1]}, "evaluation.scales", "different"),
-        ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes, bdd100k"),
+        ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes, cityscapes_test,"),
         ({"data": {}}, "data", "names no data set"),
         (
             {"data__cityscapes__dataset": "kitti"},
             "data.cityscapes.dataset",
-            "choose from synthetic, synthetic_bdd100k, cityscapes",
+            "choose from synthetic, synthetic_test, synthetic_coarse,",
         ),
         ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to them"),
-        ({"data__cityscapes__evaluate": "test"}, "data.cityscapes.evaluate", "'train' or 'val'"),
+        ({"data__cityscapes__evaluate": "test"}, "data.cityscapes.synthetic.images", "no number for split 'test'"),
+        ({"data__cityscapes__evaluate": None}, "data.cityscapes.evaluate", "is missing; name a split"),
+        ({"data__cityscapes__predict": "test"}, "data.cityscapes.predict", "needs train and evaluate"),
+        (
+            {"data__bdd100k": TOY["data"]["cityscapes"]},
+            "data.cityscapes.dataset",
+            "synthetic stands twice; name each data set once",
+        ),
         ({"data__cityscapes__synthetic__height": 4096}, "data.cityscapes.synthetic.height", "1024 x 2048"),
         ({"data__cityscapes__synthetic__images__val": 0}, "data.cityscapes.synthetic.images", "at least 1"),
     ],
@@ -282,6 +416,7 @@ class TestSchemas:
             ("study", recipe.ClassUniformConfig, ("training", "class_uniform")),
             ("study", recipe.PhotometricConfig, ("training", "photometric")),
             ("study", recipe.EvaluationConfig, ("evaluation",)),
+            ("study", recipe.ScalesConfig, ("multi_scale",)),
             ("study", config.FigureRuns, ("figure_runs",)),
             ("runs", config.RunConfig, ("defaults",)),
             ("runs", config.BalanceConfig, ("defaults", "balance")),

@@ -109,8 +109,14 @@ BDD100K = replace(
 # The label set of each data set that a study can name.
 LABELS = {
     "synthetic": CITYSCAPES,
+    "synthetic_test": CITYSCAPES,
+    "synthetic_coarse": CITYSCAPES,
     "synthetic_bdd100k": BDD100K,
+    "synthetic_mapillary": CITYSCAPES,
+    "mapillary": CITYSCAPES,
     "cityscapes": CITYSCAPES,
+    "cityscapes_test": CITYSCAPES,
+    "cityscapes_coarse": CITYSCAPES,
     "bdd100k": BDD100K,
     "camvid": CAMVID,
 }
