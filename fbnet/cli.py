@@ -82,13 +82,29 @@ def train(study: str, run_id: str, seed: int | None, device: str, threads: int |
 
 @cli.command()
 @run_options
-def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
-    """Evaluate a trained run on the study's evaluation split."""
+@click.option("--multi-scale", is_flag=True, help="At the study's several scales, with mirror images.")
+def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: int | None, multi_scale: bool) -> None:
+    """Evaluate a trained run on the evaluation split of its data."""
     loaded, run, seed = _lookup(study, run_id, seed)
     chosen, _ = _use(device, threads)
     from fbnet.evaluate import evaluate as evaluate_run
 
-    evaluate_run(loaded, run, seed, chosen)
+    evaluate_run(loaded, run, seed, chosen, scales="multi_scale" if multi_scale else "single_scale")
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@study_option
+@seed_option
+@device_option
+@threads_option
+def export(run_id: str, study: str, seed: int | None, device: str, threads: int | None) -> None:
+    """Predict Cityscapes' test images and zip the label ids for the test server."""
+    loaded, run, seed = _lookup(study, run_id, seed)
+    chosen, _ = _use(device, threads)
+    from fbnet.export import export as export_run
+
+    click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
 
 
 @cli.command()

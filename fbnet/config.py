@@ -104,6 +104,17 @@ class RunConfig:
         """What the network depends on, without what tables say of it."""
         return {"head": self.head, "backbone": self.backbone, "stem": self.stem, "balance": asdict(self.balance)}
 
+    @property
+    def trained_as(self) -> dict:
+        """What its trained network depends on, as far as the run says it."""
+        return {
+            "network": self.architecture,
+            "data": self.data,
+            "split": self.split,
+            "coarse_classes": self.coarse_classes,
+            "start": self.start,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class QuotedMethod:
@@ -243,6 +254,16 @@ class Study:
         data = self.data_of(run)
         return (data.train,) if self.runs[run].split == "train" else (data.train, data.evaluate)
 
+    def centroids_of(self, run: str) -> tuple[tuple[Role, str, int], ...]:
+        """Of which data sets, splits and tiles a run needs the classes' centroids; none where it is not sampled so."""
+        sampling = self.training_of(run).class_uniform
+        if sampling is None:
+            return ()
+        parts = [(self.runs[run].data, split) for split in self.training_splits(run)]
+        if self.runs[run].coarse_classes:
+            parts.append(("cityscapes_coarse", self.settings.data["cityscapes_coarse"].train))
+        return tuple((role, split, sampling.tile[role]) for role, split in parts)
+
     def evaluation(self, scales: Scales) -> EvaluationConfig:
         """How images are evaluated. Raises InputError for multi-scale evaluation where the study has none."""
         if scales == "single_scale":
@@ -251,6 +272,11 @@ class Study:
         if several is None:
             raise InputError(f"{paths.study_file(self.name)}: multi_scale: is missing; name the scales")
         return replace(self.settings.evaluation, scales=several.scales, mirror=several.mirror)
+
+    @property
+    def export_scales(self) -> Scales:
+        """At which scales the test server's images are predicted: at several, where the study has them."""
+        return "single_scale" if self.settings.multi_scale is None else "multi_scale"
 
     def chain(self, run: str) -> tuple[str, ...]:
         """A run with the runs that it builds on, the first to be trained first."""

@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from fbnet import checkpoint, paths
-from fbnet.config import RunConfig, Study
+from fbnet.config import RunConfig, Scales, Study
 from fbnet.data.pack import PackedSplit, open_split
 from fbnet.errors import InputError
 from fbnet.files import write_json, write_whole
@@ -18,17 +18,23 @@ from fbnet.models.build import SegmentationNetwork
 from fbnet.models.flops import count
 
 
-def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> None:
-    """Evaluates the run's checkpoint on the study's evaluation split; writes metrics.json and samples.npz.
+def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, scales: Scales = "single_scale") -> None:
+    """Evaluates the run's checkpoint on its evaluation split, at a single scale or at the study's several.
+
+    Writes the metrics file of these scales, and at a single one samples.npz as well.
 
     Raises:
-        InputError: if checkpoint or prepared data are missing or do not fit the study.
+        InputError: if the run has no images to be evaluated on, or checkpoint or prepared data are missing or do not
+            fit the study.
     """
-    network, config = _load(study, run, seed)
+    settings = study.evaluation(scales)
+    if not run.evaluated:
+        raise InputError(f"{run.id}: no labelled images are left to evaluate it on; use `fbnet export`")
+    network, config = load_run(study, run, seed)
     network.to(device, memory_format=torch.channels_last)
-    data, settings = study.data_of(run.id), study.settings.evaluation
+    data = study.data_of(run.id)
     split, labels = open_split(data, data.evaluate), data.labels
-    kept = sample_indices(len(split), settings.samples)
+    kept = sample_indices(len(split), settings.samples) if scales == "single_scale" else []
     confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
     samples = {"names": np.array([split.names[index] for index in kept])}
     for index in tqdm(range(len(split)), desc=f"evaluate {run.id} seed {seed}", unit="image", disable=None):
@@ -55,8 +61,9 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device) -> N
         "device": device.type,
         "torch_version": str(torch.__version__),
     }
-    write_whole(paths.samples_file(study.name, run.id, seed), lambda file: np.savez_compressed(file, **samples))
-    write_json(paths.metrics_file(study.name, run.id, seed), content)
+    if scales == "single_scale":
+        write_whole(paths.samples_file(study.name, run.id, seed), lambda file: np.savez_compressed(file, **samples))
+    write_json(paths.metrics_file(study.name, run.id, seed, scales), content)
 
 
 def sample_indices(images: int, samples: int) -> list[int]:
@@ -64,11 +71,16 @@ def sample_indices(images: int, samples: int) -> list[int]:
     return sorted({round(index) for index in np.linspace(0, images - 1, samples)})
 
 
-def _load(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwork, checkpoint.CheckpointConfig]:
+def load_run(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwork, checkpoint.CheckpointConfig]:
+    """A run's trained network and what its checkpoint says of itself.
+
+    Raises:
+        InputError: if the checkpoint is missing, damaged, or of other parameters than the study's.
+    """
     path: Path = paths.checkpoint_file(study.name, run.id, seed)
     network, config = checkpoint.load(path)
-    declared = (run.architecture, study.data_of(run.id).dataset, study.settings.width, study.settings.training)
-    if (config.run.architecture, config.dataset, config.width, config.training) != declared:
+    declared = (run.trained_as, study.data_of(run.id).dataset, study.settings.width, study.training_of(run.id))
+    if (config.run.trained_as, config.dataset, config.width, config.training) != declared:
         raise InputError(f"{path}: trained with other parameters than the study's; train this run again")
     return network, config
 

@@ -71,6 +71,38 @@ def ohem_cross_entropy(
     return _divide((losses * counted).sum(), counted.sum())
 
 
+def image_weighted_cross_entropy(
+    logits: Tensor, labels: Tensor, *, bound: float, ignore_index: int = IGNORE_INDEX
+) -> Tensor:
+    """Cross-entropy that weighs the classes of each image by their rarity in it: the mean over images, 0 without any.
+
+    A class that makes up the share f of an image's labelled pixels weighs 1 + bound * (1 - f) there. Each image's loss
+    is the weighted mean over its labelled pixels; images without any are left out.
+    NOTE not in the paper.
+
+    Args:
+        logits: Z, (N, C, H, W), any floating type; the loss is computed in float32.
+        labels: Y, (N, H, W), integers.
+        bound: how much more than 1 a class can weigh.
+        ignore_index: the label that does not count.
+
+    Returns:
+        A float32 scalar.
+    """
+    losses = functional.cross_entropy(logits.float(), labels.long(), ignore_index=ignore_index, reduction="none")
+    counted = labels != ignore_index
+    # The last row takes the ignored pixels.
+    train_ids = torch.where(counted, labels, logits.shape[1]).long().flatten(1)
+    pixels = torch.zeros(len(labels), logits.shape[1] + 1, device=logits.device)
+    pixels.scatter_add_(1, train_ids, torch.ones_like(train_ids, dtype=torch.float32))
+    labelled = counted.flatten(1).sum(dim=1)
+    weights = 1 + bound * (1 - pixels / labelled.clamp(min=1)[:, None])
+    weights[:, -1] = 0
+    pixel_weights = weights.gather(1, train_ids)
+    means = _divide((losses.flatten(1) * pixel_weights).sum(dim=1), pixel_weights.sum(dim=1))
+    return _divide(means.sum(), (labelled > 0).sum())
+
+
 def block_labels(
     labels: Tensor, classes: Sequence[int], stride: int, ignore_index: int | None = IGNORE_INDEX
 ) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.device import normalise, precision
 from fbnet.errors import InputError
 from fbnet.files import write_text
-from fbnet.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
+from fbnet.losses import block_bce, block_labels, cross_entropy, image_weighted_cross_entropy, ohem_cross_entropy
 from fbnet.models.build import SegmentationNetwork, build
 from fbnet.models.initial import load_initial_weights
 from fbnet.models.resize import resize_to
@@ -108,6 +108,8 @@ def losses(
 
 
 def _segmentation_loss(logits: Tensor, labels: Tensor, training: TrainingConfig) -> Tensor:
+    if training.image_weights is not None:
+        return image_weighted_cross_entropy(logits, labels, bound=training.image_weights)
     if training.ohem is None:
         return cross_entropy(logits, labels, weights=training.class_weights)
     settings = training.ohem

@@ -280,7 +280,7 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ({"data__cityscapes__predict": "test"}, "data.cityscapes.predict", "needs train and evaluate"),
         (
             {"data__bdd100k": TOY["data"]["cityscapes"]},
-            "data.cityscapes.dataset",
+            "data.bdd100k.dataset",
             "synthetic stands twice; name each data set once",
         ),
         ({"data__cityscapes__synthetic__height": 4096}, "data.cityscapes.synthetic.height", "1024 x 2048"),

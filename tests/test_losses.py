@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from fbnet.losses import MAX_CLASSES, block_bce, block_labels, cross_entropy, ohem_cross_entropy
+from fbnet.losses import (
+    MAX_CLASSES,
+    block_bce,
+    block_labels,
+    cross_entropy,
+    image_weighted_cross_entropy,
+    ohem_cross_entropy,
+)
 
 
 def brute_force(labels, classes, stride, ignore_index):
@@ -251,3 +258,44 @@ class TestOhemCrossEntropy:
         loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), threshold=0.7, min_kept=1)
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(math.log(4), rel=1e-6)
+
+
+class TestImageWeights:
+    def test_by_hand(self):
+        # class 0 on three of four pixels weighs 1 + 6 / 4, class 1 on one of them 1 + 6 * 3 / 4
+        labels = torch.tensor([[[0, 0, 0, 1, 255]]])
+        logits = torch.zeros(1, 3, 1, 5)
+        logits[0, 1, 0, 3] = math.log(2)
+        right, rare = math.log(3), math.log(4) - math.log(2)
+        expected = (3 * 2.5 * right + 5.5 * rare) / (3 * 2.5 + 5.5)
+        assert image_weighted_cross_entropy(logits, labels, bound=6).item() == pytest.approx(expected, rel=1e-6)
+
+    def test_equals_torch_image_by_image(self):
+        generator = torch.Generator().manual_seed(3)
+        logits = torch.randn(3, 19, 12, 10, generator=generator)
+        labels = torch.randint(0, 19, (3, 12, 10), generator=generator).to(torch.uint8)
+        labels[0, :6] = 255
+        labels[1] = 4
+        means = []
+        for image, label in zip(logits, labels, strict=True):
+            kept = label[label != 255].long()
+            share = torch.bincount(kept, minlength=19) / len(kept)
+            weight = 1 + 6 * (1 - share)
+            means.append(torch.nn.functional.cross_entropy(image[None], label[None].long(), weight, ignore_index=255))
+        expected = torch.stack(means).mean().item()
+        assert image_weighted_cross_entropy(logits, labels, bound=6).item() == pytest.approx(expected, rel=1e-6)
+
+    def test_an_image_without_labels_is_left_out(self):
+        logits = torch.randn(2, 5, 4, 4, generator=torch.Generator().manual_seed(0))
+        labels = torch.full((2, 4, 4), 255, dtype=torch.uint8)
+        assert image_weighted_cross_entropy(logits, labels, bound=6).item() == 0
+        labels[0] = 2
+        alone = image_weighted_cross_entropy(logits[:1], labels[:1], bound=6)
+        assert image_weighted_cross_entropy(logits, labels, bound=6) == alone
+
+    def test_is_float32_and_shows_what_is_no_number(self):
+        labels = torch.zeros(1, 4, 4, dtype=torch.uint8)
+        logits = torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16)
+        assert image_weighted_cross_entropy(logits, labels, bound=6).dtype == torch.float32
+        logits[0, 0, 0, 0] = math.nan
+        assert image_weighted_cross_entropy(logits, labels, bound=6).isnan()

@@ -1,4 +1,5 @@
 # The study, checked, and what the rules ask of it.
+import re
 import shlex
 import sys
 from dataclasses import asdict
@@ -29,41 +30,74 @@ TRAININGS = len(STUDY.runs) * len(STUDY.settings.seeds)
 THREADS = max(1, workflow.cores // TRAININGS) if workflow.cores else 1
 
 
+# Entries of initial weights by the name of the note on them.
+INITIAL_WEIGHTS = {
+    paths.weights_record(entry).stem: entry for entry in map(STUDY.initial_weights, STUDY.runs) if entry is not None
+}
+
+
 wildcard_constraints:
     run="|".join(STUDY.runs),
     seed="|".join(map(str, STUDY.settings.seeds)),
     table="|".join(STUDY.tables) or "none",
     figure="|".join(STUDY.figures) or "none",
+    weights="|".join(map(re.escape, INITIAL_WEIGHTS)) or "none",
 
 
-def prepared(data):
+def prepared(role):
     """The packed files of a data set."""
+    data = STUDY.settings.data[role]
     return [str(path) for path in paths.prepared_files(data.dataset, data.splits)]
 
 
-def centroids(role):
-    """The file of a data set's centroids, none in a study without class-uniform sampling."""
-    sampling, data = STUDY.settings.training.class_uniform, STUDY.settings.data[role]
-    return [str(paths.centroids_file(data.dataset, data.train, sampling.tile[role]))] if sampling else []
-
-
 def data_of(wildcards):
-    """The packed files that a run is trained and evaluated on."""
-    return prepared(STUDY.data_of(wildcards.run))
+    """The packed files that a run is trained on."""
+    run = STUDY.runs[wildcards.run]
+    return [*prepared(run.data), *(prepared("cityscapes_coarse") if run.coarse_classes else [])]
 
 
-def of_run(file):
+def centroids(run, role=None):
+    """The files of the centroids that a run is sampled by, those of one data set only where it is named."""
+    return [
+        str(paths.centroids_file(STUDY.settings.data[of].dataset, split, tile))
+        for of, split, tile in STUDY.centroids_of(run)
+        if role in (None, of)
+    ]
+
+
+def initial_weights(wildcards):
+    """The note on the file of a run's initial weights."""
+    entry = STUDY.initial_weights(wildcards.run)
+    return [] if entry is None else [str(paths.weights_record(entry))]
+
+
+def start_of(wildcards):
+    """The checkpoint that a run starts from."""
+    start = STUDY.runs[wildcards.run].start
+    return [] if start is None else [str(paths.checkpoint_file(STUDY.name, start, wildcards.seed))]
+
+
+def of_run(file, **which):
     """A result's path with the wildcards {run} and {seed}."""
-    return str(file(STUDY.name, "{run}", "{seed}"))
+    return str(file(STUDY.name, "{run}", "{seed}", **which))
 
 
-def of_rows(file, runs, seeds):
+def of_rows(file, runs, seeds, **which):
     """The results that a table or figure is made from."""
-    return [str(file(STUDY.name, run, seed)) for run in runs for seed in seeds]
+    return [str(file(STUDY.name, run, seed, **which)) for run in runs for seed in seeds]
 
 
-def compared_runs(table):
-    """A table's runs, and the baselines that its gains are measured against."""
+def results_of(table):
+    """The metrics of a table's runs and of the baselines of its gains; of runs for the test server, the predictions."""
     rows = [row for row in STUDY.table(table).rows if row in STUDY.runs]
     baselines = [STUDY.runs[row].baseline for row in rows]
-    return list(dict.fromkeys([*rows, *(run for run in baselines if run in STUDY.runs)]))
+    runs = dict.fromkeys([*rows, *(run for run in baselines if run in STUDY.runs)])
+    evaluated = [run for run in runs if STUDY.runs[run].evaluated]
+    exported = [run for run in runs if not STUDY.runs[run].evaluated]
+    seeds, scales = STUDY.settings.seeds, STUDY.table(table).evaluation
+    return of_rows(paths.metrics_file, evaluated, seeds, scales=scales) + of_rows(paths.export_file, exported, seeds)
+
+
+def server_scores(table):
+    """What the test server returned, for the tables that show it."""
+    return [str(paths.SERVER_SCORES)] if "test_miou" in STUDY.table(table).columns else []

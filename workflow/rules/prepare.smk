@@ -5,7 +5,7 @@ for role, data in STUDY.settings.data.items():
         name:
             f"prepare_{role}"
         output:
-            prepared(data),
+            prepared(role),
         log:
             f"{LOGS}/prepare_{role}.log",
         benchmark:
@@ -18,16 +18,16 @@ for role, data in STUDY.settings.data.items():
         shell:
             "{FBNET} prepare --study {STUDY.name} --data {params.role} > {log} 2>&1"
 
-    if STUDY.settings.training.class_uniform:
+    if any(part[0] == role for run in STUDY.runs for part in STUDY.centroids_of(run)):
 
         # Where the classes are, for class-uniform sampling; apart from the data, which do not depend on it.
         rule:
             name:
                 f"centroids_{role}"
             input:
-                data=prepared(data),
+                data=prepared(role),
             output:
-                centroids(role),
+                sorted({file for run in STUDY.runs for file in centroids(run, role)}),
             log:
                 f"{LOGS}/centroids_{role}.log",
             benchmark:
@@ -36,3 +36,17 @@ for role, data in STUDY.settings.data.items():
                 role=role,
             shell:
                 "{FBNET} centroids --study {STUDY.name} --data {params.role} > {log} 2>&1"
+
+
+# What the files of initial weights are, checked and noted before the first training; nothing is fetched here.
+rule weights:
+    output:
+        str(paths.weights_record("{weights}")),
+    log:
+        f"{LOGS}/weights/{{weights}}.log",
+    benchmark:
+        f"{LOGS}/weights/{{weights}}.benchmark.tsv"
+    params:
+        entry=lambda wildcards: INITIAL_WEIGHTS[wildcards.weights],
+    shell:
+        "{FBNET} record-weights {params.entry:q} > {log} 2>&1"

@@ -1,8 +1,9 @@
 # Tables and figures out of metrics and samples.
 rule table:
     input:
-        metrics=lambda wildcards: of_rows(paths.metrics_file, compared_runs(wildcards.table), STUDY.settings.seeds),
+        results=lambda wildcards: results_of(wildcards.table),
         reported=str(paths.reported_file("{table}")),
+        server_scores=lambda wildcards: server_scores(wildcards.table),
     output:
         [str(path) for path in paths.table_files(STUDY.name, "{table}")],
     log:

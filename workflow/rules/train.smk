@@ -2,8 +2,10 @@
 rule train:
     input:
         data=data_of,
-        centroids=lambda wildcards: centroids(STUDY.runs[wildcards.run].data),
-        initial=lambda wildcards: [str(path) for path in [STUDY.initial_weights(wildcards.run)] if path],
+        centroids=lambda wildcards: centroids(wildcards.run),
+        initial=initial_weights,
+        # The network that it starts from: whatever changes that one makes this one anew.
+        start=start_of,
     output:
         checkpoint=of_run(paths.checkpoint_file),
         history=of_run(paths.history_file),
