@@ -1,4 +1,7 @@
-"""The losses: cross-entropy on the prediction, block-wise binary cross-entropy on the balanced features."""
+"""The losses: cross-entropy on the prediction, block-wise binary cross-entropy on the balanced features.
+
+Each is a mean over the whole batch; where several processes share it, each one's value is its share of that mean.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fbnet.data.specs import IGNORE_INDEX
+from fbnet.distributed import share_of
 
 # Bits of an int64 that hold classes; the next one marks a labelled pixel.
 MAX_CLASSES = 62
@@ -30,7 +34,7 @@ def cross_entropy(
     """
     weight = None if weights is None else torch.tensor(weights, device=logits.device)
     losses = functional.cross_entropy(logits.float(), labels.long(), weight, ignore_index=ignore_index, reduction="sum")
-    return _divide(losses, _pixel_weights(labels, weights, ignore_index).sum())
+    return share_of(losses, _pixel_weights(labels, weights, ignore_index).sum())
 
 
 def ohem_cross_entropy(
@@ -68,7 +72,7 @@ def ohem_cross_entropy(
     hard = (losses > -math.log(threshold)) | (losses >= limit)
     counted = _pixel_weights(labels, weights, ignore_index) * hard
     # A product, unlike a choice of pixels, lets a loss that is not a number show.
-    return _divide((losses * counted).sum(), counted.sum())
+    return share_of((losses * counted).sum(), counted.sum())
 
 
 def image_weighted_cross_entropy(
@@ -99,8 +103,8 @@ def image_weighted_cross_entropy(
     weights = 1 + bound * (1 - pixels / labelled.clamp(min=1)[:, None])
     weights[:, -1] = 0
     pixel_weights = weights.gather(1, train_ids)
-    means = _divide((losses.flatten(1) * pixel_weights).sum(dim=1), pixel_weights.sum(dim=1))
-    return _divide(means.sum(), (labelled > 0).sum())
+    means = (losses.flatten(1) * pixel_weights).sum(dim=1) / pixel_weights.sum(dim=1).clamp(min=1)
+    return share_of(means.sum(), (labelled > 0).sum())
 
 
 def block_labels(
@@ -154,7 +158,7 @@ def block_bce(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         A float32 scalar.
     """
     losses = functional.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction="none")
-    return (losses * mask[:, None]).sum() / (mask.sum() * logits.shape[1]).clamp(min=1)
+    return share_of((losses * mask[:, None]).sum(), mask.sum() * logits.shape[1])
 
 
 def _pixel_weights(labels: Tensor, weights: Sequence[float] | None, ignore_index: int) -> Tensor:
@@ -164,11 +168,6 @@ def _pixel_weights(labels: Tensor, weights: Sequence[float] | None, ignore_index
         return counted
     table = torch.tensor(weights, device=labels.device)
     return table[labels.long().clamp(max=len(weights) - 1)] * counted
-
-
-def _divide(total: Tensor, count: Tensor) -> Tensor:
-    """A mean, 0 where nothing counts."""
-    return total / torch.where(count > 0, count, 1)
 
 
 def _or_blocks(values: Tensor, stride: int) -> Tensor:

@@ -1,8 +1,7 @@
 """Trains one run of a study with one seed (Secs. 3.3 and 4.1)."""
 
 import sys
-import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,8 +15,9 @@ from fbnet.data.pack import PackedSplit, open_split
 from fbnet.data.sampling import TrainingSamples, training_batches
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.device import normalise, precision
+from fbnet.distributed import gathered, mean_of, rank, run_processes, synchronised
 from fbnet.errors import InputError
-from fbnet.files import write_text
+from fbnet.history import History
 from fbnet.losses import block_bce, block_labels, cross_entropy, image_weighted_cross_entropy, ohem_cross_entropy
 from fbnet.models.build import SegmentationNetwork, build
 from fbnet.models.initial import load_initial_weights
@@ -26,56 +26,65 @@ from fbnet.models.resnet import stage_strides
 from fbnet.recipe import TrainingConfig
 
 
-@dataclass
-class EpochRecord:
-    """One line of history.csv: means over an epoch."""
+@dataclass(frozen=True)
+class Training:
+    """One training of a run; what each of its processes is given."""
 
-    epoch: int
-    iteration: int
-    learning_rate: float
-    loss: float
-    segmentation_loss: float
-    balance_loss: float
-    seconds: float
+    study: Study
+    run: RunConfig
+    seed: int
+    workers: int
+
+    def __call__(self, device: torch.device) -> None:
+        """Trains on a device, and in the first process writes the results."""
+        study, run = self.study, self.run
+        training, labels = study.training_of(run.id), study.data_of(run.id).labels
+        place = f"{run.id} seed {self.seed}"
+        torch.manual_seed(self.seed)
+        network = build(run, labels, width=study.settings.width)
+        _initialise(network, study, run, self.seed)
+        network.to(device, memory_format=torch.channels_last)
+        # Dropout draws differently in each process.
+        torch.manual_seed(self.seed + rank())
+        samples = open_samples(study, run, self.seed)
+        batches = training_batches(samples, workers=self.workers, pin_memory=device.type == "cuda")
+        if rank() == 0:
+            _log_recipe(samples, labels, place)
+        history = _optimise(network, batches, run, labels, device, place)
+        if rank() == 0:
+            config = checkpoint.CheckpointConfig(
+                study=study.name,
+                run=run,
+                seed=self.seed,
+                dataset=study.data_of(run.id).dataset,
+                width=study.settings.width,
+                training=training,
+                iterations=len(batches),
+                torch_version=str(torch.__version__),
+            )
+            history.write(paths.history_file(study.name, run.id, self.seed))
+            checkpoint.save(paths.checkpoint_file(study.name, run.id, self.seed), network, config)
 
 
-def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, workers: int = 0) -> None:
-    """Trains a run and writes its checkpoint and history; loader processes do not change the result.
+def train(
+    study: Study, run: RunConfig, seed: int, device: torch.device, *, workers: int = 0, processes: int = 1
+) -> None:
+    """Trains a run and writes its checkpoint and history.
+
+    Args:
+        study: the study.
+        run: one of its runs.
+        seed: one of its seeds.
+        device: `cpu` or `cuda`.
+        workers: loader processes of each training process; they do not change the result.
+        processes: how many share out every batch, each on a GPU of its own.
 
     Raises:
-        InputError: if the prepared data do not fit the study, or the loss is not finite; earlier results stay.
+        InputError: if the prepared data do not fit the study, what the run starts from is missing or does not fit it,
+            or the loss is not finite; earlier results stay.
     """
-    training, data = study.settings.training, study.data_of(run.id)
-    split = open_split(data, data.train)
-    if len(split) < training.batch_size:
-        raise InputError(
-            f"{paths.study_file(study.name)}: training.batch_size: {training.batch_size} images a batch, "
-            f"but split {data.train!r} has {len(split)}; lower it"
-        )
-    torch.manual_seed(seed)
-    network = build(run, data.labels, width=study.settings.width)
-    initial = study.initial_weights(run.id)
-    if initial is not None:
-        load_initial_weights(network.backbone, initial)
-    network.to(device, memory_format=torch.channels_last)
-    centroids = None if training.class_uniform is None else open_centroids(study, run.data, split)
-    samples = TrainingSamples(split, training, seed, centroids)
-    place = f"{run.id} seed {seed}"
-    _log_recipe(samples, data.labels, place)
-    batches = training_batches(samples, workers=workers, pin_memory=device.type == "cuda")
-    history = _optimise(network, batches, run, data.labels, device, place)
-    config = checkpoint.CheckpointConfig(
-        study=study.name,
-        run=run,
-        seed=seed,
-        dataset=data.dataset,
-        width=study.settings.width,
-        training=training,
-        iterations=len(batches),
-        torch_version=str(torch.__version__),
-    )
-    _write_history(study.name, run.id, seed, history)
-    checkpoint.save(paths.checkpoint_file(study.name, run.id, seed), network, config)
+    _check_batch(study, run, processes)
+    run_processes(processes, device, Training(study, run, seed, workers))
 
 
 def poly_learning_rate(training: TrainingConfig, iteration: int, length: int) -> float:
@@ -87,6 +96,8 @@ def losses(
     outputs: dict, labels: Tensor, run: RunConfig, spec: LabelSpec, training: TrainingConfig
 ) -> tuple[Tensor, Tensor]:
     """L_ce and the weighted sum of the auxiliary losses over the stages; their sum is L of Eq. 8.
+
+    Where several processes train together, these are this one's shares of the two.
 
     Args:
         outputs: what the network returns.
@@ -134,32 +145,66 @@ def _optimise(
     spec: LabelSpec,
     device: torch.device,
     place: str,
-) -> list[EpochRecord]:
+) -> History:
     samples: TrainingSamples = batches.dataset
     training = samples.training
     length = len(batches)
     optimiser = torch.optim.SGD(
         network.parameters(), training.learning_rate, training.momentum, weight_decay=training.weight_decay
     )
-    history = _History(length // training.epochs, training.epochs, place)
-    network.train()
-    with tqdm(batches, desc=place, unit="it", disable=None) as progress:
+    history = History(length // training.epochs, training.epochs, place)
+    trained = synchronised(network, device).train()
+    with tqdm(batches, desc=place, unit="it", disable=None if rank() == 0 else True) as progress:
         for iteration, (images, labels, indices) in enumerate(progress):
             rate = poly_learning_rate(training, iteration, length)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             labels = labels.to(device, non_blocking=True)
             with precision(device):
-                outputs = network(normalise(images, device))
-            segmentation, balance = losses(outputs, labels, run, spec, training)
-            loss = segmentation + balance
-            _check_finite(loss, iteration, indices, samples.split, place)
+                outputs = trained(normalise(images, device))
+            shares = losses(outputs, labels, run, spec, training)
+            segmentation, balance = mean_of(torch.stack(shares))
+            _check_finite(segmentation + balance, iteration, gathered(indices, device), samples.split, place)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            sum(shares).backward()
             optimiser.step()
-            history.add(iteration, rate, segmentation.item(), balance.item())
-            progress.set_postfix(loss=f"{loss.item():.3f}", rate=f"{rate:.5f}", refresh=False)
-    return history.records
+            if rank() == 0:
+                history.add(iteration, rate, segmentation.item(), balance.item())
+            progress.set_postfix(loss=f"{(segmentation + balance).item():.3f}", rate=f"{rate:.5f}", refresh=False)
+    return history
+
+
+def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
+    """A run's training samples: its fine images, and where it has coarse classes the coarse ones for these.
+
+    Raises:
+        InputError: if prepared data or centroids are missing or do not fit the study.
+    """
+    raise NotImplementedError
+
+
+def _initialise(network: SegmentationNetwork, study: Study, run: RunConfig, seed: int) -> None:
+    """Starts from the run that it continues, or from ImageNet weights, or leaves the random weights."""
+    entry = study.initial_weights(run.id)
+    if run.start is not None:
+        load_parent(network, paths.checkpoint_file(study.name, run.start, seed))
+    elif entry is not None:
+        load_initial_weights(network.backbone, verified(entry))
+
+
+def _check_batch(study: Study, run: RunConfig, processes: int) -> None:
+    file, batch_size = paths.study_file(study.name), study.training_of(run.id).batch_size
+    images = sum(len(open_split(study.data_of(run.id), split)) for split in study.training_splits(run.id))
+    if images < batch_size:
+        splits = " and ".join(repr(split) for split in study.training_splits(run.id))
+        raise InputError(
+            f"{file}: training.batch_size: {batch_size} images a batch, but split {splits} has {images}; lower it"
+        )
+    if batch_size % processes:
+        raise InputError(
+            f"{file}: training.batch_size: {batch_size} images a batch cannot be shared out to {processes} GPUs; "
+            "take another number of GPUs"
+        )
 
 
 def _log_recipe(samples: TrainingSamples, spec: LabelSpec, place: str) -> None:
@@ -171,53 +216,10 @@ def _log_recipe(samples: TrainingSamples, spec: LabelSpec, place: str) -> None:
     print(f"{place}: trains with {words}", file=sys.stderr, flush=True)
 
 
-class _History:
-    """Gathers iterations into epochs, and says each one in a line where no progress bar shows."""
-
-    def __init__(self, epoch_length: int, epochs: int, place: str) -> None:
-        self.epoch_length = epoch_length
-        self.epochs = epochs
-        self.place = place
-        self.records: list[EpochRecord] = []
-        self.start = self.epoch_start = time.monotonic()
-        self.sums = [0.0, 0.0]
-
-    def add(self, iteration: int, rate: float, segmentation: float, balance: float) -> None:
-        self.sums = [self.sums[0] + segmentation, self.sums[1] + balance]
-        if (iteration + 1) % self.epoch_length == 0:
-            self._close_epoch(iteration + 1, rate)
-
-    def _close_epoch(self, done: int, rate: float) -> None:
-        segmentation, balance = (total / self.epoch_length for total in self.sums)
-        now = time.monotonic()
-        epoch = done // self.epoch_length
-        self.records.append(
-            EpochRecord(epoch, done, rate, segmentation + balance, segmentation, balance, now - self.epoch_start)
-        )
-        self.epoch_start, self.sums = now, [0.0, 0.0]
-        if not sys.stderr.isatty():
-            left = (now - self.start) / epoch * (self.epochs - epoch)
-            print(
-                f"{self.place}: epoch {epoch}/{self.epochs} loss {segmentation + balance:.4f} "
-                f"(segmentation {segmentation:.4f}, balance {balance:.4f}) rate {rate:.5f} left {left:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
-
-
-def _check_finite(loss: Tensor, iteration: int, indices: Tensor, split: PackedSplit, place: str) -> None:
+def _check_finite(loss: Tensor, iteration: int, indices: list[int], split: PackedSplit, place: str) -> None:
     if not torch.isfinite(loss):
-        names = ", ".join(split.names[index] for index in indices.tolist())
+        names = ", ".join(split.names[index] for index in indices)
         raise InputError(
             f"{place}: the loss is {loss.item()} at iteration {iteration} with images {names}; "
             "look at these images, or lower training.learning_rate"
         )
-
-
-def _write_history(study: str, run: str, seed: int, history: list[EpochRecord]) -> None:
-    names = [entry.name for entry in fields(EpochRecord)]
-    lines = [",".join(names)] + [
-        ",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in vars(record).values())
-        for record in history
-    ]
-    write_text(paths.history_file(study, run, seed), "\n".join(lines) + "\n")
