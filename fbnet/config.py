@@ -59,7 +59,9 @@ class RunConfig:
     label: str
     """How tables call it."""
     head: Literal["fcn", "fcn_plain", "pspnet", "deeplabv3plus"]
-    backbone: Literal["resnet50", "resnet101"]
+    backbone: Literal["resnet50", "resnet101", "wider_resnet38"]
+    stem: Literal["deep", "plain"] = "deep"
+    """How a ResNet begins: with three 3x3 convolutions, or with torchvision's single 7x7."""
     balance: BalanceConfig
     data: Literal["cityscapes", "bdd100k"] = "cityscapes"
     """The paper's data set that it is trained and evaluated on; a study says what stands in for it."""
@@ -68,11 +70,13 @@ class RunConfig:
 
     def check(self, where: Where) -> None:
         self.balance.check(where.key("balance"))
+        if self.stem == "plain" and self.backbone == "wider_resnet38":
+            raise where.error("stem", f"'plain' is a ResNet's, and {self.backbone} has no choice; leave it out")
 
     @property
     def architecture(self) -> dict:
         """What the network depends on, without what tables say of it."""
-        return {"head": self.head, "backbone": self.backbone, "balance": asdict(self.balance)}
+        return {"head": self.head, "backbone": self.backbone, "stem": self.stem, "balance": asdict(self.balance)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,10 +226,10 @@ class Study:
         """The data set of a table's runs. Raises InputError for a table that the study does not have."""
         return self.data_of(next(row for row in self.table(table).rows if row in self.runs))
 
-    def initial_weights(self, run: str) -> Path | None:
-        """The file of a run's initial weights; None where it is trained from scratch."""
-        files = self.settings.training.initial_weights
-        return None if files is None else Path(files[self.runs[run].backbone])
+    def initial_weights(self, run: str) -> str | None:
+        """The entry of a run's initial weights, see `fbnet.weights`; None where it is trained from scratch."""
+        entries = self.settings.training.initial_weights
+        return None if entries is None else entries[self.runs[run].backbone]
 
     def role(self, role: str) -> DataConfig:
         """What stands in for one of the paper's data sets. Raises InputError for another name."""

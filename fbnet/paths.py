@@ -8,6 +8,7 @@ RUNS_FILE = PARAMS / "runs.yaml"
 STUDIES = PARAMS / "studies"
 REPORTED = PARAMS / "reported"
 DATA = Path("data")
+WEIGHTS = DATA / "weights"
 RESULTS = Path("results")
 LOGS = Path("logs")
 ARRAYS = ("images", "labels")
@@ -43,6 +44,16 @@ def centroids_file(name: str, split: str, tile: int) -> Path:
 def prepared_files(name: str, splits: Iterable[str]) -> list[Path]:
     """All files of a prepared data set, the manifest first."""
     return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in ARRAYS)]
+
+
+def weights_file(name: str) -> Path:
+    """A file of initial weights that is fetched, by its published name."""
+    return WEIGHTS / name
+
+
+def weights_record(entry: str) -> Path:
+    """What the file of an entry of `training.initial_weights`, a path or a name, was when it was first used."""
+    return WEIGHTS / f"{Path(entry).name}.json"
 
 
 def study_dir(study: str) -> Path:

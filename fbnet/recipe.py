@@ -92,8 +92,9 @@ class TrainingConfig:
     weight_decay: float = 1e-4
     scale: tuple[float, float] = (0.5, 2.0)
     """Range of the random resizing."""
-    initial_weights: dict[Literal["resnet50", "resnet101"], str] | None = None
-    """Files of the backbones' ImageNet weights, see `fbnet.models.initial`; null trains from scratch."""
+    initial_weights: dict[Literal["resnet50", "resnet101", "wider_resnet38"], str] | None = None
+    """The backbones' ImageNet weights: a file, see `fbnet.models.initial`, or the name of one of torchvision's, such as
+    ResNet50_Weights.IMAGENET1K_V1; null trains from scratch."""
     ohem: OhemConfig | None = None
     """Online hard example mining in the segmentation loss; null for all pixels."""
     class_weights: tuple[float, ...] | None = None
