@@ -24,6 +24,7 @@ from fbnet.models.build import SegmentationNetwork, build
 from fbnet.models.initial import load_initial_weights
 from fbnet.models.resize import resize_to
 from fbnet.recipe import TrainingConfig
+from fbnet.weights import verified
 
 
 @dataclass
@@ -56,7 +57,7 @@ def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, work
     network = build(run, data.labels, width=study.settings.width)
     initial = study.initial_weights(run.id)
     if initial is not None:
-        load_initial_weights(network.backbone, initial)
+        load_initial_weights(network.backbone, verified(initial))
     network.to(device, memory_format=torch.channels_last)
     centroids = None if training.class_uniform is None else open_centroids(study, run.data, split)
     samples = TrainingSamples(split, training, seed, centroids)

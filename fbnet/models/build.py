@@ -21,7 +21,7 @@ HEADS = {
 
 
 class SegmentationNetwork(nn.Module):
-    """A backbone, feature balance modules after some of its stages (Fig. 6), and a head.
+    """A backbone, feature balance modules after some of its stages (Fig. 6), and a head; `labels` are its classes.
 
     Shape:
         Normalised images (N, 3, H, W) to a dict of
@@ -30,8 +30,9 @@ class SegmentationNetwork(nn.Module):
                 auxiliary loss, s being the stage's stride.
     """
 
-    def __init__(self, backbone: Backbone, balance: nn.ModuleDict, head: nn.Module) -> None:
+    def __init__(self, backbone: Backbone, balance: nn.ModuleDict, head: nn.Module, labels: LabelSpec) -> None:
         super().__init__()
+        self.labels = labels
         self.backbone = backbone
         self.balance = balance
         self.head = head
@@ -65,4 +66,4 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
     balance = nn.ModuleDict(
         {stage: FeatureBalance(channels[stage], auxiliary_classes, run.balance) for stage in run.balance.stages}
     )
-    return SegmentationNetwork(backbone, balance, head)
+    return SegmentationNetwork(backbone, balance, head, labels)
