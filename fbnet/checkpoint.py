@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from fbnet.config import RunConfig
 from fbnet.data.specs import LABELS, LabelSpec
@@ -48,6 +49,14 @@ def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
     Raises:
         InputError: for a missing or damaged file, or one that is no checkpoint of ours.
     """
+    config, state = read(path)
+    network = build(config.run, config.labels, width=config.width)
+    network.load_state_dict(state)
+    return network.eval(), config
+
+
+def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
+    """What a checkpoint says of itself, and its weights by name, on the CPU. Raises InputError as `load` does."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         known = content["format"] == FORMAT
@@ -59,6 +68,4 @@ def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
         raise InputError(f"{path}: no readable checkpoint ({type(error).__name__}); train this run again") from error
     if not known:
         raise InputError(f"{path}: of another format than {FORMAT}; train this run again")
-    network = build(config.run, config.labels, width=config.width)
-    network.load_state_dict(state)
-    return network.eval(), config
+    return config, state

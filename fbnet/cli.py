@@ -70,6 +70,32 @@ def centroids(study: str, role: str | None) -> None:
 
 
 @cli.command()
+@study_option
+def fetch_weights(study: str) -> None:
+    """Download a study's initial weights where they can be, and record what they are."""
+    loaded = config.load_study(study)
+    from fbnet.weights import entries, fetch, record, summary
+
+    for entry in entries(loaded).values():
+        fetch(entry)
+        click.echo(summary(record(entry)), err=True)
+
+
+@cli.command()
+@study_option
+@click.option("--backbone", required=True, help="Whose weights, such as resnet50.")
+def record_weights(study: str, backbone: str) -> None:
+    """Record what a file of a study's initial weights is, or check it against its record."""
+    loaded = config.load_study(study)
+    from fbnet.weights import entries, record, summary
+
+    known = entries(loaded)
+    if backbone not in known:
+        raise InputError(f"study {study}: no initial weights for {backbone!r}; choose from {', '.join(known)}")
+    click.echo(summary(record(known[backbone])), err=True)
+
+
+@cli.command()
 @run_options
 def train(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
     """Train one run with one seed."""

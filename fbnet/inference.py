@@ -10,7 +10,6 @@ from torch.nn.functional import interpolate, pad
 from fbnet.device import normalise, precision
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.resize import resize_to
-from fbnet.models.resnet import stage_strides
 from fbnet.recipe import OUTPUT_STRIDE, EvaluationConfig
 
 
@@ -59,7 +58,7 @@ def balance_map(network: SegmentationNetwork, image: np.ndarray, device: torch.d
     hook = network.balance[stage].modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o))
     _logits(network, _padded(_values(image, device)), device)
     hook.remove()
-    height, width = (-(-side // stage_strides()[stage]) for side in image.shape[:2])
+    height, width = (-(-side // network.backbone.strides[stage]) for side in image.shape[:2])
     return kept[0][0].float().mean(dim=0)[:height, :width].cpu().numpy()
 
 

@@ -47,8 +47,13 @@ def prepared_files(name: str, splits: Iterable[str]) -> list[Path]:
     return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in ARRAYS)]
 
 
+def weights_file(name: str) -> Path:
+    """A file of initial weights that is fetched, by its published name."""
+    return WEIGHTS / name
+
+
 def weights_record(entry: str) -> Path:
-    """What is known of a file of initial weights, or of a torchvision weight, that a study names."""
+    """What the file of an entry of `training.initial_weights`, a path or a name, was when it was first used."""
     return WEIGHTS / f"{Path(entry).name}.json"
 
 

@@ -17,7 +17,6 @@ from fbnet.errors import InputError
 from fbnet.files import write_whole
 from fbnet.inference import balance_map, modulated_stage, predict
 from fbnet.models.build import SegmentationNetwork
-from fbnet.models.resnet import stage_strides
 from fbnet.recipe import EvaluationConfig
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -104,7 +103,7 @@ def _pictures(
     yield "labels", Image.fromarray(raw_labels(prediction, labels))
     yield "overlay", Image.fromarray(overlay(image, prediction, labels))
     if show_balance:
-        stride = stage_strides()[modulated_stage(network)]
+        stride = network.backbone.strides[modulated_stage(network)]
         yield "balance", _coloured(balance_map(network, image, device), stride, image.shape[:2])
 
 

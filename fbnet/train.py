@@ -19,11 +19,12 @@ from fbnet.distributed import gathered, mean_of, rank, run_processes, synchronis
 from fbnet.errors import InputError
 from fbnet.history import History
 from fbnet.losses import block_bce, block_labels, cross_entropy, image_weighted_cross_entropy, ohem_cross_entropy
+from fbnet.models.backbone import stage_strides
 from fbnet.models.build import SegmentationNetwork, build
 from fbnet.models.initial import load_initial_weights
 from fbnet.models.resize import resize_to
-from fbnet.models.resnet import stage_strides
 from fbnet.recipe import TrainingConfig
+from fbnet.weights import verified
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,9 @@ def losses(
     balance = labels.new_zeros((), dtype=torch.float32)
     supervised = run.balance.stages if run.balance.auxiliary != "none" else ()
     # The network lists its outputs in the order of the backbone, whatever the order of the description.
-    stages = [stage for stage in stage_strides() if stage in supervised]
-    for stage, logits in zip(stages, outputs["balance"], strict=True):
-        balance = balance + run.balance.weight * _auxiliary_loss(logits, labels, stage, run.balance, spec)
+    strides = [stride for stage, stride in stage_strides(run.backbone).items() if stage in supervised]
+    for stride, logits in zip(strides, outputs["balance"], strict=True):
+        balance = balance + run.balance.weight * _auxiliary_loss(logits, labels, stride, run.balance, spec)
     return _segmentation_loss(outputs["out"], labels, training), balance
 
 
@@ -129,12 +130,12 @@ def _segmentation_loss(logits: Tensor, labels: Tensor, training: TrainingConfig)
     )
 
 
-def _auxiliary_loss(logits: Tensor, labels: Tensor, stage: str, config: BalanceConfig, spec: LabelSpec) -> Tensor:
+def _auxiliary_loss(logits: Tensor, labels: Tensor, stride: int, config: BalanceConfig, spec: LabelSpec) -> Tensor:
     if config.auxiliary == "pce":
         # NOTE without hard examples and class weights, whatever the segmentation loss has: not in the paper.
         return cross_entropy(resize_to(logits.float(), labels), labels)
     ignore_index = IGNORE_INDEX if config.ignored == "skip" else None
-    targets, mask = block_labels(labels, spec.foreground_ids, stage_strides()[stage], ignore_index)
+    targets, mask = block_labels(labels, spec.foreground_ids, stride, ignore_index)
     return block_bce(logits, targets, mask)
 
 

@@ -4,12 +4,13 @@ from torch import Tensor, nn
 
 from fbnet.config import RunConfig
 from fbnet.data.specs import LabelSpec
+from fbnet.models.backbone import Backbone, build_backbone, stage_channels
 from fbnet.models.deeplabv3plus import DeepLabv3PlusHead
 from fbnet.models.fcn import FCNHead, PlainFCNHead
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.pspnet import PSPNetHead
 from fbnet.models.resize import resize_to
-from fbnet.models.resnet import ResNet, initialise, stage_channels
+from fbnet.models.resnet import initialise
 
 HEADS = {
     "fcn": FCNHead,
@@ -20,7 +21,7 @@ HEADS = {
 
 
 class SegmentationNetwork(nn.Module):
-    """A backbone, feature balance modules after some of its stages (Fig. 6), and a head.
+    """A backbone, feature balance modules after some of its stages (Fig. 6), and a head; `labels` are its classes.
 
     Shape:
         Normalised images (N, 3, H, W) to a dict of
@@ -29,8 +30,9 @@ class SegmentationNetwork(nn.Module):
                 auxiliary loss, s being the stage's stride.
     """
 
-    def __init__(self, backbone: ResNet, balance: nn.ModuleDict, head: nn.Module) -> None:
+    def __init__(self, backbone: Backbone, balance: nn.ModuleDict, head: nn.Module, labels: LabelSpec) -> None:
         super().__init__()
+        self.labels = labels
         self.backbone = backbone
         self.balance = balance
         self.head = head
@@ -54,14 +56,14 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
         labels: the classes to tell apart, and which of them are foreground.
         width: width multiplier of backbone and head.
     """
-    channels = stage_channels(width)
+    channels = stage_channels(run.backbone, width)
     classes = len(labels.classes)
     auxiliary_classes = classes if run.balance.auxiliary == "pce" else len(labels.foreground)
-    backbone = ResNet(run.backbone, width=width)
+    backbone = build_backbone(run, width)
     head = HEADS[run.head](channels, classes, width=width)
     initialise(head)
     # Last and not re-initialised, so that a run draws the same backbone and head as its baseline at the same seed.
     balance = nn.ModuleDict(
         {stage: FeatureBalance(channels[stage], auxiliary_classes, run.balance) for stage in run.balance.stages}
     )
-    return SegmentationNetwork(backbone, balance, head)
+    return SegmentationNetwork(backbone, balance, head, labels)

@@ -1,9 +1,12 @@
-"""ResNet (He et al., 2016) as dilated backbone: deep stem, output stride 8, width multiplier."""
+"""ResNet (He et al., 2016) as dilated backbone: deep or plain stem, output stride 8, width multiplier."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from torch import nn
 from torchvision.models.resnet import Bottleneck
+
+from fbnet.config import RunConfig
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 # Planes, stride and dilation of res2 to res5. NOTE not in the paper: every 3x3 convolution of res4 and res5 is
@@ -16,33 +19,35 @@ def scaled(channels: int, width: float) -> int:
     return max(4, round(channels * width))
 
 
-def stage_channels(width: float) -> dict[str, int]:
-    """Output channels of each stage."""
-    return {name: scaled(planes, width) * Bottleneck.expansion for name, (planes, _, _) in STAGES.items()}
-
-
-def stage_strides() -> dict[str, int]:
-    """Output stride of each stage: pixels of the image along a side of one feature."""
-    return {"res2": 4, "res3": 8, "res4": 8, "res5": 8}
-
-
 class ResNet(nn.Module):
     """The convolutional part of a ResNet, iterated stage by stage.
 
     Args:
         backbone: `resnet50` or `resnet101`.
+        stem: `deep`, three 3x3 convolutions, or `plain`, torchvision's single 7x7.
         width: multiplier of every layer's channels; 1 is the published network.
     """
 
-    def __init__(self, backbone: str, *, width: float = 1.0) -> None:
+    strides: ClassVar[dict[str, int]] = {"res2": 4, "res3": 8, "res4": 8, "res5": 8}
+
+    def __init__(self, backbone: str, *, stem: str = "deep", width: float = 1.0) -> None:
         super().__init__()
-        self.stem = _deep_stem(scaled(64, width), scaled(128, width))
-        channels = scaled(128, width)
+        self.layout = f"resnet_{stem}"
+        self.stem, channels = STEMS[stem](width)
         for blocks, (name, (planes, stride, dilation)) in zip(BLOCKS[backbone], STAGES.items(), strict=True):
             planes = scaled(planes, width)
             self.add_module(name, _stage(channels, planes, blocks, stride, dilation))
             channels = planes * Bottleneck.expansion
         initialise(self)
+
+    @classmethod
+    def of_run(cls, run: RunConfig, width: float) -> "ResNet":
+        return cls(run.backbone, stem=run.stem, width=width)
+
+    @staticmethod
+    def channels(width: float) -> dict[str, int]:
+        """Output channels of each stage."""
+        return {name: scaled(planes, width) * Bottleneck.expansion for name, (planes, _, _) in STAGES.items()}
 
     def stages(self) -> Iterator[tuple[str, nn.Module]]:
         """The stages in order, by their names."""
@@ -70,13 +75,23 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(layer.bn3.weight)
 
 
-def _deep_stem(channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
+def _deep_stem(width: float) -> tuple[nn.Sequential, int]:
+    channels, out_channels = scaled(64, width), scaled(128, width)
+    stem = nn.Sequential(
         *convolution(3, channels, 3, stride=2),
         *convolution(channels, channels, 3),
         *convolution(channels, out_channels, 3),
         nn.MaxPool2d(3, stride=2, padding=1),
     )
+    return stem, out_channels
+
+
+def _plain_stem(width: float) -> tuple[nn.Sequential, int]:
+    channels = scaled(64, width)
+    return nn.Sequential(*convolution(3, channels, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1)), channels
+
+
+STEMS = {"deep": _deep_stem, "plain": _plain_stem}
 
 
 def _stage(channels: int, planes: int, blocks: int, stride: int, dilation: int) -> nn.Sequential:

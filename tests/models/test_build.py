@@ -7,9 +7,10 @@ import torch
 
 from fbnet.config import BalanceConfig, load_runs
 from fbnet.data.specs import CITYSCAPES
+from fbnet.models.backbone import stage_channels, stage_strides
 from fbnet.models.build import build
 from fbnet.models.feature_balance import DualFeatureModulator, FeatureBalance
-from fbnet.models.resnet import ResNet, stage_channels, stage_strides
+from fbnet.models.resnet import ResNet
 
 RUNS = load_runs().runs
 WIDTH = 0.0625
@@ -28,7 +29,7 @@ class TestEveryRun:
         assert outputs["out"].shape == (1, 19, 40, 72)
         channels = 19 if run.balance.auxiliary == "pce" else 14
         stages = () if run.balance.auxiliary == "none" else run.balance.stages
-        sides = [stage_strides()[stage] for stage in stages]
+        sides = [stage_strides(run.backbone)[stage] for stage in stages]
         assert [logits.shape for logits in outputs["balance"]] == [(1, channels, 40 // s, 72 // s) for s in sides]
 
     def test_every_parameter_learns(self, run):
@@ -108,7 +109,7 @@ def test_backbone():
         values = stage(values)
         sizes[name] = (values.shape[1], 64 // values.shape[2])
     assert sizes == {"res2": (256, 4), "res3": (512, 8), "res4": (1024, 8), "res5": (2048, 8)}
-    assert stage_channels(1.0) == {name: channels for name, (channels, _) in sizes.items()}
-    assert stage_strides() == {name: stride for name, (_, stride) in sizes.items()}
+    assert stage_channels("resnet50") == {name: channels for name, (channels, _) in sizes.items()}
+    assert stage_strides("resnet50") == {name: stride for name, (_, stride) in sizes.items()}
     for stage, dilation in (("res4", 2), ("res5", 4)):
         assert {block.conv2.dilation for block in getattr(backbone, stage)} == {(dilation, dilation)}
