@@ -42,9 +42,9 @@ def centroids_file(name: str, split: str, tile: int) -> Path:
     return prepared_dir(name) / f"{split}_centroids_{tile}.npy"
 
 
-def prepared_files(name: str, splits: Iterable[str]) -> list[Path]:
-    """All files of a prepared data set, the manifest first."""
-    return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in ARRAYS)]
+def prepared_files(name: str, splits: Iterable[str], arrays: Iterable[str] = ARRAYS) -> list[Path]:
+    """All files of a prepared data set, the manifest first; `arrays` are those that it has of each split."""
+    return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in arrays)]
 
 
 def weights_file(name: str) -> Path:

@@ -1,13 +1,14 @@
 """Where the classes are: the centroid of each class in each tile of each training image, for class-uniform sampling."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from fbnet import paths
-from fbnet.config import Study
 from fbnet.data.pack import PackedSplit, open_split
+from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
 from fbnet.files import write_whole
 
@@ -41,65 +42,95 @@ def tile_centroids(labels: np.ndarray, tile: int, classes: int) -> list[tuple[in
     return found
 
 
-def write_centroids(study: Study, role: str) -> Path:
-    """Writes the centroids of the training split of one of a study's data sets beside its prepared data.
+def write_centroids(data: DataConfig, split: str, tile: int) -> Path:
+    """Writes the centroids of a split beside its prepared data.
+
+    Args:
+        data: the data set.
+        split: the name of one of its splits.
+        tile: side of the square tiles, in pixels.
 
     Returns:
         The file's path.
 
     Raises:
-        InputError: if the study has no class-uniform sampling, its tile is larger than an image, its data are not
-            prepared, or no pixel is labelled.
+        InputError: if the tile is larger than an image, the split is not prepared, or no pixel is labelled.
     """
-    path, data = _path(study, role), study.role(role)
-    split = open_split(data, data.train)
-    tile, classes = study.settings.training.class_uniform.tile[role], len(data.labels.classes)
-    _check_tile(study, role, split, tile)
-    progress = tqdm(range(len(split)), desc=f"centroids {data.train}", unit="image", disable=None)
+    path = paths.centroids_file(data.dataset, split, tile)
+    packed = open_split(data, split)
+    _check_tile(path, split, tile, packed)
     rows = []
-    for index in progress:
-        found = tile_centroids(split.labels(index), tile, classes)
+    for index in tqdm(range(len(packed)), desc=f"centroids {split}", unit="image", disable=None):
+        found = tile_centroids(packed.labels(index), tile, len(data.labels.classes))
         rows += [(train_id, index, row, column) for train_id, row, column in found]
     if not rows:
-        raise InputError(f"{path}: split {data.train!r} has no labelled pixel; look at the raw labels")
+        raise InputError(f"{path}: split {split!r} has no labelled pixel; look at the raw labels")
     centroids = np.array(rows, dtype=DTYPE)
     write_whole(path, lambda file: np.save(file, centroids, allow_pickle=False))
     return path
 
 
-def open_centroids(study: Study, role: str, split: PackedSplit) -> np.ndarray:
-    """The centroids of a data set's training split: a one-dimensional array of `DTYPE`, image by image.
+def open_centroids(data: DataConfig, split: str, tile: int, packed: PackedSplit) -> np.ndarray:
+    """The centroids of a split: a one-dimensional array of `DTYPE`, image by image.
+
+    Args:
+        data: the data set.
+        split: the name of one of its splits.
+        tile: side of the square tiles, in pixels.
+        packed: the opened split.
 
     Raises:
-        InputError: if the study has no class-uniform sampling, or they were not made, or do not fit the split.
+        InputError: if they were not made, or do not fit the split.
     """
-    path = _path(study, role)
-    remedy = f"make it with `fbnet centroids --study {study.name}`"
+    path = paths.centroids_file(data.dataset, split, tile)
+    remedy = "make it with `fbnet centroids`"
     try:
         centroids = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path}: not there; {remedy}") from None
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read ({error}); {remedy}") from None
-    if centroids.dtype != DTYPE or not len(centroids) or centroids["image"].max() >= len(split):
+    if centroids.dtype != DTYPE or not len(centroids) or centroids["image"].max() >= len(packed):
         raise InputError(f"{path}: does not fit the prepared data; {remedy}")
     return centroids
 
 
-def _path(study: Study, role: str) -> Path:
-    settings, data = study.settings.training.class_uniform, study.role(role)
-    if settings is None:
-        raise InputError(f"{paths.study_file(study.name)}: training.class_uniform: is off, so there are no centroids")
-    return paths.centroids_file(data.dataset, data.train, settings.tile[role])
+def pool_centroids(
+    fine: Sequence[np.ndarray], counts: Sequence[int], coarse: np.ndarray | None = None, boosted: Collection[int] = ()
+) -> np.ndarray:
+    """The centroids that crops are drawn from, of splits that are joined in the same order, the coarse one last.
+
+    NOTE not in the paper, which only says that coarse annotations are used.
+
+    Args:
+        fine: the centroids of each finely annotated split.
+        counts: the number of images of each of these.
+        coarse: the centroids of a coarsely annotated split, None for none.
+        boosted: train ids of the classes that are drawn from the coarsely annotated images as well.
+
+    Returns:
+        One array of `DTYPE`, with image indices of the joined split.
+    """
+    starts = np.cumsum([0, *counts])
+    parts = [_moved(centroids, start) for centroids, start in zip(fine, starts[:-1], strict=True)]
+    if coarse is not None:
+        parts.append(_moved(coarse[np.isin(coarse["train_id"], list(boosted))], starts[-1]))
+    return np.concatenate(parts)
 
 
-def _check_tile(study: Study, role: str, split: PackedSplit, tile: int) -> None:
-    smallest = min(min(size) for size in split.sizes)
-    if tile > smallest:
-        height, width = next(size for size in split.sizes if min(size) == smallest)
+def _moved(centroids: np.ndarray, start: int) -> np.ndarray:
+    """The same places, where the first image has the index `start`."""
+    moved = centroids.copy()
+    moved["image"] += start
+    return moved
+
+
+def _check_tile(path: Path, split: str, tile: int, packed: PackedSplit) -> None:
+    height, width = min(packed.sizes, key=min)
+    if tile > min(height, width):
         raise InputError(
-            f"{paths.study_file(study.name)}: training.class_uniform.tile.{role}: {tile} is larger than an image of "
-            f"{height} x {width} in split {study.role(role).train!r}; take at most {smallest}"
+            f"{path}: a tile of {tile} pixels is larger than an image of {height} x {width} in split {split!r}; "
+            f"take at most {min(height, width)}"
         )
 
 

@@ -1,7 +1,8 @@
 """Packs a data set: images and labels checked once, then memory-mapped uint8 arrays that training reads from.
 
 `data/<name>/` holds, for each split, one flat array of all images and one of all label maps, and a manifest that says
-where each image begins, how large it is, what it holds and what it was made from. Sizes may differ.
+where each image begins, how large it is, what it holds and what it was made from. Sizes may differ. Of a split whose
+labels are with a test server there are the images alone.
 """
 
 import hashlib
@@ -18,20 +19,14 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from fbnet import paths
-from fbnet.data import bdd100k, camvid, cityscapes, synthetic
+from fbnet.data import readers, synthetic
 from fbnet.data.pairs import Pair
 from fbnet.data.source import DataConfig
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.errors import InputError
 
 FORMAT = 1
-READERS = {
-    "synthetic": cityscapes.pairs,
-    "synthetic_bdd100k": bdd100k.pairs,
-    "cityscapes": cityscapes.pairs,
-    "bdd100k": bdd100k.pairs,
-    "camvid": camvid.pairs,
-}
+CHANNELS = {"images": 3, "labels": 1}
 DECODERS = min(8, os.cpu_count() or 1)
 
 
@@ -43,7 +38,8 @@ class PackedSplit:
     sizes: tuple[tuple[int, int], ...]
     offsets: tuple[int, ...]
     _images: np.ndarray
-    _labels: np.ndarray
+    _labels: np.ndarray | None
+    """None in a split without labels."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,14 +51,18 @@ class PackedSplit:
         return self._images[start : start + 3 * height * width].reshape(height, width, 3)
 
     def labels(self, index: int) -> np.ndarray:
-        """(H, W) uint8 train ids, 255 ignored, a read-only view."""
+        """(H, W) uint8 train ids, 255 ignored, a read-only view. Raises InputError in a split without labels."""
+        if self._labels is None:
+            raise InputError(
+                f"{self.names[index]}: has no labels, as its split is one to predict; take a split that has"
+            )
         height, width = self.sizes[index]
         start = self.offsets[index]
         return self._labels[start : start + height * width].reshape(height, width)
 
 
 def prepare(data: DataConfig) -> Path:
-    """Packs the train and evaluate splits of a data set into `data/<dataset>/`; draws synthetic scenes first.
+    """Packs the splits of a data set that a study uses into `data/<dataset>/`; draws synthetic scenes first.
 
     The folder appears whole: whatever goes wrong leaves an earlier one as it was.
 
@@ -74,7 +74,7 @@ def prepare(data: DataConfig) -> Path:
     """
     if data.synthetic is not None:
         synthetic.write_scenes(data.raw_root, data.synthetic, data.dataset)
-    splits = {split: _find(data, split) for split in data.splits}
+    splits = {split: readers.find(data, split) for split in data.splits}
     folder = paths.prepared_dir(data.dataset)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -85,7 +85,7 @@ def prepare(data: DataConfig) -> Path:
             **data.source,
             "classes": data.labels.classes,
             "ignore_index": IGNORE_INDEX,
-            "splits": {split: _pack_split(found, split, data.labels, part) for split, found in splits.items()},
+            "splits": {split: _pack_split(found, split, labels, part) for split, (found, labels) in splits.items()},
         }
         (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     except BaseException:
@@ -117,12 +117,16 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
     if source != json.loads(json.dumps({"format": FORMAT, **data.source})):
         raise InputError(f"{path}: made from other parameters than the study's; {remedy}")
     pixels = [height * width for height, width in sizes]
+    arrays = {
+        kind: _open_array(paths.array_file(data.dataset, split, kind), CHANNELS[kind] * sum(pixels), remedy)
+        for kind in data.arrays
+    }
     return PackedSplit(
         names=names,
         sizes=sizes,
         offsets=tuple(int(offset) for offset in np.cumsum([0, *pixels[:-1]])),
-        _images=_open_array(paths.array_file(data.dataset, split, "images"), 3 * sum(pixels), remedy),
-        _labels=_open_array(paths.array_file(data.dataset, split, "labels"), sum(pixels), remedy),
+        _images=arrays["images"],
+        _labels=arrays.get("labels"),
     )
 
 
@@ -158,69 +162,70 @@ def _ranges(ids: Iterable[int]) -> str:
     return " and ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True))
 
 
-def _find(data: DataConfig, split: str) -> list[Pair]:
-    root = data.raw_root
-    if not root.is_dir():
-        raise InputError(
-            f"{root}: no such folder; point {data.root_variable} or the study's data root at {data.dataset}"
-        )
-    return READERS[data.dataset](root, split)
-
-
 def _pack_split(found: list[Pair], split: str, labels: LabelSpec, folder: Path) -> dict:
+    """Writes a split's arrays, and returns what the manifest says of it."""
     sizes = [_size(pair) for pair in found]
-    pixels = [height * width for height, width in sizes]
-    files = {kind: folder / f"{split}_{kind}.npy" for kind in paths.ARRAYS}
-    images = np.lib.format.open_memmap(files["images"], "w+", np.uint8, (3 * sum(pixels),))
-    maps = np.lib.format.open_memmap(files["labels"], "w+", np.uint8, (sum(pixels),))
+    pixels = sum(height * width for height, width in sizes)
+    labelled = found[0].label is not None
+    arrays = {
+        kind: np.lib.format.open_memmap(folder / f"{split}_{kind}.npy", "w+", np.uint8, (CHANNELS[kind] * pixels,))
+        for kind in (paths.ARRAYS if labelled else ("images",))
+    }
     entries, offset = [], 0
     progress = tqdm(_decoded(found, labels), desc=f"prepare {split}", total=len(found), unit="image", disable=None)
     for pair, size, (image, label) in zip(found, sizes, progress, strict=True):
-        step = label.size
-        images[3 * offset : 3 * (offset + step)] = image.reshape(-1)
-        maps[offset : offset + step] = label.reshape(-1)
+        step = size[0] * size[1]
+        arrays["images"][3 * offset : 3 * (offset + step)] = image.reshape(-1)
+        if labelled:
+            arrays["labels"][offset : offset + step] = label.reshape(-1)
         offset += step
-        entries.append(_entry(pair, size, label, labels))
-    images.flush()
-    maps.flush()
-    counts = np.sum([entry["class_pixels"] for entry in entries], axis=0)
+        entries.append(_entry(pair, size, label, len(labels.classes)))
+    for array in arrays.values():
+        array.flush()
     return {
-        "sha256": {kind: _sha256(file) for kind, file in files.items()},
-        "class_pixels": {name: int(count) for name, count in zip(labels.classes, counts, strict=True)},
-        "ignored_pixels": sum(pixels) - int(counts.sum()),
+        "sha256": {kind: _sha256(Path(array.filename)) for kind, array in arrays.items()},
+        **(_class_counts(entries, pixels, labels) if labelled else {}),
         "images": entries,
     }
 
 
-def _decoded(found: list[Pair], labels: LabelSpec) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _decoded(found: list[Pair], labels: LabelSpec) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Images and label maps in order, a few decoded ahead by threads."""
 
-    def decode(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-        return read_image(pair.image), read_labels(pair.label, labels)
+    def decode(pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
+        return read_image(pair.image), None if pair.label is None else read_labels(pair.label, labels)
 
     with ThreadPoolExecutor(DECODERS) as pool:
         for start in range(0, len(found), 4 * DECODERS):
             yield from pool.map(decode, found[start : start + 4 * DECODERS])
 
 
-def _entry(pair: Pair, size: tuple[int, int], label: np.ndarray, labels: LabelSpec) -> dict:
+def _entry(pair: Pair, size: tuple[int, int], label: np.ndarray | None, classes: int) -> dict:
+    entry = {"name": pair.name, "height": size[0], "width": size[1], "image_sha256": _sha256(pair.image)}
+    if label is not None:
+        entry["class_pixels"] = np.bincount(label.reshape(-1), minlength=256)[:classes].tolist()
+        entry["label_sha256"] = _sha256(pair.label)
+    return entry
+
+
+def _class_counts(entries: list[dict], pixels: int, labels: LabelSpec) -> dict:
+    counts = np.sum([entry["class_pixels"] for entry in entries], axis=0)
     return {
-        "name": pair.name,
-        "height": size[0],
-        "width": size[1],
-        "class_pixels": np.bincount(label.reshape(-1), minlength=256)[: len(labels.classes)].tolist(),
-        "image_sha256": _sha256(pair.image),
-        "label_sha256": _sha256(pair.label),
+        "class_pixels": {name: int(count) for name, count in zip(labels.classes, counts, strict=True)},
+        "ignored_pixels": pixels - int(counts.sum()),
     }
 
 
 def _size(pair: Pair) -> tuple[int, int]:
     """(height, width) of a pair. Raises InputError if the two differ."""
-    with _open(pair.image) as image, _open(pair.label) as label:
-        if image.size != label.size:
-            sizes = " and ".join(f"{width} x {height}" for width, height in (label.size, image.size))
-            raise InputError(f"{pair.label}: label and image differ in size ({sizes}); resize or remove the pair")
-        return image.height, image.width
+    with _open(pair.image) as image:
+        width, height = image.size
+    if pair.label is not None:
+        with _open(pair.label) as label:
+            if label.size != (width, height):
+                sizes = f"{label.width} x {label.height} and {width} x {height}"
+                raise InputError(f"{pair.label}: label and image differ in size ({sizes}); resize or remove the pair")
+    return height, width
 
 
 def _open(path: Path) -> Image.Image:

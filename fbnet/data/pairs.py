@@ -1,4 +1,4 @@
-"""An image with its label map, as the readers find them, and what can be wrong with the two folders."""
+"""An image with its label map, as the readers find them, and what can be wrong with the folders."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ class Pair:
 
     name: str
     image: Path
-    label: Path
+    label: Path | None
+    """None in a split without labels."""
 
 
 def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
@@ -45,3 +46,10 @@ def pair(images: Mapping[str, Path], labels: Mapping[str, Path], folder: Path, r
     refuse_unpaired(images, labels, "label")
     refuse_unpaired(labels, images, "image")
     return [Pair(name, images[name], labels[name]) for name in sorted(images)]
+
+
+def unlabelled(images: Mapping[str, Path], folder: Path, remedy: str) -> list[Pair]:
+    """Image files of a split without labels, sorted by name. Raises InputError for an empty folder."""
+    if not images:
+        raise InputError(f"{folder}: holds no images; {remedy}")
+    return [Pair(name, images[name], None) for name in sorted(images)]

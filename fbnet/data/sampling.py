@@ -1,7 +1,7 @@
 """Which training sample comes when: a function of seed and position alone.
 
 An epoch is a shuffled pass over the images. With class-uniform sampling a part of its samples, at random positions, is
-replaced by crops around a class, each class equally often.
+replaced by crops around a class, each class equally often. Coarsely annotated images take part only in these.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fbnet.data.augment import draw_crop, take_crop
-from fbnet.data.pack import PackedSplit
+from fbnet.data.joined import Split
 from fbnet.data.photometric import change_colours
 from fbnet.recipe import TrainingConfig
 
@@ -25,15 +25,29 @@ class TrainingSamples(Dataset):
     """
 
     def __init__(
-        self, split: PackedSplit, training: TrainingConfig, seed: int, centroids: np.ndarray | None = None
+        self,
+        split: Split,
+        training: TrainingConfig,
+        seed: int,
+        centroids: np.ndarray | None = None,
+        ordinary: int | None = None,
     ) -> None:
-        """`centroids` are those of `fbnet.data.centroids`, which class-uniform sampling needs."""
+        """
+        Args:
+            split: the images and labels.
+            training: crop, batch size and what is switched on.
+            seed: of all that is random.
+            centroids: those of `fbnet.data.centroids`, pooled, which class-uniform sampling needs.
+            ordinary: how many of the split's images, the first ones, an epoch passes over; all by default. The others
+                are drawn by class only.
+        """
         self.split = split
         self.training = training
         self.seed = seed
         self.centroids = centroids
         self.classes = () if centroids is None else np.unique(centroids["train_id"])
-        self.epoch_samples = len(split) // training.batch_size * training.batch_size
+        self.ordinary = len(split) if ordinary is None else ordinary
+        self.epoch_samples = self.ordinary // training.batch_size * training.batch_size
 
     def __len__(self) -> int:
         return self.training.epochs * self.epoch_samples
@@ -41,7 +55,7 @@ class TrainingSamples(Dataset):
     def image_index(self, number: int) -> int:
         """Which image an ordinary sample is cut from; an epoch's last, incomplete batch is dropped."""
         epoch, position = divmod(number, self.epoch_samples)
-        order = self._rng(_ORDER, epoch).permutation(len(self.split))
+        order = self._rng(_ORDER, epoch).permutation(self.ordinary)
         return int(order[position])
 
     def centre_class(self, number: int) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from fbnet import paths
 from fbnet.data.specs import LABELS, LabelSpec
 from fbnet.strict import Where
 
@@ -19,6 +20,16 @@ USES: dict[Role, tuple[Use, ...]] = {
     "mapillary": ("train",),
 }
 """What each is there for."""
+UNLABELLED = ("synthetic_test", "cityscapes_test")
+"""The data sets of which the images alone are read: the labels are with a test server."""
+SCENE_SPLITS = {
+    "synthetic": ("train", "val"),
+    "synthetic_test": ("test",),
+    "synthetic_coarse": ("train_extra",),
+    "synthetic_bdd100k": ("train", "val"),
+    "synthetic_mapillary": ("training", "validation"),
+}
+"""The splits of each synthetic data set, under the names of the real one's folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,17 +84,42 @@ class DataConfig:
                 raise where.error(use, "is missing; name a split")
             if use not in USES[role] and getattr(self, use) is not None:
                 raise where.error(use, f"has no use here; remove it, data.{role} needs {' and '.join(USES[role])}")
+        if self.labelled == (USES[role] == ("predict",)):
+            fitting = [name for name in LABELS if (name in UNLABELLED) == self.labelled]
+            problem = "is read with labels, which a test server keeps" if self.labelled else "has no labels"
+            raise where.error("dataset", f"{self.dataset} {problem}; choose from {', '.join(fitting)}")
         if self.dataset.startswith("synthetic") != (self.synthetic is not None):
             raise where.error("synthetic", "belongs to the synthetic data sets, and only to them")
         if self.synthetic is not None:
-            self.synthetic.check(where.key("synthetic"))
-            for split in self.splits:
-                if split not in self.synthetic.images:
-                    raise where.key("synthetic").error("images", f"has no number for split {split!r}")
+            self._check_synthetic(self.synthetic, where.key("synthetic"))
+
+    def _check_synthetic(self, synthetic: SyntheticConfig, where: Where) -> None:
+        synthetic.check(where)
+        for split in synthetic.images:
+            if split not in SCENE_SPLITS[self.dataset]:
+                raise where.error("images", f"no split {split!r}; choose from {', '.join(SCENE_SPLITS[self.dataset])}")
+        for split in self.splits:
+            if split not in synthetic.images:
+                raise where.error("images", f"has no number for split {split!r}")
 
     @property
     def labels(self) -> LabelSpec:
         return LABELS[self.dataset]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the prepared data hold label maps."""
+        return self.dataset not in UNLABELLED
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """What is packed of each split."""
+        return paths.ARRAYS if self.labelled else ("images",)
+
+    @property
+    def prepared_files(self) -> list[Path]:
+        """The files that preparation makes, the manifest first."""
+        return paths.prepared_files(self.dataset, self.splits, self.arrays)
 
     @property
     def raw_root(self) -> Path:

@@ -1,8 +1,12 @@
 """What a data set's classes are: names, colours, raw ids and which of them the paper calls foreground."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+
+# numpy is imported where it is needed: planning a study reads its label sets, and nothing else of this.
 
 IGNORE_INDEX = 255
 
@@ -22,8 +26,10 @@ class LabelSpec:
     raw_ids: dict[int, int]
 
     @property
-    def train_ids(self) -> np.ndarray:
+    def train_ids(self) -> "np.ndarray":
         """(256,) uint8: the train id of each raw id; what is no raw id is ignored."""
+        import numpy as np
+
         train_ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
         train_ids[list(self.raw_ids)] = list(self.raw_ids.values())
         return train_ids
@@ -106,7 +112,8 @@ BDD100K = replace(
     raw_ids={**{index: index for index in range(len(CITYSCAPES.classes))}, IGNORE_INDEX: IGNORE_INDEX},
 )
 
-# The label set of each data set that a study can name.
+# The label set of each data set that a study can name. That of Mapillary Vistas is translated to that of Cityscapes,
+# whose ids are those of predictions as well; what stands in its label maps, its own configuration file says.
 LABELS = {
     "synthetic": CITYSCAPES,
     "synthetic_test": CITYSCAPES,
