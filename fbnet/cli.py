@@ -65,8 +65,12 @@ def centroids(study: str, role: str | None) -> None:
     loaded = config.load_study(study)
     from fbnet.data.centroids import write_centroids
 
-    for name in [role] if role else loaded.settings.data:
-        click.echo(f"found {write_centroids(loaded, name)}", err=True)
+    parts = dict.fromkeys(part for run in loaded.runs for part in loaded.centroids_of(run))
+    wanted = [part for part in parts if role in (None, part[0])]
+    if not wanted:
+        raise InputError(f"study {study}: no run is sampled by class from {role or 'any data'}; see class_uniform")
+    for name, split, tile in wanted:
+        click.echo(f"found {write_centroids(loaded.role(name), split, tile)}", err=True)
 
 
 @cli.command()
@@ -76,34 +80,33 @@ def fetch_weights(study: str) -> None:
     loaded = config.load_study(study)
     from fbnet.weights import entries, fetch, record, summary
 
-    for entry in entries(loaded).values():
+    for entry in entries(loaded):
         fetch(entry)
         click.echo(summary(record(entry)), err=True)
 
 
 @cli.command()
-@study_option
-@click.option("--backbone", required=True, help="Whose weights, such as resnet50.")
-def record_weights(study: str, backbone: str) -> None:
-    """Record what a file of a study's initial weights is, or check it against its record."""
-    loaded = config.load_study(study)
-    from fbnet.weights import entries, record, summary
+@click.argument("entry")
+def record_weights(entry: str) -> None:
+    """Record what a file of initial weights is, or check it against its record.
 
-    known = entries(loaded)
-    if backbone not in known:
-        raise InputError(f"study {study}: no initial weights for {backbone!r}; choose from {', '.join(known)}")
-    click.echo(summary(record(known[backbone])), err=True)
+    ENTRY is what `training.initial_weights` names: a path, or one of torchvision's weights.
+    """
+    from fbnet.weights import record, summary
+
+    click.echo(summary(record(entry)), err=True)
 
 
 @cli.command()
 @run_options
-def train(study: str, run_id: str, seed: int | None, device: str, threads: int | None) -> None:
+@click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs that share every batch.")
+def train(study: str, run_id: str, seed: int | None, device: str, threads: int | None, gpus: int) -> None:
     """Train one run with one seed."""
     loaded, run, seed = _lookup(study, run_id, seed)
     chosen, workers = _use(device, threads)
     from fbnet.train import train as train_run
 
-    train_run(loaded, run, seed, chosen, workers=workers)
+    train_run(loaded, run, seed, chosen, workers=workers, gpus=gpus)
 
 
 @cli.command()

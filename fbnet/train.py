@@ -10,18 +10,19 @@ from tqdm import tqdm
 
 from fbnet import checkpoint, paths
 from fbnet.config import BalanceConfig, RunConfig, Study
-from fbnet.data.centroids import open_centroids
-from fbnet.data.pack import PackedSplit, open_split
+from fbnet.data.centroids import open_centroids, pool_centroids
+from fbnet.data.joined import Split, join
+from fbnet.data.pack import open_split
 from fbnet.data.sampling import TrainingSamples, training_batches
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.device import normalise, precision
-from fbnet.distributed import gathered, mean_of, rank, run_processes, synchronised
+from fbnet.distributed import gathered, mean_of, processes, rank, run_processes, synchronised
 from fbnet.errors import InputError
 from fbnet.history import History
 from fbnet.losses import block_bce, block_labels, cross_entropy, image_weighted_cross_entropy, ohem_cross_entropy
 from fbnet.models.backbone import stage_strides
 from fbnet.models.build import SegmentationNetwork, build
-from fbnet.models.initial import load_initial_weights
+from fbnet.models.initial import load_initial_weights, load_parent
 from fbnet.models.resize import resize_to
 from fbnet.recipe import TrainingConfig
 from fbnet.weights import verified
@@ -48,7 +49,9 @@ class Training:
         # Dropout draws differently in each process.
         torch.manual_seed(self.seed + rank())
         samples = open_samples(study, run, self.seed)
-        batches = training_batches(samples, workers=self.workers, pin_memory=device.type == "cuda")
+        batches = training_batches(
+            samples, workers=self.workers, pin_memory=device.type == "cuda", part=rank(), parts=processes()
+        )
         if rank() == 0:
             _log_recipe(samples, labels, place)
         history = _optimise(network, batches, run, labels, device, place)
@@ -67,9 +70,7 @@ class Training:
             checkpoint.save(paths.checkpoint_file(study.name, run.id, self.seed), network, config)
 
 
-def train(
-    study: Study, run: RunConfig, seed: int, device: torch.device, *, workers: int = 0, processes: int = 1
-) -> None:
+def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, workers: int = 0, gpus: int = 1) -> None:
     """Trains a run and writes its checkpoint and history.
 
     Args:
@@ -78,14 +79,14 @@ def train(
         seed: one of its seeds.
         device: `cpu` or `cuda`.
         workers: loader processes of each training process; they do not change the result.
-        processes: how many share out every batch, each on a GPU of its own.
+        gpus: how many share out every batch; on `cpu`, as many processes do.
 
     Raises:
         InputError: if the prepared data do not fit the study, what the run starts from is missing or does not fit it,
             or the loss is not finite; earlier results stay.
     """
-    _check_batch(study, run, processes)
-    run_processes(processes, device, Training(study, run, seed, workers))
+    _check_batch(study, run, gpus)
+    run_processes(gpus, device, Training(study, run, seed, workers))
 
 
 def poly_learning_rate(training: TrainingConfig, iteration: int, length: int) -> float:
@@ -181,7 +182,21 @@ def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
     Raises:
         InputError: if prepared data or centroids are missing or do not fit the study.
     """
-    raise NotImplementedError
+    data, training = study.data_of(run.id), study.training_of(run.id)
+    fine = {split: open_split(data, split) for split in study.training_splits(run.id)}
+    if training.class_uniform is None:
+        return TrainingSamples(join(fine.values()), training, seed)
+    tile = training.class_uniform.tile
+    centroids = [open_centroids(data, split, tile[run.data], packed) for split, packed in fine.items()]
+    counts = [len(packed) for packed in fine.values()]
+    if not run.coarse_classes:
+        return TrainingSamples(join(fine.values()), training, seed, pool_centroids(centroids, counts))
+    role = "cityscapes_coarse"
+    extra = study.role(role)
+    coarse = open_split(extra, extra.train)
+    boosted = [data.labels.classes.index(name) for name in run.coarse_classes]
+    pool = pool_centroids(centroids, counts, open_centroids(extra, extra.train, tile[role], coarse), boosted)
+    return TrainingSamples(join([*fine.values(), coarse]), training, seed, pool, ordinary=sum(counts))
 
 
 def _initialise(network: SegmentationNetwork, study: Study, run: RunConfig, seed: int) -> None:
@@ -193,7 +208,7 @@ def _initialise(network: SegmentationNetwork, study: Study, run: RunConfig, seed
         load_initial_weights(network.backbone, verified(entry))
 
 
-def _check_batch(study: Study, run: RunConfig, processes: int) -> None:
+def _check_batch(study: Study, run: RunConfig, gpus: int) -> None:
     file, batch_size = paths.study_file(study.name), study.training_of(run.id).batch_size
     images = sum(len(open_split(study.data_of(run.id), split)) for split in study.training_splits(run.id))
     if images < batch_size:
@@ -201,9 +216,9 @@ def _check_batch(study: Study, run: RunConfig, processes: int) -> None:
         raise InputError(
             f"{file}: training.batch_size: {batch_size} images a batch, but split {splits} has {images}; lower it"
         )
-    if batch_size % processes:
+    if batch_size % gpus:
         raise InputError(
-            f"{file}: training.batch_size: {batch_size} images a batch cannot be shared out to {processes} GPUs; "
+            f"{file}: training.batch_size: {batch_size} images a batch cannot be shared out to {gpus} GPUs; "
             "take another number of GPUs"
         )
 
@@ -217,7 +232,7 @@ def _log_recipe(samples: TrainingSamples, spec: LabelSpec, place: str) -> None:
     print(f"{place}: trains with {words}", file=sys.stderr, flush=True)
 
 
-def _check_finite(loss: Tensor, iteration: int, indices: list[int], split: PackedSplit, place: str) -> None:
+def _check_finite(loss: Tensor, iteration: int, indices: list[int], split: Split, place: str) -> None:
     if not torch.isfinite(loss):
         names = ", ".join(split.names[index] for index in indices)
         raise InputError(

@@ -34,12 +34,13 @@ BLOCK = 1 << 20  # bytes read at once
 SECONDS = 60  # without any answer
 
 
-def entries(study: Study) -> dict[str, str]:
-    """The entries of a study by backbone. Raises InputError where it has none."""
-    named = study.settings.training.initial_weights
-    if not named:
+def entries(study: Study) -> list[str]:
+    """The entries that a study's runs start from. Raises InputError where there is none."""
+    named = dict.fromkeys(study.initial_weights(run) for run in study.runs)
+    found = [entry for entry in named if entry is not None]
+    if not found:
         raise InputError(f"{paths.study_file(study.name)}: training.initial_weights: is off; name the weights there")
-    return named
+    return found
 
 
 def weights_file(entry: str) -> Path:
@@ -103,7 +104,7 @@ def verified(entry: str) -> Path:
     """
     path, recorded = _present(entry), paths.weights_record(entry)
     if not recorded.exists():
-        raise InputError(f"{recorded}: not there; record {path} with `fbnet record-weights`")
+        raise InputError(f"{recorded}: not there; record it with `fbnet record-weights {entry}`")
     if _sha256(path) != _read_record(recorded)["sha256"]:
         raise InputError(
             f"{path}: is another file than the one in {recorded}; bring that one back, "

@@ -73,7 +73,7 @@ def study(project):
 
 def test_a_whole_training(study):
     """Batch statistics are each process's own here, so that weights come out near those of one process, not equal."""
-    train.train(study, study.runs["fcn_r50_fbnet"], 0, CPU, processes=2)
+    train.train(study, study.runs["fcn_r50_fbnet"], 0, CPU, gpus=2)
     path = paths.checkpoint_file("toy", "fcn_r50_fbnet", 0)
     network, config = checkpoint.load(path)
     assert config.iterations == 2
@@ -89,7 +89,7 @@ def test_a_whole_training(study):
 def test_bad_input_is_one_line(project, study):
     project.write_study(training__batch_size=4, training__learning_rate=1e30, training__epochs=20)
     with pytest.raises(InputError) as raised:
-        train.train(load_study("toy"), study.runs["fcn_r50_fbnet"], 0, CPU, processes=2)
+        train.train(load_study("toy"), study.runs["fcn_r50_fbnet"], 0, CPU, gpus=2)
     message = str(raised.value)
     assert message.startswith("fcn_r50_fbnet seed 0: the loss is ")
     assert "\n" not in message
@@ -100,10 +100,10 @@ def test_bad_input_is_one_line(project, study):
 
 def test_a_batch_that_cannot_be_shared(study):
     with pytest.raises(InputError, match=r"training\.batch_size: 4 images a batch cannot be shared out to 3 GPUs"):
-        train.train(study, study.runs["fcn_r50"], 0, CPU, processes=3)
+        train.train(study, study.runs["fcn_r50"], 0, CPU, gpus=3)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() >= 2, reason="there are two GPUs")
 def test_gpus_that_are_not_there(study):
     with pytest.raises(InputError, match=r"--gpus 2: torch finds [01]; ask for no more of them"):
-        train.train(study, study.runs["fcn_r50"], 0, torch.device("cuda"), processes=2)
+        train.train(study, study.runs["fcn_r50"], 0, torch.device("cuda"), gpus=2)

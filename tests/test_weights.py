@@ -191,7 +191,7 @@ class TestRecord:
 
     def test_verified_never_records(self, project):
         put(CSAIL)
-        with pytest.raises(InputError, match=rf"^{RECORD}: not there; record {CSAIL} with `fbnet record-weights`"):
+        with pytest.raises(InputError, match=rf"^{RECORD}: not there; record it with `fbnet record-weights {CSAIL}`"):
             weights.verified(CSAIL)
         assert not RECORD.exists()
 
@@ -206,7 +206,7 @@ class TestRecord:
 class TestCommands:
     @pytest.fixture
     def study(self, project):
-        entries = {"resnet101": "mine.pth", "resnet50": CSAIL, "wider_resnet38": "wide.pth.tar"}
+        entries = {"resnet101": "mine.pth", "resnet50": CSAIL}
         project.write_study(width=1.0, training__initial_weights=entries)
 
     def invoke(self, *arguments):
@@ -215,26 +215,22 @@ class TestCommands:
     def test_fetch_all(self, study, publish):
         publish("/resnet50-imagenet.pth", csail=True)
         put("mine.pth", b"mine")
-        put("wide.pth.tar", b"wide")
         result = self.invoke("fetch-weights", "--study", "toy")
         assert result.exit_code == 0, result.output
-        assert [line.split(":")[0] for line in result.stderr.splitlines()] == ["mine.pth", CSAIL, "wide.pth.tar"]
+        assert [line.split(":")[0] for line in result.stderr.splitlines()] == [CSAIL, "mine.pth"]
         assert all("hash of the first use" in line for line in result.stderr.splitlines())
-        assert left() == ["mine.pth.json", "resnet50-imagenet.pth", RECORD.name, "wide.pth.tar.json"]
+        assert left() == ["mine.pth.json", "resnet50-imagenet.pth", RECORD.name]
 
     def test_record_one(self, study):
         put("mine.pth", b"mine")
-        assert self.invoke("record-weights", "--study", "toy", "--backbone", "resnet101").exit_code == 0
+        assert self.invoke("record-weights", "mine.pth").exit_code == 0
         assert left() == ["mine.pth.json"]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (
-                ("record-weights", "--study", "toy", "--backbone", "vgg"),
-                "no initial weights for 'vgg'; choose from res",
-            ),
-            (("record-weights", "--study", "toy", "--backbone", "resnet101"), "mine.pth: not there; bring it"),
+            (("record-weights", "mine.pth"), "mine.pth: not there; bring it"),
+            (("record-weights", "ResNet_Weights.V1"), "ResNet_Weights.V1: no such weights in torchvision"),
             (("fetch-weights", "--study", "demo"), "params/studies/demo.yaml: training.initial_weights: is off"),
         ],
     )

@@ -95,11 +95,20 @@ class TrainingSamples(Dataset):
         return np.random.default_rng([self.seed, stream, number])
 
 
-def training_batches(samples: TrainingSamples, *, workers: int, pin_memory: bool) -> DataLoader:
-    """The batches of a whole training, (N, 3, h, w), (N, h, w) and (N,), in order; 0 workers load in this process."""
+def training_batches(
+    samples: TrainingSamples, *, workers: int, pin_memory: bool, part: int = 0, parts: int = 1
+) -> DataLoader:
+    """The batches of a whole training, (N, 3, h, w), (N, h, w) and (N,), in order; 0 workers load in this process.
+
+    Where a batch is shared out to `parts` processes, each one's `part` is a stretch of it, and the parts together are
+    the batch of one process.
+    """
+    batch_size = samples.training.batch_size
+    share = batch_size // parts
+    starts = range(part * share, len(samples), batch_size)
     return DataLoader(
         samples,
-        batch_size=samples.training.batch_size,
+        batch_sampler=[range(start, start + share) for start in starts],
         num_workers=workers,
         pin_memory=pin_memory,
     )

@@ -46,8 +46,7 @@ wildcard_constraints:
 
 def prepared(role):
     """The packed files of a data set."""
-    data = STUDY.settings.data[role]
-    return [str(path) for path in paths.prepared_files(data.dataset, data.splits)]
+    return [str(path) for path in STUDY.settings.data[role].prepared_files]
 
 
 def data_of(wildcards):

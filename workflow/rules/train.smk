@@ -20,4 +20,4 @@ rule train:
         parameters=lambda wildcards: STUDY.training_parameters(wildcards.run),
     shell:
         "{FBNET} train --study {STUDY.name} --run {wildcards.run} --seed {wildcards.seed}"
-        " --threads {threads} > {log} 2>&1"
+        " --threads {threads} --gpus {resources.gpu} > {log} 2>&1"
