@@ -1,6 +1,5 @@
 """Trained networks on disk: the weights with the configuration that rebuilds their network."""
 
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,13 +58,11 @@ def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
     """What a checkpoint says of itself, and its weights by name, on the CPU. Raises InputError as `load` does."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        known = content["format"] == FORMAT
-        state = content["state"]
-        config = from_mapping(CheckpointConfig, content["config"], Where(str(path)))
+        known, described, state = content["format"] == FORMAT, content["config"], content["state"]
     except FileNotFoundError:
         raise InputError(f"{path}: not there; train this run first with `fbnet train`") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+    except Exception as error:  # torch answers a damaged file with whatever its reader stumbles over
         raise InputError(f"{path}: no readable checkpoint ({type(error).__name__}); train this run again") from error
     if not known:
         raise InputError(f"{path}: of another format than {FORMAT}; train this run again")
-    return config, state
+    return from_mapping(CheckpointConfig, described, Where(str(path))), state

@@ -147,6 +147,7 @@ def test_their_names_are_as_published(path):
         (lambda state: state.update({"layer5.weight": torch.zeros(1)}), "has unknown weights layer5.weight;"),
         (lambda state: state.update({"bn1.bias": torch.zeros(7)}), "has another shape of stem.1.bias;"),
         (lambda state: state.update({"epoch": 3}), "holds more than weights by name"),
+        (lambda state: state.update({3: torch.zeros(1)}), "holds more than weights by name"),
     ],
 )
 def test_what_does_not_fit_is_refused(path, spoil, message):
@@ -196,7 +197,15 @@ def test_another_depth(path):
         load_initial_weights(network(1), path)
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "not there"), (b"nothing", "no readable weights")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "not there"),
+        (b"nothing", "no readable weights"),
+        (b"\x80\x02.", "no readable weights"),
+        (b"<html>not found</html>", "no readable weights"),
+    ],
+)
 def test_no_weights(path, content, message):
     if content is not None:
         path.write_bytes(content)
