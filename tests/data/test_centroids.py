@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from fbnet import paths
-from fbnet.config import load_study
-from fbnet.data.centroids import open_centroids, tile_centroids, write_centroids
+from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
+from fbnet.data.joined import join
 from fbnet.data.pack import open_split, prepare
+from fbnet.data.source import DataConfig, SyntheticConfig
 from fbnet.errors import InputError
+
+SCENES = SyntheticConfig(height=64, width=128, images={"train": 4, "val": 2})
+DATA = DataConfig(dataset="synthetic", root="raw", train="train", evaluate="val", synthetic=SCENES)
 
 
 def brute_force(labels, tile, classes):
@@ -38,18 +42,19 @@ class TestTileCentroids:
 
 
 @pytest.fixture
-def study(project):
-    project.write_study(training__class_uniform={"tile": {"cityscapes": 64}})
-    study = load_study("toy")
-    prepare(study.data)
-    return study
+def split(project):
+    """The prepared training split."""
+    prepare(DATA)
+    return open_split(DATA, "train")
 
 
 class TestFiles:
-    def test_all_images_and_their_classes(self, study):
-        split = open_split(study.data, "train")
-        assert write_centroids(study, "cityscapes") == paths.centroids_file("synthetic", "train", 64)
-        centroids = open_centroids(study, "cityscapes", split)
+    @pytest.mark.parametrize("name", ["train", "val"])
+    def test_all_images_and_their_classes(self, split, name):
+        split = open_split(DATA, name)
+        assert write_centroids(DATA, name, 64) == paths.centroids_file("synthetic", name, 64)
+        centroids = open_centroids(DATA, name, 64, split)
+        assert set(centroids["image"]) == set(range(len(split)))
         for index in range(len(split)):
             of_image = centroids[centroids["image"] == index]
             expected = brute_force(split.labels(index), 64, 19)
@@ -58,27 +63,48 @@ class TestFiles:
             assert np.allclose(of_image["row"], [entry[1] for entry in expected], rtol=0, atol=1e-4)
             assert np.allclose(of_image["column"], [entry[2] for entry in expected], rtol=0, atol=1e-4)
 
-    def test_a_tile_larger_than_an_image(self, project, study):
-        project.write_study(training__class_uniform={"tile": {"cityscapes": 65}})
+    def test_a_tile_larger_than_an_image(self, split):
         with pytest.raises(InputError) as raised:
-            write_centroids(load_study("toy"), "cityscapes")
+            write_centroids(DATA, "train", 65)
         assert str(raised.value) == (
-            "params/studies/toy.yaml: training.class_uniform.tile.cityscapes: 65 is larger than an image of 64 x 128 "
-            "in split 'train'; take at most 64"
+            "data/synthetic/train_centroids_65.npy: a tile of 65 pixels is larger than an image of 64 x 128 in split "
+            "'train'; take at most 64"
         )
 
-    def test_of_another_tile_are_not_there(self, project, study):
-        write_centroids(study, "cityscapes")
-        project.write_study(training__class_uniform={"tile": {"cityscapes": 32}})
-        other = load_study("toy")
-        with pytest.raises(InputError, match=r"train_centroids_32\.npy: not there; .*fbnet centroids --study toy"):
-            open_centroids(other, "cityscapes", open_split(other.data, "train"))
+    def test_the_smallest_of_several_sizes_counts(self, project):
+        scenes = SyntheticConfig(height=64, width=128, images={"training": 3})
+        data = DataConfig(dataset="synthetic_mapillary", root="raw", train="training", synthetic=scenes)
+        prepare(data)
+        with pytest.raises(InputError, match="larger than an image of 56 x 128 in split 'training'; take at most 56"):
+            write_centroids(data, "training", 60)
 
-    def test_data_prepared_anew_have_none(self, study):
-        write_centroids(study, "cityscapes")
-        prepare(study.data)
+    def test_a_split_without_labels(self, project):
+        scenes = SyntheticConfig(height=32, width=64, images={"test": 1})
+        data = DataConfig(dataset="synthetic_test", root="raw", predict="test", synthetic=scenes)
+        prepare(data)
+        with pytest.raises(InputError, match="farnholt_000000_000019: has no labels"):
+            write_centroids(data, "test", 32)
+
+    def test_labels_of_nothing_but_void(self, split):
+        path = paths.array_file("synthetic", "train", "labels")
+        np.save(path, np.full_like(np.load(path), 255))
+        with pytest.raises(InputError, match="split 'train' has no labelled pixel; look at the raw labels"):
+            write_centroids(DATA, "train", 64)
+
+    def test_not_prepared(self, project):
+        with pytest.raises(InputError, match=r"data/synthetic/manifest\.json: not there"):
+            write_centroids(DATA, "train", 64)
+
+    def test_of_another_tile_are_not_there(self, split):
+        write_centroids(DATA, "train", 64)
+        with pytest.raises(InputError, match=r"train_centroids_32\.npy: not there; make it with `fbnet centroids`"):
+            open_centroids(DATA, "train", 32, split)
+
+    def test_data_prepared_anew_have_none(self, split):
+        write_centroids(DATA, "train", 64)
+        prepare(DATA)
         with pytest.raises(InputError, match="not there"):
-            open_centroids(study, "cityscapes", open_split(study.data, "train"))
+            open_centroids(DATA, "train", 64, split)
 
     @pytest.mark.parametrize(
         ("damage", "message"),
@@ -89,16 +115,55 @@ class TestFiles:
             (lambda path: np.save(path, np.load(path)[:0]), "does not fit"),
         ],
     )
-    def test_damaged(self, study, damage, message):
-        path = write_centroids(study, "cityscapes")
-        damage(path)
-        with pytest.raises(InputError, match=f"train_centroids_64.npy: {message}.*fbnet centroids --study toy"):
-            open_centroids(study, "cityscapes", open_split(study.data, "train"))
+    def test_damaged(self, split, damage, message):
+        damage(write_centroids(DATA, "train", 64))
+        with pytest.raises(InputError, match=f"train_centroids_64.npy: {message}.*make it with `fbnet centroids`"):
+            open_centroids(DATA, "train", 64, split)
 
-    def test_of_more_images_than_there_are(self, study):
-        path = write_centroids(study, "cityscapes")
+    def test_of_more_images_than_there_are(self, split):
+        path = write_centroids(DATA, "train", 64)
         centroids = np.load(path)
         centroids["image"][-1] = 4
         np.save(path, centroids)
         with pytest.raises(InputError, match="does not fit"):
-            open_centroids(study, "cityscapes", open_split(study.data, "train"))
+            open_centroids(DATA, "train", 64, split)
+
+
+class TestPool:
+    TRAIN = np.array([(0, 0, 1, 2), (13, 1, 3, 4)], DTYPE)
+    VAL = np.array([(13, 0, 5, 6)], DTYPE)
+    COARSE = np.array([(0, 0, 7, 8), (13, 1, 9, 0), (16, 2, 1, 1)], DTYPE)
+
+    def test_one_split_alone_is_as_it_was(self):
+        pooled = pool_centroids([self.TRAIN], [2])
+        assert pooled.dtype == DTYPE
+        assert pooled.tobytes() == self.TRAIN.tobytes()
+
+    def test_images_are_counted_on(self):
+        pooled = pool_centroids([self.TRAIN, self.VAL], [2, 1])
+        assert pooled.tolist() == [(0, 0, 1, 2), (13, 1, 3, 4), (13, 2, 5, 6)]
+
+    def test_of_the_coarse_ones_only_boosted_classes(self):
+        pooled = pool_centroids([self.TRAIN, self.VAL], [2, 1], self.COARSE, {13, 16})
+        assert pooled.tolist() == [(0, 0, 1, 2), (13, 1, 3, 4), (13, 2, 5, 6), (13, 4, 9, 0), (16, 5, 1, 1)]
+
+    def test_what_it_is_made_of_stays(self):
+        before = self.COARSE.copy()
+        pool_centroids([self.TRAIN], [2], self.COARSE, {0})
+        assert self.COARSE.tolist() == before.tolist()
+
+    def test_splits_and_counts_that_do_not_go_together(self):
+        with pytest.raises(ValueError, match="zip"):
+            pool_centroids([self.TRAIN, self.VAL], [2])
+
+    def test_each_place_is_in_its_image_of_the_joined_split(self, split):
+        """Each centroid stands in a tile of the class, in the image that the joined split has at its index."""
+        val = open_split(DATA, "val")
+        for name in ("train", "val"):
+            write_centroids(DATA, name, 64)
+        fine = [open_centroids(DATA, name, 64, part) for name, part in (("train", split), ("val", val))]
+        pooled, joined = pool_centroids(fine, [len(split), len(val)]), join([split, val])
+        assert set(pooled["image"]) == set(range(6))
+        for train_id, image, row, column in pooled.tolist():
+            top, left = int(row) // 64 * 64, int(column) // 64 * 64
+            assert (joined.labels(image)[top : top + 64, left : left + 64] == train_id).any()

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from fbnet.data.augment import draw_crop, take_crop
-from fbnet.data.centroids import DTYPE, tile_centroids
-from fbnet.data.pack import PackedSplit
+from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
+from fbnet.data.joined import join
+from fbnet.data.pack import PackedSplit, open_split, prepare
 from fbnet.data.photometric import change_colours
 from fbnet.data.sampling import TrainingSamples, training_batches
+from fbnet.data.source import DataConfig, SyntheticConfig
 from fbnet.recipe import ClassUniformConfig, PhotometricConfig, TrainingConfig
 
 
@@ -160,6 +162,13 @@ class TestClassUniform:
         slack = 4 * np.sqrt(100 * extra * (1 - extra))
         assert (np.abs(present.sum(axis=0) - 100 * drawn / 4) <= slack).all()
 
+    def test_places_are_as_they_ever_were(self):
+        ours = uniform(seed=2, epochs=10)
+        drawn = [(ours.centre_class(number), ours.place(number)) for number in range(len(ours))]
+        digest = hashlib.sha256("".join(map(repr, drawn)).encode()).hexdigest()
+        # before there were coarse images to draw from
+        assert digest == "f36edb325785e4ff25a9a54750989e4bca4cc6e180dc64dca852fc1615da049c"
+
     def test_a_class_takes_all_its_places_equally_often(self):
         ours = uniform(epochs=300)
         drawn = [ours.place(number) for number in range(len(ours)) if ours.centre_class(number) == 1]
@@ -223,3 +232,118 @@ class TestClassUniform:
         batches = [list(training_batches(uniform(epochs=2), workers=workers, pin_memory=False)) for workers in (0, 2)]
         for mine, theirs in zip(*batches, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+BOOSTED = (1, 5)  # 1 is in fine and coarse images, 5 in coarse ones only
+
+
+def with_coarse(epochs=400, fraction=0.5, batch_size=4):
+    """Twelve fine images, and twenty coarse ones with the classes 0, 1, 3, 4 and 5."""
+    fine, fine_centroids = patches()
+    coarse, coarse_centroids = patches(images=20, seed=1)
+    labels = coarse._labels.reshape(20, *SIZE)
+    labels[3, 10:13, 10:13] = 5
+    coarse_centroids = np.append(coarse_centroids, np.array([(5, 3, 11, 11)], dtype=DTYPE))
+    centroids = pool_centroids([fine_centroids], [12], coarse_centroids, BOOSTED)
+    training = TrainingConfig(
+        crop=CROP,
+        batch_size=batch_size,
+        epochs=epochs,
+        learning_rate=0.1,
+        class_uniform=ClassUniformConfig(tile={"cityscapes": TILE, "cityscapes_coarse": TILE}, fraction=fraction),
+    )
+    return TrainingSamples(join([fine, coarse]), training, 0, centroids, ordinary=12)
+
+
+class TestCoarse:
+    def test_an_epoch_is_as_long_as_the_fine_images(self):
+        assert with_coarse().epoch_samples == 12
+        assert with_coarse(batch_size=5).epoch_samples == 10
+        assert len(with_coarse(epochs=7)) == 84
+
+    def test_an_ordinary_sample_is_never_coarse(self):
+        ours = with_coarse(epochs=100)
+        ordinary = [ours.place(number) for number in range(len(ours)) if ours.centre_class(number) is None]
+        assert {image for image, _ in ordinary} == set(range(12))
+        assert len(ordinary) == 600
+
+    def test_ordinary_samples_are_those_without_coarse_images(self):
+        """The same images in the same order, wherever both draw none by class."""
+        ours, plain = with_coarse(epochs=50), uniform(epochs=50)
+        assert all(ours.image_index(number) == plain.image_index(number) for number in range(600))
+
+    def test_only_boosted_classes_come_from_coarse_images(self):
+        ours = with_coarse()
+        images = {train_id: set() for train_id in range(CLASSES)}
+        for number in range(len(ours)):
+            train_id = ours.centre_class(number)
+            if train_id is not None:
+                images[train_id].add(ours.place(number)[0])
+        for train_id in (0, 3, 4):
+            assert max(images[train_id]) < 12
+        assert min(images[1]) < 12 <= max(images[1])
+        assert images[5] == {12 + 3}
+        assert images[2] == set()
+
+    def test_boosted_classes_come_from_both_in_proportion(self):
+        ours = with_coarse(epochs=600)
+        drawn = [ours.place(number)[0] for number in range(len(ours)) if ours.centre_class(number) == 1]
+        choices = ours.centroids[ours.centroids["train_id"] == 1]
+        share = np.mean(choices["image"] >= 12)
+        assert 0.3 < share < 0.9
+        deviation = np.sqrt(len(drawn) * share * (1 - share))
+        assert abs(sum(image >= 12 for image in drawn) - len(drawn) * share) < 4 * deviation
+
+    def test_each_class_is_drawn_equally_often(self):
+        ours = with_coarse(fraction=1.0)
+        counts = np.zeros((400, CLASSES), int)
+        for number in range(len(ours)):
+            counts[number // 12, ours.centre_class(number)] += 1
+        present = counts[:, [0, 1, 3, 4, 5]]
+        assert (counts[:, 2] == 0).all()
+        assert (present.max(axis=1) - present.min(axis=1) <= 1).all()
+        slack = 4 * np.sqrt(400 * 0.4 * 0.6)  # 12 samples for 5 classes: one more in 2 of 5 epochs
+        assert (np.abs(present.sum(axis=0) - 400 * 12 / 5) <= slack).all()
+
+    def test_samples_of_both_are_cut_from_their_images(self):
+        ours = with_coarse(epochs=30)
+        boosted = [number for number in range(len(ours)) if ours.centre_class(number) == 5]
+        assert len(boosted) > 10
+        for number in boosted:
+            _, labels, index = ours[number]
+            assert index == 15
+            assert (labels == 5).any()
+
+
+def test_each_class_is_the_centre_equally_often_in_packed_data(project):
+    """Through preparation, centroid files and the loader's own places, on images with and without each class."""
+    scenes = SyntheticConfig(height=64, width=128, images={"train": 12, "val": 1})
+    data = DataConfig(dataset="synthetic", root="raw", train="train", evaluate="val", synthetic=scenes)
+    prepare(data)
+    split = open_split(data, "train")
+    write_centroids(data, "train", 64)
+    epochs = 300
+    training = TrainingConfig(
+        crop=(32, 64),
+        batch_size=4,
+        epochs=epochs,
+        learning_rate=0.1,
+        class_uniform=ClassUniformConfig(tile={"cityscapes": 64}),
+    )
+    ours = TrainingSamples(split, training, 0, open_centroids(data, "train", 64, split))
+    has = np.array([[(split.labels(index) == train_id).any() for train_id in range(19)] for index in range(12)])
+    assert has.any(axis=0).all()  # each class is there
+    assert not has.all(axis=0).all()  # and some only in some of the images
+    counts, drawn = np.zeros(19, int), 0
+    for number in range(len(ours)):
+        train_id = ours.centre_class(number)
+        if train_id is not None:
+            image, (row, column) = ours.place(number)
+            top, left = int(row) // 64 * 64, int(column) // 64 * 64
+            assert (split.labels(image)[top : top + 64, left : left + 64] == train_id).any()
+            counts[train_id] += 1
+            drawn += 1
+    assert drawn == epochs * 6
+    # Six of the 19 classes are drawn in each epoch.
+    slack = 4 * np.sqrt(epochs * 6 / 19 * 13 / 19)
+    assert np.abs(counts - drawn / 19).max() <= slack
