@@ -307,6 +307,17 @@ class Study:
             raise InputError(f"study {self.name}: no run {run!r}; choose from {', '.join(self.runs)}")
         return self.runs[run]
 
+    def runs_of_table(self, table: str) -> tuple[str, ...]:
+        """The runs that a table takes, parents before those that start from them: its rows, the baselines of these,
+        and the chains of both. Raises InputError for a table that the study does not have."""
+        rows = [row for row in self.table(table).rows if row in self.runs]
+        baselines = [self.runs[row].baseline for row in rows if self.runs[row].baseline in self.runs]
+        return tuple(dict.fromkeys(run for name in (*rows, *baselines) for run in self.chain(name)))
+
+    def roles_of_table(self, table: str) -> tuple[Role, ...]:
+        """The paper's data sets that a table's runs take. Raises InputError for a table that it does not have."""
+        return tuple(dict.fromkeys(role for run in self.runs_of_table(table) for role in self.runs[run].roles))
+
     def data_of_table(self, table: str) -> DataConfig:
         """The data set of a table's runs. Raises InputError for a table that the study does not have."""
         return self.data_of(next(row for row in self.table(table).rows if row in self.runs))

@@ -1,4 +1,4 @@
-"""Do the paper's own numbers agree with each other? Recomputes whatever its Tables 1 to 4 and its text let recompute.
+"""Do the paper's own numbers agree with each other? Recomputes whatever its tables and its text let recompute.
 
 A printed number is known up to half of its last digit. A check agrees if some numbers within these bounds fit, so
 that only what rounding cannot explain is called a contradiction.
@@ -10,7 +10,7 @@ from statistics import mean
 
 from fbnet.config import RunConfig, load_runs
 from fbnet.data.specs import CITYSCAPES
-from fbnet.report.quoted import Quote, Reported, read_quotes
+from fbnet.report.quoted import Quote, Reported, read_quotes, rivals
 from fbnet.report.reported import read_reported
 
 PERCENT, GFLOPS = 0.05, 0.005
@@ -137,8 +137,11 @@ def quotes(reported: Reported, runs: dict[str, RunConfig]) -> list[Check]:
     for quote in read_quotes(reported, runs):
         recomputed, slack = _measured(quote, reported[quote.table], runs)
         printed = float(quote.printed)
-        if quote.measure == "more_than_gains":
+        if quote.measure in ("more_than_gains", "best"):
             agrees = printed > recomputed + FLOAT
+        elif quote.measure == "value":
+            # The text may have more digits than the table, or fewer: the one rounds to the other.
+            agrees = abs(printed - recomputed) <= max(_half_digit(quote.printed), slack) + FLOAT
         else:
             agrees = abs(printed - recomputed) <= _half_digit(quote.printed) + slack + FLOAT
         name = f"Sec. {quote.section}: {quote.claim}"
@@ -181,12 +184,15 @@ def _mean(row: dict[str, float], names: Iterable[str]) -> float:
 
 def _measured(quote: Quote, rows: dict[str, dict[str, float]], runs: dict[str, RunConfig]) -> tuple[float, float]:
     """What the table says of a quoted number, and how far the table's own rounding lets that be off."""
+    digit = GFLOPS if quote.column == "gflops" else PERCENT
+    if quote.measure == "best":
+        return max(rows[run][quote.column] for run in rivals(quote, rows)), 0
     values = [rows[run][quote.column] for run in quote.runs]
     if quote.measure == "value":
-        return values[0], 0
+        return values[0], digit
     bases = [rows[runs[run].baseline][quote.column] for run in quote.runs]
     differences = [value - base for value, base in zip(values, bases, strict=True)]
-    slack = 2 * (GFLOPS if quote.column == "gflops" else PERCENT)
+    slack = 2 * digit
     if quote.measure == "gain":
         return max(differences), slack
     if quote.measure == "gain_percent":

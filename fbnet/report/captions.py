@@ -1,10 +1,27 @@
 """Says in words what a table's or figure's numbers are: on which data, at which scale, and how far they go."""
 
+from collections.abc import Collection
+from dataclasses import fields, replace
+
+from fbnet import paths
 from fbnet.config import Study, TableConfig
 from fbnet.data.source import DataConfig
+from fbnet.recipe import EvaluationConfig, TrainingConfig
 from fbnet.report.results import Metrics
 
-PAPER_DATA = {"cityscapes": "Cityscapes", "bdd100k": "BDD100K"}
+PAPER_DATA = {"cityscapes": "Cityscapes", "bdd100k": "BDD100K", "mapillary": "Mapillary Vistas"}
+PARTS = {
+    "initial_weights": "initial weights",
+    "ohem": "OHEM",
+    "class_weights": "class weights",
+    "image_weights": "weights of rarity",
+    "class_uniform": "class-uniform sampling",
+    "photometric": "colour jitter and blur",
+}
+"""The parts of a training that can be switched on, in the order of `TrainingConfig.recipe`."""
+
+
+MARKS = {"coarse": "† coarse labels in the training", "mapillary": "‡ pre-training on Mapillary Vistas"}
 
 
 def lead(name: str) -> str:
@@ -12,13 +29,16 @@ def lead(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def table_caption(study: Study, table: TableConfig, metrics: list[Metrics]) -> str:
-    """The caption after the lead, as one line; `metrics` are those of all runs and seeds in the table."""
-    runs = [row for row in table.rows if row in study.runs]
-    data = study.data_of(runs[0])
-    parts = [f"{table.title}.", _study(study), _quantities(data, table), _scale(study, data, metrics)]
-    parts += [_seeds(study, complete=len(metrics) == len(runs) * len(study.settings.seeds))]
-    parts += [_quoted(study, table), comparison(study, data), table.note]
+def table_caption(study: Study, table: TableConfig, metrics: list[Metrics], *, complete: bool) -> str:
+    """The caption after the lead, as one line.
+
+    `metrics` are those of all runs and seeds in the table, `complete` whether none of them is missing.
+    """
+    data = study.data_of(_runs(study, table)[0])
+    test = "test_miou" in table.columns
+    parts = [f"{table.title}.", _study(study), _quantities(data, table), _evaluated(study, data, table, metrics)]
+    parts += [_test(study, table) if test else "", _trained(study, table, metrics), _other_recipes(study, table)]
+    parts += [_seeds(study, complete=complete), _quoted(study, table), comparison(study, data, test=test), table.note]
     return " ".join(part for part in parts if part)
 
 
@@ -30,23 +50,28 @@ def figure_source(study: Study) -> str:
     )
 
 
-def comparison(study: Study, data: DataConfig) -> str:
-    """Whether numbers on one of this study's data sets may be held against the paper's."""
+def comparison(study: Study, data: DataConfig, *, test: bool = False) -> str:
+    """Whether numbers on one of this study's data sets may be held against the paper's, on its test set or not."""
     width = study.settings.width
     role = next(role for role, entry in study.settings.data.items() if entry is data)
-    theirs = f"({PAPER_DATA[role]} validation set, full models)"
+    theirs = f"({PAPER_DATA[role]} {'test' if test else 'validation'} set, full models)"
     if data.synthetic is not None:
         return (
             f"These are demonstration numbers on generated scenes: they are not comparable with the paper's {theirs} "
             "and say nothing about the method."
         )
     if data.dataset == role and data.evaluate == "val" and width == 1:
-        return "Data set, split and model size are the paper's; the study says where the training differs."
+        which, whose = (" of the test mIoU", f"the paper's {theirs}") if test else ("", "the paper's")
+        return f"Data set, split and model size{which} are {whose}; the study says where the training differs."
     models = "full models" if width == 1 else f"models of width {width:g}"
     return (
         f"The numbers are not comparable with the paper's {theirs}: these are of {models} on the data set "
         f"{data.dataset}, split {data.evaluate}."
     )
+
+
+def _runs(study: Study, table: TableConfig) -> list[str]:
+    return [row for row in table.rows if row in study.runs]
 
 
 def _study(study: Study) -> str:
@@ -68,36 +93,104 @@ def _quantities(data: DataConfig, table: TableConfig) -> str:
         parts.append("Gain is the difference to the baseline of the same architecture, seed by seed.")
     if "gflops" in table.columns:
         parts.append("GFLOPs are counted as in the paper, for an image of 1024 × 1024.")
-    return " ".join(parts)
+    marks = [text for column, text in MARKS.items() if column in table.describe]
+    return " ".join([*parts, *([f"{', '.join(marks)}."] if marks else [])])
 
 
-def _scale(study: Study, data: DataConfig, metrics: list[Metrics]) -> str:
-    training = study.settings.training
+def _evaluated(study: Study, data: DataConfig, table: TableConfig, metrics: list[Metrics]) -> str:
     images = f"{metrics[0].images} images of the " if metrics else ""
-    steps = sorted({entry.iterations for entry in metrics})
-    width = "full width" if study.settings.width == 1 else f"{study.settings.width:g} of the full width"
-    iterations = f" ({' or '.join(map(str, steps))} iterations)" if steps else ""
-    recipe = "".join(f", with {part}" for part in training.recipe)
+    evaluation = study.evaluation(table.evaluation)
+    where = f"{images}data set {data.dataset}, split {data.evaluate}, {_how(evaluation)}"
+    if "test_miou" in table.columns:
+        return f"mIoU is that on {where}; rows that are trained on this split have none."
+    return f"Evaluated on {where}."
+
+
+def _test(study: Study, table: TableConfig) -> str:
+    if study.data.dataset != "cityscapes":
+        return f"Test mIoU stays a dash: the Cityscapes test server does not score the data set {study.data.dataset}."
+    evaluation = study.evaluation(study.export_scales)
+    how = "made in the same way" if evaluation == study.evaluation(table.evaluation) else f"made {_how(evaluation)}"
     return (
-        f"Evaluated on {images}data set {data.dataset}, split {data.evaluate}, {_scales(study)}, "
-        f"{_mode(study)}; trained at {width}, crop {training.crop[0]} × {training.crop[1]}, "
-        f"{training.epochs} epochs, batch {training.batch_size}{iterations}{recipe}."
+        f"Test mIoU is what the Cityscapes test server returned for predictions {how}; a dash stands until it is "
+        f"entered in {paths.SERVER_SCORES}."
     )
 
 
-def _scales(study: Study) -> str:
-    evaluation = study.settings.evaluation
+def _how(evaluation: EvaluationConfig) -> str:
+    """At which scales and in which windows images are evaluated."""
     factors = ", ".join(f"{scale:g}" for scale in evaluation.scales)
     scales = "a single scale" if evaluation.scales == (1.0,) else f"the scales {factors}"
-    return f"at {scales}{', each with its mirror image' if evaluation.mirror else ''}"
+    mirror = ", each with its mirror image" if evaluation.mirror else ""
+    return f"at {scales}{mirror}, {_mode(evaluation)}"
 
 
-def _mode(study: Study) -> str:
-    evaluation = study.settings.evaluation
+def _mode(evaluation: EvaluationConfig) -> str:
     if evaluation.mode == "whole":
         return "whole image at once"
     tile, stride = evaluation.tile, evaluation.stride
     return f"sliding window of {tile[0]} × {tile[1]} in steps of {stride[0]} × {stride[1]}"
+
+
+def _trained(study: Study, table: TableConfig, metrics: list[Metrics]) -> str:
+    """The study's training, as far as the table's runs take it."""
+    plain = [run for run in _runs(study, table) if study.run(run).recipe is None]
+    training = _used(study.settings.training, study, plain)
+    steps = sorted({entry.iterations for entry in metrics if entry.run in plain})
+    width = "full width" if study.settings.width == 1 else f"{study.settings.width:g} of the full width"
+    iterations = f" ({' or '.join(map(str, steps))} iterations)" if steps else ""
+    recipe = "".join(f", with {part}" for part in training.recipe)
+    return (
+        f"Trained at {width}, crop {training.crop[0]} × {training.crop[1]}, "
+        f"{training.epochs} epochs, batch {training.batch_size}{iterations}{recipe}."
+    )
+
+
+def _used(training: TrainingConfig, study: Study, runs: Collection[str]) -> TrainingConfig:
+    """A training without the files and tiles that are for other runs."""
+    backbones = {study.run(run).backbone for run in runs if study.initial_weights(run) is not None}
+    files = {name: file for name, file in (training.initial_weights or {}).items() if name in backbones}
+    sampling = training.class_uniform
+    if sampling is not None:
+        roles = {role for run in runs for role in study.run(run).roles}
+        sampling = replace(sampling, tile={role: side for role, side in sampling.tile.items() if role in roles})
+    return replace(training, initial_weights=files or None, class_uniform=sampling)
+
+
+def _other_recipes(study: Study, table: TableConfig) -> str:
+    """Where the training of the table's runs, and of those that they start from, is not the study's own."""
+    chains = dict.fromkeys(link for run in _runs(study, table) for link in study.chain(run))
+    phrases = {}
+    for run in map(study.run, chains):
+        parts = _changes(study.settings.training, study.training_of(run.id))
+        parts += [f"starting from {run.start}"] if run.start else []
+        parts += [f"on data set {study.data_of(run.id).dataset}"] if run.id not in table.rows else []
+        if parts:
+            phrases[f"{run.recipe or run.id}: {', '.join(parts)}"] = None
+    return f"Recipes that change this – {'; '.join(phrases)}." if phrases else ""
+
+
+def _changes(training: TrainingConfig, recipe: TrainingConfig) -> list[str]:
+    """What a recipe changes of the training, in words."""
+    changed = [entry.name for entry in fields(recipe) if getattr(recipe, entry.name) != getattr(training, entry.name)]
+    numbers = [_number(key, getattr(recipe, key)) for key in changed if key not in PARTS]
+    on = replace(recipe, **{key: None for key in PARTS if key not in changed}).recipe
+    off = [PARTS[key] for key in PARTS if key in changed and getattr(recipe, key) is None]
+    return [*numbers, *(f"with {part}" for part in on), *([f"without {_listed(off)}"] if off else [])]
+
+
+def _number(key: str, value: float | tuple[float, ...]) -> str:
+    if key == "crop":
+        return f"crop {value[0]} × {value[1]}"
+    if key == "scale":
+        return f"resizing by {value[0]:g} to {value[1]:g}"
+    if key == "epochs":
+        return f"{value} epochs"
+    return f"{key.removesuffix('_size').replace('_', ' ')} {value:g}"
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def _seeds(study: Study, complete: bool) -> str:

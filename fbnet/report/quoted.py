@@ -10,7 +10,7 @@ from fbnet.errors import InputError
 from fbnet.report.reported import read_lines
 
 HEADER = ["claim", "section", "printed", "measure", "table", "column", "runs"]
-MEASURES = ("value", "gain", "gain_percent", "more_than_gains")
+MEASURES = ("value", "gain", "gain_percent", "more_than_gains", "best")
 
 Reported = dict[str, dict[str, dict[str, float]]]
 """The paper's numbers by table, run and column, see `fbnet.report.reported`."""
@@ -26,7 +26,8 @@ class Quote:
     """As the text has it: its last digit says how far it is rounded."""
     measure: str
     """The value of a run; its gain over its baseline, of several runs the largest; a run's gain in percent of its
-    baseline; or a number that is more than the gains of several runs together."""
+    baseline; a number that is more than the gains of several runs together; or the value of the first run, which is
+    above those of the others, where it stands alone of all others in the table."""
     table: str
     column: str
     runs: tuple[str, ...]
@@ -58,12 +59,20 @@ def _quote(cells: list[str], reported: Reported, runs: dict[str, RunConfig], pat
     for run in _needed(quote, runs, place):
         if quote.column not in reported.get(quote.table, {}).get(run, {}):
             raise InputError(f"{place}: {quote.table} has no {quote.column!r} of {run}; name a number that it has")
+    if quote.measure == "best" and not rivals(quote, reported[quote.table]):
+        raise InputError(f"{place}: {quote.runs[0]} stands alone in {quote.table}; name a table with others")
     return quote
 
 
+def rivals(quote: Quote, rows: dict[str, dict[str, float]]) -> list[str]:
+    """The runs and methods of a table that the first run of a `best` is compared with."""
+    first, *others = quote.runs
+    return others or [run for run, row in rows.items() if run != first and quote.column in row]
+
+
 def _needed(quote: Quote, runs: dict[str, RunConfig], place: str) -> list[str]:
-    """The runs whose numbers the measure needs: with their baselines unless it is a value."""
-    if quote.measure == "value":
+    """The runs whose numbers the measure needs: with their baselines where it is of gains."""
+    if quote.measure in ("value", "best"):
         return list(quote.runs)
     for run in quote.runs:
         if run not in runs or runs[run].baseline is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fbnet import paths
-from fbnet.config import Study
+from fbnet.config import Scales, Study
 from fbnet.data.specs import IGNORE_INDEX
 from fbnet.errors import InputError
 from fbnet.recipe import EvaluationConfig, TrainingConfig
@@ -56,20 +56,21 @@ class Sample:
     """(ceil(H / 8), ceil(W / 8)) float32, the channel mean of X_o at the deepest stage; None for runs without."""
 
 
-def read_metrics(study: Study, run: str, seed: int) -> Metrics | None:
+def read_metrics(study: Study, run: str, seed: int, scales: Scales = "single_scale") -> Metrics | None:
     """The metrics of one run and seed; None where it has not been evaluated. Raises InputError for a damaged file."""
-    path = paths.metrics_file(study.name, run, seed)
+    path = paths.metrics_file(study.name, run, seed, scales)
     if not path.is_file():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         known = {entry.name for entry in fields(Metrics)}
         metrics = from_mapping(Metrics, {key: content[key] for key in content if key in known}, Where(str(path)))
-        _check_metrics(metrics, study, run, seed)
+        _check_metrics(metrics, study, scales, run, seed)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: not valid JSON metrics ({error}); {_remedy(study, run, seed)}") from None
+        remedy = f"evaluate again: {_command(study, run, seed, scales)}"
+        raise InputError(f"{path}: not valid JSON metrics ({error}); {remedy}") from None
     except InputError as error:
-        raise InputError(f"{error}; {_remedy(study, run, seed)}") from None
+        raise InputError(f"{error}; evaluate again: {_command(study, run, seed, scales)}") from None
     return metrics
 
 
@@ -91,7 +92,7 @@ def require_samples(study: Study, run: str, seed: int) -> list[Sample]:
             samples = [_sample(arrays, index, str(name)) for index, name in enumerate(arrays["names"])]
         _check_samples(samples, len(study.data_of(run).labels.classes))
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged ({error}); {_remedy(study, run, seed)}") from None
+        raise InputError(f"{path}: damaged ({error}); evaluate again: {_command(study, run, seed)}") from None
     return samples
 
 
@@ -106,16 +107,16 @@ def _sample(arrays, index: int, name: str) -> Sample:
     )
 
 
-def _check_metrics(metrics: Metrics, study: Study, run: str, seed: int) -> None:
-    where = Where(str(paths.metrics_file(study.name, run, seed)))
+def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, seed: int) -> None:
+    where = Where(str(paths.metrics_file(study.name, run, seed, scales)))
     data = study.data_of(run)
     expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset}
     expected |= {"split": data.evaluate, "classes": data.labels.classes, "width": study.settings.width}
     for key, value in expected.items():
         if getattr(metrics, key) != value:
             raise where.error(key, f"is {getattr(metrics, key)!r}, but the study says {value!r}")
-    for part in ("training", "evaluation"):
-        for key, value in vars(getattr(study.settings, part)).items():
+    for part, settings in (("training", study.training_of(run)), ("evaluation", study.evaluation(scales))):
+        for key, value in vars(settings).items():
             found = getattr(getattr(metrics, part), key)
             if found != value:
                 raise where.key(part).error(key, f"is {found!r}, but the study says {value!r}")
@@ -144,10 +145,10 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
 
 
-def _remedy(study: Study, run: str, seed: int) -> str:
-    return f"evaluate again: fbnet evaluate --study {study.name} --run {run} --seed {seed}"
+def _command(study: Study, run: str, seed: int, scales: Scales = "single_scale") -> str:
+    several = " --multi-scale" if scales == "multi_scale" else ""
+    return f"fbnet evaluate{several} --study {study.name} --run {run} --seed {seed}"
 
 
 def _missing(path: Path, study: Study, run: str, seed: int) -> InputError:
-    command = f"fbnet evaluate --study {study.name} --run {run} --seed {seed}"
-    return InputError(f"{path}: no such file; make it: {command}")
+    return InputError(f"{path}: no such file; make it: {_command(study, run, seed)}")

@@ -1,17 +1,18 @@
-"""Tables 1 to 4: each run's results over its seeds, beside the paper's numbers."""
+"""Tables 1 to 6: each run's results over its seeds, beside the paper's numbers."""
 
 from dataclasses import dataclass
 from statistics import mean, stdev
 
 from fbnet import paths
-from fbnet.config import STAGES, RunConfig, Study
+from fbnet.config import STAGES, Study, TableConfig
 from fbnet.data.specs import CITYSCAPES
 from fbnet.files import write_text
 from fbnet.report import captions, layout
 from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
+from fbnet.report.server_scores import Scores, read_server_scores
 
-BACKBONES = {"resnet50": "ResNet-50", "resnet101": "ResNet-101"}
+BACKBONES = {"resnet50": "ResNet-50", "resnet101": "ResNet-101", "wider_resnet38": "WiderResNet38"}
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,21 @@ class Row:
     describe: dict[str, str | bool]
     """What the run is, by description column; a bool is a mark."""
     seeds: int
-    """Number of seeds that are evaluated."""
+    """Number of seeds that are evaluated; of a run that only the test server evaluates, those that it has scored."""
     cells: dict[str, Cell]
     """By column; `iou` stands as one column a class, by class name."""
     quoted: bool = False
     """Whether it is a method of others, with nothing but the number that the paper quotes."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What there is of a run, by seed."""
+
+    metrics: dict[int, Metrics]
+    baseline: dict[int, Metrics]
+    server: dict[int, float]
+    """mIoU on the test set, in percent."""
 
 
 @dataclass(frozen=True)
@@ -59,27 +70,36 @@ class Table:
 
 
 def make_table(study: Study, table: str) -> Table:
-    """One of the paper's tables for a study, from the metrics there are.
+    """One of the paper's tables for a study, from the metrics and server scores there are.
 
-    Raises InputError for a table that the study does not have, for damaged metrics and for damaged reported numbers.
+    Raises InputError for a table that the study does not have, for damaged metrics, and for damaged reported numbers
+    and server scores.
     """
     config = study.table(table)
     classes = study.data_of_table(table).labels.classes
     columns = tuple(name for column in config.columns for name in (classes if column == "iou" else (column,)))
     reported = read_reported(table, config)
-    results = {run: _results(study, run) for run in config.rows if run in study.runs}
+    scores = read_server_scores(study) if "test_miou" in columns else {}
+    measured = {run: _measured(study, run, config, scores) for run in config.rows if run in study.runs}
+    rows = tuple(
+        _row(study, run, measured[run], config.describe, columns, reported.get(run, {}))
+        if run in study.runs
+        else _quoted_row(study, run, config.describe, columns, reported.get(run, {}))
+        for run in config.rows
+    )
+    planned_seeds = len(study.settings.seeds)
     return Table(
         name=table,
-        caption=captions.table_caption(study, config, [entry for run in results.values() for entry in run.values()]),
+        caption=captions.table_caption(
+            study,
+            config,
+            [metrics for run in measured.values() for metrics in run.metrics.values()],
+            complete=all(row.quoted or row.seeds == planned_seeds for row in rows),
+        ),
         describe=config.describe,
         columns=columns,
-        planned_seeds=len(study.settings.seeds),
-        rows=tuple(
-            _row(study, run, results[run], config.describe, columns, reported.get(run, {}))
-            if run in study.runs
-            else _quoted_row(study, run, config.describe, columns, reported.get(run, {}))
-            for run in config.rows
-        ),
+        planned_seeds=planned_seeds,
+        rows=rows,
     )
 
 
@@ -91,31 +111,45 @@ def write_table(study: Study, name: str) -> None:
         write_text(path, content)
 
 
-def describe(run: RunConfig, column: str) -> str | bool:
+def describe(study: Study, run: str, column: str) -> str | bool:
     """What a description column says of a run, read off its parameters: words, or whether it is marked."""
-    balance = run.balance
-    if column == "method":
-        return run.label
-    if column == "backbone":
-        return BACKBONES[run.backbone]
+    config = study.run(run)
+    words = {
+        "method": config.label,
+        "venue": layout.NONE,
+        "backbone": BACKBONES[config.backbone],
+        "trained_on": " + ".join(study.training_splits(run)),
+    }
+    if column in words:
+        return words[column]
+    if column == "coarse":
+        return bool(config.coarse_classes)
+    if column == "mapillary":
+        return any(study.run(link).data == "mapillary" for link in study.chain(run))
     if column in STAGES:
-        return column in balance.stages
-    return bool(balance.stages) and column in (balance.auxiliary, balance.modulator)
+        return column in config.balance.stages
+    return bool(config.balance.stages) and column in (config.balance.auxiliary, config.balance.modulator)
 
 
 def _row(
     study: Study,
     run: str,
-    results: dict[int, Metrics],
+    measured: _Measured,
     described: tuple[str, ...],
     columns: tuple[str, ...],
     reported: dict[str, float],
 ) -> Row:
+    # A class of another label set may be called the same, but it is not the paper's class.
+    labels = study.data_of(run).labels
+    classes = set(labels.classes) if labels is not CITYSCAPES else set()
     return Row(
         run=run,
-        describe={column: describe(study.run(run), column) for column in described},
-        seeds=len(results),
-        cells=_cells(study, run, results, columns, reported),
+        describe={column: describe(study, run, column) for column in described},
+        seeds=len(measured.metrics if study.run(run).evaluated else measured.server),
+        cells={
+            column: _cell(_values(measured, column), None if column in classes else reported.get(column))
+            for column in columns
+        },
     )
 
 
@@ -124,7 +158,14 @@ def _quoted_row(
 ) -> Row:
     """The row of a method that the paper quotes; there is nothing of ours in it."""
     method = study.quoted[name]
-    known = {"method": method.label, "backbone": method.backbone or layout.NONE}
+    known = {
+        "method": method.label,
+        "venue": method.venue or layout.NONE,
+        "backbone": method.backbone or layout.NONE,
+        "trained_on": layout.NONE,
+        "coarse": method.coarse,
+        "mapillary": method.mapillary,
+    }
     return Row(
         run=name,
         describe={column: known.get(column, False) for column in described},
@@ -134,32 +175,33 @@ def _quoted_row(
     )
 
 
-def _results(study: Study, run: str) -> dict[int, Metrics]:
-    found = {seed: read_metrics(study, run, seed) for seed in study.settings.seeds}
+def _measured(study: Study, run: str, table: TableConfig, scores: Scores) -> _Measured:
+    baseline = study.run(run).baseline
+    return _Measured(
+        metrics=_metrics(study, run, table),
+        baseline=_metrics(study, baseline, table) if baseline in study.runs else {},
+        server=scores.get(run, {}),
+    )
+
+
+def _metrics(study: Study, run: str, table: TableConfig) -> dict[int, Metrics]:
+    """By seed; none of a run that is trained on the images to be evaluated on."""
+    if not study.run(run).evaluated:
+        return {}
+    found = {seed: read_metrics(study, run, seed, table.evaluation) for seed in study.settings.seeds}
     return {seed: metrics for seed, metrics in found.items() if metrics is not None}
 
 
-def _cells(
-    study: Study, run: str, results: dict[int, Metrics], columns: tuple[str, ...], reported: dict[str, float]
-) -> dict[str, Cell]:
-    baseline_run = study.run(run).baseline
-    baseline = _results(study, baseline_run) if baseline_run else {}
-    # A class of another label set may be called the same, but it is not the paper's class.
-    labels = study.data_of(run).labels
-    classes = set(labels.classes) if labels is not CITYSCAPES else set()
-    return {
-        column: _cell(_values(results, baseline, column), None if column in classes else reported.get(column))
-        for column in columns
-    }
-
-
-def _values(results: dict[int, Metrics], baseline: dict[int, Metrics], column: str) -> list[float]:
+def _values(measured: _Measured, column: str) -> list[float]:
     """One column's value for each seed that has one."""
+    if column == "test_miou":
+        return list(measured.server.values())
     if column == "gflops":
-        return [metrics.gflops for metrics in results.values()][:1]  # the network's, the same for every seed
+        return [metrics.gflops for metrics in measured.metrics.values()][:1]  # the network's, the same for every seed
     if not column.endswith("_gain"):
-        return list(_rates(results, column).values())
-    ours, theirs = (_rates(entries, column.removesuffix("_gain")) for entries in (results, baseline))
+        return list(_rates(measured.metrics, column).values())
+    name = column.removesuffix("_gain")
+    ours, theirs = _rates(measured.metrics, name), _rates(measured.baseline, name)
     return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
 
 

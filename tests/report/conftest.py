@@ -39,8 +39,10 @@ def trio(project):
     return load_study("trio")
 
 
-def write_metrics(study, run, seed, miou=0.5, f_miou=0.4, iou=None, gflops=10.0, matrix=None):
-    """A metrics.json with these values; classes without an IoU in `iou` have 0.25."""
+def write_metrics(
+    study, run, seed, miou=0.5, f_miou=0.4, iou=None, gflops=10.0, matrix=None, scales="single_scale", iterations=400
+):
+    """A metrics file with these values; classes without an IoU in `iou` have 0.25."""
     data = study.data_of(run)
     classes = data.labels.classes
     content = {
@@ -59,13 +61,13 @@ def write_metrics(study, run, seed, miou=0.5, f_miou=0.4, iou=None, gflops=10.0,
         "confusion_matrix": np.eye(len(classes), dtype=int).tolist() if matrix is None else matrix,
         "gflops": gflops,
         "parameters": 1234,
-        "iterations": 400,
+        "iterations": iterations,
         "width": study.settings.width,
-        "training": asdict(study.settings.training),
-        "evaluation": asdict(study.settings.evaluation),
+        "training": asdict(study.training_of(run)),
+        "evaluation": asdict(study.evaluation(scales)),
         "device": "cpu",
     }
-    path = paths.metrics_file(study.name, run, seed)
+    path = paths.metrics_file(study.name, run, seed, scales)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
     return path

@@ -82,6 +82,11 @@ def test_every_row_of_table_1_agrees(project):
         ("Sec. 4.2: up to 1.2% on mIoU", 1.2),  # of 80.5 - 79.3 and 80.6 - 79.5
         ("Sec. 4.2: around 0.1% over PSPNet", 0.141),  # 100 * 0.76 / 540.78
         ("Sec. 4.2: 2.9% > 0.9% + 1.2%", 2.1),
+        ("Sec. 4.3: 82.4% mIoU with ResNet101 backbone", 82.4),
+        ("Sec. 4.3: 82.4% is a new SOTA result without extra data", 82.3),  # of RecoNet and QCO
+        ("Sec. 4.3: 83.9% is a new SOTA result of all methods", 83.2),  # of HANet
+        ("Sec. 4.3: BDD100K mIoU from 64.91%", 64.9),  # which the table rounds
+        ("Sec. 4.3: 66.3% is SOTA performance on BDD100K", 65.6),  # of HANet
     ],
 )
 def test_by_hand(project, name, recomputed):
@@ -109,6 +114,10 @@ def test_by_hand(project, name, recomputed):
         ("table_4", "79.0,1.2", "80.0,2.2", "Sec. 4.2: 2.9% > 0.9% + 1.2%"),
         ("quoted", "77.8,value", "77.7,value", "Sec. 4.2: FCN R101 mIoU from 77.8%"),
         ("quoted", "3.8,gain", "4.1,gain", "Sec. 4.2: FCN R101 f-mIoU improves by 3.8%"),
+        ("quoted", "64.91,value", "64.96,value", "Sec. 4.3: BDD100K mIoU from 64.91%"),
+        ("table_5", "qco,82.3", "qco,82.4", "Sec. 4.3: 82.4% is a new SOTA result without extra data"),
+        ("table_5", "hanet_resnext,83.2", "hanet_resnext,84.0", "Sec. 4.3: 83.9% is a new SOTA result of all methods"),
+        ("table_6", "hanet_bdd100k,65.6", "hanet_bdd100k,66.3", "Sec. 4.3: 66.3% is SOTA performance on BDD100K"),
     ],
 )
 def test_another_number_is_another_contradiction(project, file, old, new, name):
@@ -121,6 +130,8 @@ def test_another_number_is_another_contradiction(project, file, old, new, name):
     [
         ("table_1", "fcn_r50,76.3", "fcn_r50,76.2"),  # the classes' mean is 76.26
         ("table_2", "76.2,1.7", "76.2,1.8"),  # 76.24 - 74.45 is 1.79
+        ("quoted", "64.91,value", "65,value"),  # 64.9 without its decimal
+        ("table_5", "hanet_resnext,83.2", "hanet_resnext,83.8"),  # still below 83.9
     ],
 )
 def test_what_rounding_explains_is_no_contradiction(project, file, old, new):
@@ -145,6 +156,7 @@ def test_numbers_that_are_not_printed_are_passed_over(project):
         ("77.8,value,table_1", "77.8,value,table_5", "line 2: table_5 has no 'miou' of fcn_r101; name"),
         ("77.8,value,table_1,miou,fcn_r101", "77.8,value,table_1,miou,", "line 2: runs: is empty; name"),
         ("2.9,gain,table_1,miou,fcn_r101_fbnet", "2.9,gain,table_1,miou,fcn_r50", "line 6: 'fcn_r50' has no baseline"),
+        (" reconet qco", " reconet qcq", "line 19: table_5 has no 'test_miou' of qcq; name a number that it has"),
     ],
 )
 def test_damaged_quotes_are_refused_by_line(project, old, new, message):
@@ -152,6 +164,15 @@ def test_damaged_quotes_are_refused_by_line(project, old, new, message):
     with pytest.raises(InputError) as error:
         checks()
     assert str(error.value).startswith(f"params/reported/quoted.csv: {message}")
+
+
+def test_the_best_of_a_table_needs_others(project):
+    lines = paths.reported_file("table_6").read_text().splitlines()
+    kept = [line for line in lines if line.startswith(("run", "deeplabv3plus_r101_fbnet"))]
+    paths.reported_file("table_6").write_text("\n".join(kept) + "\n")
+    change("quoted", "64.91,value,table_6,miou,deeplabv3plus_r101_bdd100k", "76.3,value,table_1,miou,fcn_r50")
+    with pytest.raises(InputError, match="line 24: deeplabv3plus_r101_fbnet_bdd100k stands alone in table_6; name"):
+        checks()
 
 
 def test_missing_quotes_are_refused(project):

@@ -172,8 +172,9 @@ def test_captions_say_what_the_numbers_are(project, demo, trio):
     paper = make_table(load_study("paper"), "table_3").caption
     assert "sliding window of 832 × 832" in paper
     assert (
+        "with initial weights from data/weights/resnet101-imagenet.pth, "
         "with OHEM (probability below 0.7, at least 10000 pixels an image), with class weights, "
-        "with class-uniform sampling (0.5 of the samples, tiles of 1024 on cityscapes, 720 on bdd100k), "
+        "with class-uniform sampling (0.5 of the samples, tiles of 1024 on cityscapes), "
         "with colour jitter of 0.25 and Gaussian blur of standard deviation 0.15 to 1.3."
     ) in paper
     assert "full width" in paper
@@ -279,7 +280,8 @@ def test_quoted_methods_show_the_papers_number_and_nothing_of_ours(project):
     with paths.table_files("demo", "table_6")[0].open() as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     assert list(rows) == list(study.table("table_6").rows)
-    assert (rows["hanet_r101"]["miou"], rows["hanet_r101"]["miou_paper"]) == ("-", "65.60")
+    assert (rows["hanet_bdd100k"]["miou"], rows["hanet_bdd100k"]["miou_paper"]) == ("-", "65.60")
+    assert (rows["nisenet"]["venue"], rows["nisenet"]["backbone"]) == ("ICIP 2019", "-")
     assert (rows["deeplabv3plus_r101_bdd100k"]["miou"], rows["deeplabv3plus_r101_bdd100k"]["miou_diff"]) == (
         "50.00",
         "-14.90",
@@ -287,9 +289,9 @@ def test_quoted_methods_show_the_papers_number_and_nothing_of_ours(project):
     lines = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in read_text(study, "table_6", ".md").splitlines()
     ]
-    assert ["HANet", "ResNet-101", "", "quoted", "65.6"] in lines
-    assert ["NiseNet", "–", "", "quoted", "53.5"] in lines
-    assert ["DeepLabv3+ + FBNet", "ResNet-101", "0 of 1", "ours", "–"] in lines
+    assert ["HANet", "CVPR 2020", "ResNet-101", "", "quoted", "65.6"] in lines
+    assert ["NiseNet", "ICIP 2019", "–", "", "quoted", "53.5"] in lines
+    assert ["DeepLabv3+ + FBNet", "–", "ResNet-101", "0 of 1", "ours", "–"] in lines
     caption = make_table(study, "table_6").caption
     assert "methods of others" in caption
     assert "not comparable with the paper's (BDD100K validation set, full models)" in caption
