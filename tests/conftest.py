@@ -30,6 +30,30 @@ TOY = {
 }
 
 
+def _scenes(dataset: str, images: dict[str, int], **uses: str) -> dict:
+    """A data set of a few tiny scenes."""
+    size = {"height": 64, "width": 128}
+    return {"dataset": dataset, "root": f"data/raw/{dataset}", "synthetic": size | {"images": images, "seed": 1}, **uses}
+
+
+# What a study needs beside TOY to have every run.
+EVERYTHING = {
+    "data": {
+        **TOY["data"],
+        "cityscapes_test": _scenes("synthetic_test", {"test": 3}, predict="test"),
+        "cityscapes_coarse": _scenes("synthetic_coarse", {"train_extra": 3}, train="train_extra"),
+        "bdd100k": _scenes("synthetic_bdd100k", {"train": 4, "val": 2}, train="train", evaluate="val"),
+        "mapillary": _scenes("synthetic_mapillary", {"training": 4}, train="training"),
+    },
+    "recipes": {
+        "pretraining": {"image_weights": 6.0, "poly_power": 1.0},
+        "finetuning": {"class_uniform": {"tile": {"cityscapes": 64, "cityscapes_coarse": 64}}},
+    },
+    "multi_scale": {"scales": [0.75, 1.0], "mirror": True},
+    "tables": ["table_1", "table_2", "table_3", "table_4", "table_5", "table_6"],
+}
+
+
 class Project:
     """The working directory, with its study `toy`."""
 
@@ -50,7 +74,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project in a temporary working directory, with the shipped parameters and the study `toy`."""
     shutil.copytree(ROOT / "params", tmp_path / "params")
     monkeypatch.chdir(tmp_path)
-    for variable in ("CITYSCAPES_ROOT", "BDD100K_ROOT", "CAMVID_ROOT"):
+    for variable in ("CITYSCAPES_ROOT", "BDD100K_ROOT", "CAMVID_ROOT", "MAPILLARY_ROOT"):
         monkeypatch.delenv(variable, raising=False)
     project = Project()
     project.write_study()

@@ -15,8 +15,10 @@ from fbnet.data.pack import open_split, prepare
 from fbnet.data.specs import CAMVID, CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.evaluate import evaluate
+from fbnet.history import History
 from fbnet.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
 from fbnet.recipe import OhemConfig, TrainingConfig
+from tests.conftest import EVERYTHING
 
 CPU = torch.device("cpu")
 RUNS = load_runs().runs
@@ -31,14 +33,15 @@ def study(project):
 
 
 @pytest.fixture
-def both(project):
-    """A study with a stand-in for BDD100K as well, and so with every run."""
-    scenes = {"height": 48, "width": 80, "images": {"train": 4, "val": 2}, "seed": 1}
-    data = {"dataset": "synthetic_bdd100k", "root": "data/raw/bdd", "synthetic": scenes}
-    project.write_study(data__bdd100k=data | {"train": "train", "evaluate": "val"})
+def everything(project):
+    """A study with every data set and recipe, and so with every run; data and centroids are there."""
+    project.write_study(**EVERYTHING)
     study = load_study("toy")
+    assert set(study.runs) == set(RUNS)
     for data in study.settings.data.values():
         prepare(data)
+    for role, split, tile in {part for run in study.runs for part in study.centroids_of(run)}:
+        write_centroids(study.role(role), split, tile)
     return study
 
 
@@ -48,9 +51,14 @@ def trained(study, run="fcn_r50_fbnet", seed=0):
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_every_run_steps_and_is_evaluated(both, run):
-    study, data = both, both.data_of(run)
-    trained(study, run)
+def test_every_run_steps_and_is_evaluated(everything, run):
+    study, data = everything, everything.data_of(run)
+    for link in study.chain(run):
+        trained(study, link)
+    if not study.runs[run].evaluated:
+        with pytest.raises(InputError, match=f"{run}: no labelled images are left to evaluate it on"):
+            evaluate(study, study.runs[run], 0, CPU)
+        return
     evaluate(study, study.runs[run], 0, CPU)
     metrics = json.loads(paths.metrics_file("toy", run, 0).read_text())
     assert (metrics["study"], metrics["run"], metrics["seed"]) == ("toy", run, 0)
@@ -131,6 +139,35 @@ class TestLosses:
         assert train.losses(outputs, labels, run, CAMVID, PLAIN)[1].item() == pytest.approx(expected, rel=1e-6)
 
 
+class TestChains:
+    PARENT, CHILD = "deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet"
+
+    def test_a_child_starts_from_its_parent(self, everything, monkeypatch):
+        """Before its first step the child's backbone and head are the parent's."""
+        parent, _ = checkpoint.load(trained(everything, self.PARENT))
+        seen = []
+        monkeypatch.setattr(train, "_optimise", lambda network, *_: seen.append(network) or History(1, 1, ""))
+        trained(everything, self.CHILD)
+        ours = seen[0].state_dict()
+        theirs = parent.state_dict()
+        assert set(theirs) == {name for name in ours if not name.startswith("balance.")}
+        assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+    def test_a_parent_that_is_not_trained(self, everything):
+        with pytest.raises(InputError, match=r"deeplabv3plus_wrn38_mapillary/seed0/model\.pt: not there"):
+            trained(everything, self.CHILD)
+
+    def test_fine_and_coarse_and_val(self, everything):
+        run = everything.runs[self.CHILD + "_trainval"]
+        samples = train.open_samples(everything, run, 0)
+        # 4 of train, 2 of val, 3 coarse ones, of which an epoch passes over the fine ones only
+        assert (len(samples.split), samples.ordinary) == (9, 6)
+        coarse = samples.centroids[samples.centroids["image"] >= 6]
+        boosted = {CITYSCAPES.classes.index(name) for name in run.coarse_classes}
+        assert set(coarse["train_id"].tolist()) <= boosted
+        assert len(train.open_samples(everything, everything.runs[self.CHILD], 0).split) == 7
+
+
 def test_poly_schedule(study):
     training = replace(study.settings.training, learning_rate=0.01)
     assert train.poly_learning_rate(training, 0, 100) == 0.01
@@ -177,7 +214,7 @@ def test_the_whole_recipe_steps_and_is_said(project, capsys):
     labels = np.load(paths.array_file("synthetic", "train", "labels"), mmap_mode="r+")
     labels[np.isin(labels, (3, 16))] = 255  # these scenes have all classes
     labels.flush()
-    write_centroids(study, "cityscapes")
+    write_centroids(study.data, "train", 64)
     path = trained(study)
     lines = [line for line in capsys.readouterr().err.splitlines() if "trains with" in line]
     assert lines == [
@@ -196,7 +233,7 @@ def test_class_uniform_sampling_needs_centroids(project):
     project.write_study(training__class_uniform={"tile": {"cityscapes": 64}})
     study = load_study("toy")
     prepare(study.data)
-    with pytest.raises(InputError, match=r"train_centroids_64\.npy: not there; .*`fbnet centroids --study toy`"):
+    with pytest.raises(InputError, match=r"train_centroids_64\.npy: not there; .*`fbnet centroids`"):
         trained(study)
 
 

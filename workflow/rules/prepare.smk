@@ -38,10 +38,11 @@ for role, data in STUDY.settings.data.items():
                 "{FBNET} centroids --study {STUDY.name} --data {params.role} > {log} 2>&1"
 
 
-# What the files of initial weights are, checked and noted before the first training; nothing is fetched here.
+# What the files of initial weights are, checked and noted before the first training; nothing is fetched here. A note
+# is never taken away before the job, for a changed file to be noticed.
 rule weights:
     output:
-        str(paths.weights_record("{weights}")),
+        update(str(paths.weights_record("{weights}"))),
     log:
         f"{LOGS}/weights/{{weights}}.log",
     benchmark:
