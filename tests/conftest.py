@@ -50,7 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project in a temporary working directory, with the shipped parameters and the study `toy`."""
     shutil.copytree(ROOT / "params", tmp_path / "params")
     monkeypatch.chdir(tmp_path)
-    for variable in ("CITYSCAPES_ROOT", "BDD100K_ROOT", "CAMVID_ROOT"):
+    for variable in ("CITYSCAPES_ROOT", "BDD100K_ROOT", "MAPILLARY_ROOT", "CAMVID_ROOT"):
         monkeypatch.delenv(variable, raising=False)
     project = Project()
     project.write_study()
