@@ -1,6 +1,9 @@
 """The synthetic scenes: deterministic, complete, correctly labelled, and written as a whole or not at all."""
 
+import hashlib
+import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +12,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from fbnet.data import synthetic
-from fbnet.data.source import SyntheticConfig
+from fbnet.data.mapillary_labels import V1_2, V2_0
+from fbnet.data.pack import open_split, prepare
+from fbnet.data.source import SCENE_SPLITS, DataConfig, SyntheticConfig
 from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX
+from fbnet.data.synthetic_layouts import CITIES, LAYOUTS, coarse
 from fbnet.errors import InputError
 
 SMALL = SyntheticConfig(height=32, width=64, images={"train": 4, "val": 3})
@@ -53,13 +59,34 @@ def test_same_arguments_give_the_same_scene(scenes):
 
 @pytest.mark.parametrize(
     ("config", "split", "index"),
-    [(replace(MEDIUM, seed=1), "train", 3), (MEDIUM, "val", 3), (MEDIUM, "train", 63)],
-    ids=["seed", "split", "index"],
+    [
+        (replace(MEDIUM, seed=1), "train", 3),
+        (MEDIUM, "val", 3),
+        (MEDIUM, "test", 3),
+        (MEDIUM, "train_extra", 3),
+        (MEDIUM, "training", 3),
+        (MEDIUM, "validation", 3),
+        (MEDIUM, "train", 63),
+    ],
+    ids=["seed", "val", "test", "train_extra", "training", "validation", "index"],
 )
 def test_other_arguments_give_another_scene(scenes, config, split, index):
     other = synthetic.scene(config, split, index)
     assert np.mean(other.labels != scenes[3].labels) > 0.02
     assert np.mean(other.image != scenes[3].image) > 0.5
+
+
+def test_scenes_are_as_they_ever_were():
+    """Networks that were trained on them stay what their seeds give."""
+    digest = hashlib.sha256()
+    config = SyntheticConfig(height=64, width=128, images={}, seed=4)
+    for split, images in (("train", 3), ("val", 2)):
+        for index in range(images):
+            drawn = synthetic.scene(config, split, index)
+            digest.update(drawn.image.tobytes())
+            digest.update(drawn.labels.tobytes())
+    # before there were other splits than these two
+    assert digest.hexdigest() == "7927ac2613cfe0cbee3ea68694fcc80eb82df2bd283a4105c371f394354b8fa8"
 
 
 def test_sixteen_scenes_hold_every_class(scenes):
@@ -161,7 +188,7 @@ def test_writing_again_gives_the_same_bytes(tmp_path):
 
 def test_a_former_data_set_is_replaced(tmp_path):
     synthetic.write_scenes(tmp_path / "data", SMALL)
-    synthetic.write_scenes(tmp_path / "data", replace(SMALL, train=1, val=1, seed=5))
+    synthetic.write_scenes(tmp_path / "data", replace(SMALL, images={"train": 1, "val": 1}, seed=5))
     assert len(contents(tmp_path / "data")) == 1 + 2 * 3
     assert json.loads((tmp_path / "data" / "synthetic.json").read_text())["seed"] == 5
 
@@ -202,3 +229,154 @@ def test_an_interrupted_first_write_leaves_nothing_in_place(tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         synthetic.write_scenes(tmp_path / "data", SMALL)
     assert not (tmp_path / "data").exists()
+
+
+USES = {
+    "synthetic": {"train": "train", "evaluate": "val"},
+    "synthetic_test": {"predict": "test"},
+    "synthetic_coarse": {"train": "train_extra"},
+    "synthetic_bdd100k": {"train": "train", "evaluate": "val"},
+    "synthetic_mapillary": {"train": "training", "evaluate": "validation"},
+}
+
+
+def data_set(dataset, height=64, width=128, images=4):
+    scenes = SyntheticConfig(height=height, width=width, images=dict.fromkeys(SCENE_SPLITS[dataset], images), seed=3)
+    return DataConfig(dataset=dataset, root="raw", synthetic=scenes, **USES[dataset])
+
+
+def train_ids(raw):
+    return np.vectorize(CITYSCAPES.raw_ids.get)(raw)
+
+
+def test_every_layout_has_its_splits():
+    assert set(LAYOUTS) == set(SCENE_SPLITS) == set(USES)
+    assert {split for splits in SCENE_SPLITS.values() for split in splits} == set(synthetic.SPLITS)
+
+
+@pytest.mark.parametrize("dataset", USES)
+class TestThroughTheReaders:
+    """Each data set is drawn, found and packed as the real one would be."""
+
+    def test_images_and_labels_are_the_scenes(self, project, dataset):
+        data = data_set(dataset)
+        prepare(data)
+        for name in data.splits:
+            split = open_split(data, name)
+            assert len(split) == 4
+            for index in range(4):
+                number = scene_number(name, split.names[index], index) if "bdd" not in dataset else index
+                drawn = synthetic.scene(synthetic.sized(data.synthetic, dataset, number), name, number)
+                assert split.sizes[index] == drawn.labels.shape
+                lossy = dataset in ("synthetic_bdd100k", "synthetic_mapillary")
+                assert np.array_equal(split.image(index), through_jpeg(drawn.image) if lossy else drawn.image)
+                if dataset == "synthetic_coarse":
+                    assert np.array_equal(split.labels(index), train_ids(coarse(drawn.labels)))
+                elif data.labelled:
+                    assert np.array_equal(split.labels(index), train_ids(drawn.labels))
+
+    def test_writing_again_gives_the_same_bytes(self, tmp_path, dataset):
+        config = data_set(dataset, 32, 64, 2).synthetic
+        synthetic.write_scenes(tmp_path / "data", config, dataset)
+        first = contents(tmp_path / "data")
+        synthetic.write_scenes(tmp_path / "data", config, dataset)
+        assert contents(tmp_path / "data") == first
+
+
+def through_jpeg(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=95)
+    return np.asarray(Image.open(file))
+
+
+def scene_number(split, name, index):
+    """Which scene an image is: in the layouts of Cityscapes, scenes go round the cities, and images city by city."""
+    if split not in CITIES:
+        return index
+    city, sequence, _ = name.split("_")
+    return int(sequence) * len(CITIES[split]) + CITIES[split].index(city)
+
+
+class TestTestSplit:
+    def test_its_labels_are_there_for_the_official_evaluator(self, tmp_path):
+        config = data_set("synthetic_test").synthetic
+        synthetic.write_scenes(tmp_path / "data", config, "synthetic_test")
+        stem = "test/gellmar/gellmar_000001_000019"
+        names = contents(tmp_path / "data")
+        assert f"leftImg8bit/{stem}_leftImg8bit.png" in names
+        with Image.open(tmp_path / "data" / f"gtFine/{stem}_gtFine_labelIds.png") as labels:
+            assert np.array_equal(np.asarray(labels), synthetic.scene(config, "test", 3).labels)
+
+
+class TestCoarse:
+    def test_by_hand(self):
+        labels = np.full((8, 9), 7, np.uint8)
+        labels[:, 5:] = 11
+        labels[4, 1] = 17  # too thin, and its surroundings go with it
+        expected = labels.copy()
+        expected[:, 4:6] = 0
+        expected[3:6, 0:3] = 0
+        assert np.array_equal(coarse(labels), expected)
+
+    def test_margins_grow_with_the_image(self):
+        labels = np.full((512, 40), 7, np.uint8)
+        labels[:, 20:] = 11
+        assert (coarse(labels)[:, :16] == 7).all()
+        assert (coarse(labels)[:, 16:24] == 0).all()
+        assert (coarse(labels)[:, 24:] == 11).all()
+
+    def test_never_another_class(self, scenes):
+        for drawn in scenes:
+            left = coarse(drawn.labels)
+            assert np.isin(left, np.unique(drawn.labels)).sum() + (left == 0).sum() == left.size
+            assert np.array_equal(left[left > 0], drawn.labels[left > 0])
+            assert 0.05 < np.mean(left == 0) < 0.5
+
+    def test_rare_classes_are_left(self, scenes):
+        """Those that coarse images are there for."""
+        left = np.stack([coarse(drawn.labels) for drawn in scenes])
+        for name in ("wall", "fence", "rider", "truck", "bus", "train", "motorcycle"):
+            assert (left == RAW_IDS[name]).any(axis=(1, 2)).sum() >= 3, name
+
+
+class TestMapillaryLayout:
+    @pytest.fixture
+    def root(self, tmp_path):
+        synthetic.write_scenes(tmp_path / "data", data_set("synthetic_mapillary").synthetic, "synthetic_mapillary")
+        return tmp_path / "data"
+
+    def test_sizes_differ(self, root):
+        sizes = []
+        for path in sorted((root / "training/images").iterdir()):
+            with Image.open(path) as image:
+                assert image.format == "JPEG"
+                sizes.append(image.size)
+        assert sizes == [(128, 64), (96, 64), (128, 56), (128, 64)]
+
+    @pytest.mark.parametrize(("version", "names"), [("v1.2", V1_2), ("v2.0", V2_0)])
+    def test_ids_are_those_of_the_configuration_file(self, root, version, names):
+        listed = [label["name"] for label in json.loads((root / f"config_{version}.json").read_text())["labels"]]
+        assert tuple(listed) == names
+        found = set()
+        for path in (root / "training" / version / "labels").iterdir():
+            found |= {listed[position] for position in np.unique(np.asarray(Image.open(path)))}
+        assert {"construction--flat--road", "object--support--pole", "object--vehicle--car"} <= found
+        assert ("human--person--individual" in found) == (version == "v2.0")
+        assert ("human--person" in found) == (version == "v1.2")
+
+    def test_both_versions_are_the_same_classes(self, root, project):
+        data = replace(data_set("synthetic_mapillary"), dataset="mapillary", synthetic=None, root=str(root))
+        prepare(data)
+        first = [open_split(data, "training").labels(index).copy() for index in range(4)]
+        for split in SCENE_SPLITS["synthetic_mapillary"]:
+            shutil.rmtree(root / split / "v1.2")
+        prepare(data)
+        split = open_split(data, "training")
+        assert all(np.array_equal(split.labels(index), first[index]) for index in range(4))
+
+
+@pytest.mark.parametrize("dataset", USES)
+def test_the_smallest_scenes_have_a_layout(tmp_path, dataset):
+    """The smallest that a study may ask for."""
+    synthetic.write_scenes(tmp_path / "data", data_set(dataset, 32, 64, 3).synthetic, dataset)
+    assert len(contents(tmp_path / "data")) > 3
