@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from fbnet import paths
 from fbnet.config import Scales, Study
+from fbnet.data import readers
 from fbnet.data.source import DataConfig, Role
 from fbnet.errors import InputError
 
@@ -59,8 +60,8 @@ class DataPlan:
     prepared: bool
     drawn: bool
     """Whether preparation draws the raw data itself."""
-    missing: str | None
-    """The folder of raw data that is not there; None where it is, and for drawn scenes."""
+    missing: tuple[str, ...]
+    """Folders and files of raw data that are not there."""
     tables: tuple[str, ...]
     """Those that need it."""
     figures: tuple[str, ...]
@@ -140,18 +141,13 @@ def to_text(plan: Plan) -> str:
 
 
 def split_images(data: DataConfig, split: str) -> int | None:
-    """How many images a split has: as a study asks for scenes, else as prepared, else not known.
+    """How many images a split has: as a study asks for scenes, else as prepared, else as published; None if not known.
 
     Raises InputError for a damaged manifest.
     """
     if data.synthetic is not None:
         return data.synthetic.images[split]
-    return _prepared_images(data).get(split)
-
-
-def missing_raw(data: DataConfig) -> Path | None:
-    """The folder of raw data that is not there; None where it is, and for drawn scenes."""
-    return None if data.synthetic is not None or data.raw_root.is_dir() else data.raw_root
+    return _prepared_images(data).get(split, readers.OFFICIAL_IMAGES[data.dataset].get(split))
 
 
 @dataclass
@@ -223,7 +219,6 @@ def _jobs(seeds: set[int], result: Callable[[int], Path]) -> Jobs:
 
 def _data_plan(study: Study, role: Role, needs: dict[str, _Need]) -> DataPlan:
     data = study.settings.data[role]
-    missing = missing_raw(data)
     shown = [run for run, need in needs.items() if need.figures and role in study.run(run).roles]
     return DataPlan(
         role=role,
@@ -231,16 +226,15 @@ def _data_plan(study: Study, role: Role, needs: dict[str, _Need]) -> DataPlan:
         images={split: split_images(data, split) for split in data.splits},
         prepared=_is_prepared(data),
         drawn=data.synthetic is not None,
-        missing=None if missing is None else str(missing),
+        missing=tuple(map(str, readers.missing(data))),
         tables=tuple(name for name in study.tables if role in study.roles_of_table(name)),
         figures=tuple(study.figures) if shown else (),
     )
 
 
 def _is_prepared(data: DataConfig) -> bool:
-    """Whether the manifest and the images of every split are there."""
-    splits = _prepared_images(data)
-    return all(split in splits and paths.array_file(data.dataset, split, "images").is_file() for split in data.splits)
+    """Whether all files are there, and in the manifest every split."""
+    return set(data.splits) <= _prepared_images(data).keys() and all(path.is_file() for path in data.prepared_files)
 
 
 def _prepared_images(data: DataConfig) -> dict[str, int]:
@@ -263,7 +257,10 @@ def _count(jobs: Iterable[Jobs], key: str) -> int:
 def _raw(entry: DataPlan) -> str:
     if entry.drawn:
         return "drawn"
-    return "there" if entry.missing is None else f"missing: {entry.missing}"
+    if not entry.missing:
+        return "there"
+    first, *others = entry.missing
+    return f"missing: {first}" + (f" and {len(others)} more" if others else "")
 
 
 def _known(number: int | None) -> str:

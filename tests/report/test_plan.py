@@ -25,7 +25,8 @@ def write_manifest(dataset, images, arrays=True):
     splits = {split: {"images": [{"name": str(index)} for index in range(count)]} for split, count in images.items()}
     path.write_text(json.dumps({"splits": splits}))
     for split in images if arrays else ():
-        paths.array_file(dataset, split, "images").touch()
+        for kind in paths.ARRAYS:
+            paths.array_file(dataset, split, kind).touch()
 
 
 def write_checkpoint(study, run, seed):
@@ -53,15 +54,6 @@ def paper(project, monkeypatch):
     for variable in ("CITYSCAPES_ROOT", "BDD100K_ROOT", "MAPILLARY_ROOT"):
         monkeypatch.delenv(variable, raising=False)
     return load_study("paper")
-
-
-@pytest.fixture
-def prepared(paper):
-    """The paper's study with all of its images."""
-    write_manifest("cityscapes", CITYSCAPES_IMAGES)
-    write_manifest("bdd100k", {"train": 7000, "val": 1000})
-    write_manifest("mapillary", {"training": 18000})
-    return paper
 
 
 class TestTablesOfAStudy:
@@ -98,8 +90,8 @@ class TestTablesOfAStudy:
 
 
 class TestIterations:
-    def test_of_the_paper(self, prepared):
-        plan = make_plan(prepared)
+    def test_of_the_paper(self, paper):
+        plan = make_plan(paper)
         assert run_plan(plan, "fcn_r50").iterations == 371 * 180 == 66_780  # Sec. 4.1
         assert run_plan(plan, "deeplabv3plus_r101_bdd100k").iterations == 875 * 180 == 157_500
         assert run_plan(plan, TRAINVAL).images == 3475
@@ -119,45 +111,50 @@ class TestIterations:
         write_manifest("synthetic", {"train": 7, "val": 7})
         assert split_images(load_study("demo").data, "train") == 160
 
-    def test_are_not_known_without_the_data(self, paper):
+    def test_what_is_prepared_counts_before_what_is_published(self, paper):
+        write_manifest("cityscapes", {"train": 1600})
         plan = make_plan(paper)
-        assert run_plan(plan, "fcn_r50").iterations is None
-        assert plan.totals["iterations"] == {"needed": None, "done": 0}
-        write_manifest("cityscapes", {"train": 2975})
-        plan = make_plan(paper)
-        assert run_plan(plan, "fcn_r50").iterations == 66_780
-        assert run_plan(plan, TRAINVAL).iterations is None  # its val is not prepared
-        write_checkpoint(paper, "fcn_r50", 0)
-        assert make_plan(paper).totals["iterations"] == {"needed": None, "done": 66_780}
-        write_checkpoint(paper, TRAINVAL, 0)
-        assert make_plan(paper).totals["iterations"] == {"needed": None, "done": None}
+        assert run_plan(plan, "fcn_r50").iterations == 200 * 180
+        assert run_plan(plan, TRAINVAL).images == 1600 + 500
+
+    def test_of_a_split_that_nobody_publishes_are_not_known(self, paper):
+        data = yaml.safe_load(paths.study_file("paper").read_text())["data"]
+        data["cityscapes"]["evaluate"] = "held_out"
+        study = change_study("paper", data=data)
+        plan = make_plan(study)
+        assert (run_plan(plan, TRAINVAL).images, run_plan(plan, TRAINVAL).iterations) == (None, None)
+        write_checkpoint(study, "fcn_r50", 0)
+        assert make_plan(study).totals["iterations"] == {"needed": None, "done": 66_780}
+        write_checkpoint(study, TRAINVAL, 0)
+        assert make_plan(study).totals["iterations"] == {"needed": None, "done": None}
+        assert "iterations: unknown, done unknown" in to_text(make_plan(study))
 
 
 class TestJobs:
-    def test_of_the_paper(self, prepared):
-        plan = make_plan(prepared)
+    def test_of_the_paper(self, paper):
+        plan = make_plan(paper)
         runs = [entry.run for entry in plan.runs]
-        assert set(runs) == set(prepared.runs)
+        assert set(runs) == set(paper.runs)
         assert plan.totals["trainings"] == {"needed": len(runs) * 3, "done": 0}
         assert plan.totals["exports"] == {"needed": 2 * 3, "done": 0}
         # neither of the two runs for the test server nor of the pre-training
         assert plan.totals["evaluations"] == {"needed": (len(runs) - 3) * 3, "done": 0}
         assert all(runs.index(entry.start) < runs.index(entry.run) for entry in plan.runs if entry.start)
 
-    def test_what_needs_a_run(self, prepared):
-        plan = make_plan(prepared)
+    def test_what_needs_a_run(self, paper):
+        plan = make_plan(paper)
         assert run_plan(plan, "fcn_r101").tables == ("table_1", "table_3", "table_4")
         assert run_plan(plan, PRETRAINED).tables == ("table_5",)
         assert run_plan(plan, "deeplabv3plus_r50").figures == ("figure_1", "figure_2", "figure_7")
         assert run_plan(plan, TRAINVAL).start == PRETRAINED
 
-    def test_what_is_done(self, prepared):
-        write_checkpoint(prepared, "deeplabv3plus_r101", 2)
-        write_metrics(prepared, "deeplabv3plus_r101", 0)  # which Table 5 does not show
-        write_metrics(prepared, "deeplabv3plus_r101", 1, scales="multi_scale")
+    def test_what_is_done(self, paper):
+        write_checkpoint(paper, "deeplabv3plus_r101", 2)
+        write_metrics(paper, "deeplabv3plus_r101", 0)  # which Table 5 does not show
+        write_metrics(paper, "deeplabv3plus_r101", 1, scales="multi_scale")
         paths.export_file("paper", TRAINVAL, 0).parent.mkdir(parents=True)
         paths.export_file("paper", TRAINVAL, 0).touch()
-        plan = make_plan(prepared)
+        plan = make_plan(paper)
         entry = run_plan(plan, "deeplabv3plus_r101")
         assert entry.training == Jobs(needed=(0, 1, 2), done=(2,))
         assert entry.evaluations == {"multi_scale": Jobs(needed=(0, 1, 2), done=(1,))}
@@ -194,31 +191,40 @@ class TestJobs:
 class TestData:
     def test_of_the_paper(self, paper, project):
         write_manifest("cityscapes", CITYSCAPES_IMAGES)
-        (project / "data/raw/bdd100k").mkdir(parents=True)
+        for split in ("train", "val"):
+            place = project / "data/raw/cityscapes/leftImg8bit" / split / "town"
+            place.mkdir(parents=True)
         plan = make_plan(paper)
         cityscapes, bdd100k = data_plan(plan, "cityscapes"), data_plan(plan, "bdd100k")
-        assert (cityscapes.prepared, cityscapes.missing) == (True, "data/raw/cityscapes")
-        assert cityscapes.images == CITYSCAPES_IMAGES
-        assert (bdd100k.prepared, bdd100k.missing, bdd100k.tables) == (False, None, ("table_6",))
+        assert (cityscapes.prepared, cityscapes.images, cityscapes.drawn) == (True, CITYSCAPES_IMAGES, False)
+        assert cityscapes.missing == ("data/raw/cityscapes/gtFine/train", "data/raw/cityscapes/gtFine/val")
+        assert (bdd100k.prepared, bdd100k.images, bdd100k.tables) == (False, {"train": 7000, "val": 1000}, ("table_6",))
         mapillary = data_plan(plan, "mapillary")
-        assert (mapillary.missing, mapillary.tables, mapillary.figures) == ("data/raw/mapillary", ("table_5",), ())
+        assert (mapillary.tables, mapillary.figures) == (("table_5",), ())
+        assert all(path.startswith("data/raw/mapillary/") for path in mapillary.missing)
         assert [entry.tables for entry in plan.data if entry.role.startswith("cityscapes_")] == [("table_5",)] * 2
         assert cityscapes.figures == ("figure_1", "figure_2", "figure_7")
 
     def test_the_environment_says_where_raw_data_are(self, paper, tmp_path, monkeypatch):
+        places = [tmp_path / "elsewhere" / kind / "train_extra" for kind in ("leftImg8bit", "gtCoarse")]
         monkeypatch.setenv("CITYSCAPES_ROOT", str(tmp_path / "elsewhere"))
-        assert data_plan(make_plan(paper), "cityscapes_coarse").missing == str(tmp_path / "elsewhere")
-        (tmp_path / "elsewhere").mkdir()
-        assert data_plan(make_plan(paper), "cityscapes_coarse").missing is None
+        assert data_plan(make_plan(paper), "cityscapes_coarse").missing == tuple(map(str, places))
+        for place in places:
+            (place / "town").mkdir(parents=True)
+        assert data_plan(make_plan(paper), "cityscapes_coarse").missing == ()
 
     def test_scenes_are_never_missing(self, demo):
         for entry in make_plan(demo).data:
-            assert (entry.drawn, entry.missing, entry.prepared) == (True, None, False)
+            assert (entry.drawn, entry.missing, entry.prepared) == (True, (), False)
 
     def test_half_of_the_files_are_not_prepared_data(self, paper):
         write_manifest("cityscapes", CITYSCAPES_IMAGES, arrays=False)
         assert not data_plan(make_plan(paper), "cityscapes").prepared
         write_manifest("cityscapes", {"train": 2975})
+        assert not data_plan(make_plan(paper), "cityscapes").prepared
+        write_manifest("cityscapes", CITYSCAPES_IMAGES)
+        assert data_plan(make_plan(paper), "cityscapes").prepared
+        paths.array_file("cityscapes", "val", "labels").unlink()
         assert not data_plan(make_plan(paper), "cityscapes").prepared
 
     @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"splits": [1]}', '{"splits": {"train": {"images": 3}}}'])
@@ -231,24 +237,26 @@ class TestData:
 
 
 class TestCommand:
-    def test_as_json(self, prepared):
-        write_checkpoint(prepared, "fcn_r50", 1)
+    def test_as_json(self, paper):
+        write_checkpoint(paper, "fcn_r50", 1)
         result = fbnet("plan", "--study", "paper", "--json")
         assert result.returncode == 0, result.stderr
         content = json.loads(result.stdout)
         assert list(content) == ["study", "data", "runs", "totals"]
-        assert content == json.loads(json.dumps(make_plan(prepared).as_dict()))
+        assert content == json.loads(json.dumps(make_plan(paper).as_dict()))
         entry = next(run for run in content["runs"] if run["run"] == "fcn_r50")
         assert entry["training"] == {"needed": [0, 1, 2], "done": [1]}
         assert entry["evaluations"] == {"single_scale": {"needed": [0, 1, 2], "done": []}}
         assert content["totals"]["trainings"] == {"needed": 72, "done": 1}
 
-    def test_as_text(self, prepared):
-        write_checkpoint(prepared, "fcn_r50", 1)
+    def test_as_text(self, paper):
+        write_checkpoint(paper, "fcn_r50", 1)
         lines = fbnet("plan", "--study", "paper").stdout.splitlines()
         cells = {line.split()[0]: line.split() for line in lines if line}
-        assert cells["fcn_r50"][1:] == ["cityscapes", "train", "66,780", "1", "of", "3", "0", "of", "3", "–", "1", "–", "–"]  # fmt: skip
-        assert cells["deeplabv3plus_wrn38_fbnet_trainval"][-1] == PRETRAINED
+        assert " ".join(cells["fcn_r50"]) == "fcn_r50 cityscapes train 66,780 1 of 3 0 of 3 – 1 – –"
+        assert cells[TRAINVAL][-1] == PRETRAINED
+        raw = "no missing: data/raw/cityscapes/leftImg8bit/train and 3 more 1, 2, 3, 4, 5 1, 2, 7"
+        assert " ".join(cells["cityscapes"]).endswith(raw)
         assert cells["bdd100k"][2:6] == ["train", "7,000,", "val", "1,000"]
         assert lines[-4:] == [
             "trainings: 72, done 1",
