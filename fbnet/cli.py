@@ -179,6 +179,17 @@ def figure(study: str, name: str) -> None:
 
 @cli.command()
 @study_option
+@click.option("--json", "as_json", is_flag=True, help="Everything, seed by seed; null for what is not known.")
+def plan(study: str, as_json: bool) -> None:
+    """List what a study needs: data sets, trainings, evaluations, and which of them are done."""
+    from fbnet.report.plan import make_plan, to_text
+
+    planned = make_plan(config.load_study(study))
+    click.echo(json.dumps(planned.as_dict(), indent=1) if as_json else to_text(planned))
+
+
+@cli.command()
+@study_option
 @click.option("--json", "as_json", is_flag=True, help="A list of {run, gflops, parameters}.")
 def flops(study: str, as_json: bool) -> None:
     """Count operations and parameters of a study's runs at 1024 x 1024."""

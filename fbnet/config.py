@@ -307,12 +307,21 @@ class Study:
             raise InputError(f"study {self.name}: no run {run!r}; choose from {', '.join(self.runs)}")
         return self.runs[run]
 
-    def runs_of_table(self, table: str) -> tuple[str, ...]:
-        """The runs that a table takes, parents before those that start from them: its rows, the baselines of these,
-        and the chains of both. Raises InputError for a table that the study does not have."""
+    def compared_runs(self, table: str) -> tuple[str, ...]:
+        """The runs whose results a table takes: its rows, and the baselines that their gains are measured against.
+
+        Raises InputError for a table that the study does not have.
+        """
         rows = [row for row in self.table(table).rows if row in self.runs]
-        baselines = [self.runs[row].baseline for row in rows if self.runs[row].baseline in self.runs]
-        return tuple(dict.fromkeys(run for name in (*rows, *baselines) for run in self.chain(name)))
+        baselines = [self.runs[row].baseline for row in rows]
+        return tuple(dict.fromkeys([*rows, *(run for run in baselines if run in self.runs)]))
+
+    def runs_of_table(self, table: str) -> tuple[str, ...]:
+        """All runs that are trained for a table, parents before those that start from them.
+
+        Raises InputError for a table that the study does not have.
+        """
+        return tuple(dict.fromkeys(link for run in self.compared_runs(table) for link in self.chain(run)))
 
     def roles_of_table(self, table: str) -> tuple[Role, ...]:
         """The paper's data sets that a table's runs take. Raises InputError for a table that it does not have."""
