@@ -104,6 +104,8 @@ def train(study: str, run_id: str, seed: int | None, device: str, threads: int |
     """Train one run with one seed."""
     loaded, run, seed = _lookup(study, run_id, seed)
     chosen, workers = _use(device, threads)
+    if gpus > 1 and chosen.type != "cuda":
+        raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
     from fbnet.train import train as train_run
 
     train_run(loaded, run, seed, chosen, workers=workers, gpus=gpus)

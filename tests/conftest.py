@@ -33,7 +33,12 @@ TOY = {
 def _scenes(dataset: str, images: dict[str, int], **uses: str) -> dict:
     """A data set of a few tiny scenes."""
     size = {"height": 64, "width": 128}
-    return {"dataset": dataset, "root": f"data/raw/{dataset}", "synthetic": size | {"images": images, "seed": 1}, **uses}
+    return {
+        "dataset": dataset,
+        "root": f"data/raw/{dataset}",
+        "synthetic": size | {"images": images, "seed": 1},
+        **uses,
+    }
 
 
 # What a study needs beside TOY to have every run.

@@ -32,8 +32,11 @@ def refused(result):
         (("train", "--study", "toy", "--run", "fcn_r50"), "data/synthetic/manifest.json: not there; prepare"),
         (("train", "--study", "toy", "--run", "fcn_r50", "--device", "cuda"), "--device cuda: torch finds no CUDA GPU"),
         (("evaluate", "--study", "toy", "--run", "fcn_r50"), "results/toy/runs/fcn_r50/seed0/model.pt: not there"),
+        (("export", "fcn_r50", "--study", "toy"), "study toy: no data 'cityscapes_test'; choose from cityscapes"),
+        (("evaluate", "--multi-scale", "--study", "toy", "--run", "fcn_r50"), "toy.yaml: multi_scale: is missing"),
+        (("train", "--study", "toy", "--run", "fcn_r50", "--gpus", "2", "--device", "cpu"), "--gpus 2: needs GPUs"),
         (("prepare", "--study", "camvid"), "data/raw/camvid: no such folder; point CAMVID_ROOT"),
-        (("centroids", "--study", "toy"), "params/studies/toy.yaml: training.class_uniform: is off"),
+        (("centroids", "--study", "toy"), "study toy: no run is sampled by class from any data; see class_uniform"),
         (("table", "--study", "toy", "table_9"), "study toy: no table 'table_9'; choose from table_1"),
         (("figure", "--study", "toy", "figure_3"), "study toy: no figure 'figure_3'; choose from figure_1"),
         (("figure", "--study", "toy", "figure_2"), "metrics.json: no such file; make it: fbnet evaluate --study toy"),
@@ -78,7 +81,9 @@ def test_flops_as_a_table(project):
     assert len(lines) == 4
 
 
-@pytest.mark.parametrize("command", ["prepare", "centroids", "train", "evaluate", "table", "figure", "flops"])
+@pytest.mark.parametrize(
+    "command", ["prepare", "centroids", "train", "evaluate", "export", "table", "figure", "flops", "plan"]
+)
 def test_help(project, command):
     result = fbnet(command, "--help")
     assert result.returncode == 0
@@ -86,6 +91,6 @@ def test_help(project, command):
 
 
 def test_parameters_and_help_need_no_torch():
-    modules = "fbnet.cli, fbnet.config, fbnet.score, fbnet.report.tables, fbnet.report.figures, fbnet.report.audit"
+    modules = "fbnet.cli, fbnet.config, fbnet.score, fbnet.report.tables, fbnet.report.figures, fbnet.report.audit, fbnet.report.plan"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

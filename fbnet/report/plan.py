@@ -12,6 +12,7 @@ from fbnet.config import Scales, Study
 from fbnet.data import readers
 from fbnet.data.source import DataConfig, Role
 from fbnet.errors import InputError
+from fbnet.weights import weights_file
 
 NONE = "–"
 
@@ -138,6 +139,33 @@ def to_text(plan: Plan) -> str:
     parts = [tabulate(rows, headers="keys", disable_numparse=True) for rows in (data, runs) if rows]
     totals = [f"{kind}: {_known(of['needed'])}, done {_known(of['done'])}" for kind, of in plan.totals.items()]
     return "\n\n".join([*parts, "\n".join(totals)])
+
+
+def lacking(study: Study) -> list[str]:
+    """In a line each, what is neither there nor made by the study's jobs: raw data and initial weights, with the tables
+    that need it. Reads no manifest, as this is said whenever the study is planned."""
+    lines = []
+    for role, data in study.settings.data.items():
+        missing = () if all(path.is_file() for path in data.prepared_files) else readers.missing(data)
+        if missing:
+            tables = [name for name in study.tables if role in study.roles_of_table(name)]
+            lines.append(
+                f"no raw data for {role}: {missing[0]} is missing or empty; bring {data.dataset} there or set "
+                f"{data.root_variable}{_needed_by(tables)}"
+            )
+    for entry in dict.fromkeys(filter(None, map(study.initial_weights, study.runs))):
+        if not paths.weights_record(entry).is_file() and not weights_file(entry).is_file():
+            runs = {run for run in study.runs if study.initial_weights(run) == entry}
+            tables = [name for name in study.tables if runs & set(study.runs_of_table(name))]
+            lines.append(
+                f"no initial weights {entry}; bring them there, or `fbnet fetch-weights --study {study.name}`"
+                f"{_needed_by(tables)}"
+            )
+    return lines
+
+
+def _needed_by(tables: list[str]) -> str:
+    return f"; needed by {', '.join(tables)}" if tables else ""
 
 
 def split_images(data: DataConfig, split: str) -> int | None:

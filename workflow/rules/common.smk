@@ -9,6 +9,7 @@ from pathlib import Path
 from fbnet import config as params
 from fbnet import paths
 from fbnet.errors import InputError
+from fbnet.report.plan import lacking
 
 
 def load_study(name):
@@ -24,6 +25,11 @@ STUDY = load_study(str(config.get("study", "demo")))
 LOGS = str(paths.LOGS / STUDY.name)
 # The command of the environment that Snakemake itself runs in, activated or not.
 FBNET = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
+
+# Said before anything starts; what needs none of it still goes.
+if workflow.is_main_process:
+    for line in lacking(STUDY):
+        print(f"fbnet: {line}", file=sys.stderr)
 
 # Trainings go side by side and share out the cores: 16 of them on 64 cores get 4 each, on 2 cores 1.
 TRAININGS = len(STUDY.runs) * len(STUDY.settings.seeds)
@@ -88,9 +94,7 @@ def of_rows(file, runs, seeds, **which):
 
 def results_of(table):
     """The metrics of a table's runs and of the baselines of its gains; of runs for the test server, the predictions."""
-    rows = [row for row in STUDY.table(table).rows if row in STUDY.runs]
-    baselines = [STUDY.runs[row].baseline for row in rows]
-    runs = dict.fromkeys([*rows, *(run for run in baselines if run in STUDY.runs)])
+    runs = STUDY.compared_runs(table)
     evaluated = [run for run in runs if STUDY.runs[run].evaluated]
     exported = [run for run in runs if not STUDY.runs[run].evaluated]
     seeds, scales = STUDY.settings.seeds, STUDY.table(table).evaluation
