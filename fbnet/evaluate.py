@@ -12,7 +12,7 @@ from fbnet.config import RunConfig, Scales, Study
 from fbnet.data.pack import PackedSplit, open_split
 from fbnet.errors import InputError
 from fbnet.files import write_json, write_whole
-from fbnet.inference import balance_map, predict
+from fbnet.inference import balance_map, predict_labels
 from fbnet.metrics import confusion_matrix, scores
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.flops import count
@@ -38,7 +38,7 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
     confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
     samples = {"names": np.array([split.names[index] for index in kept])}
     for index in tqdm(range(len(split)), desc=f"evaluate {run.id} seed {seed}", unit="image", disable=None):
-        prediction = predict(network, split.image(index), settings, device).argmax(dim=0).byte().cpu().numpy()
+        prediction = predict_labels(network, split.image(index), settings, device)
         confusion += confusion_matrix(split.labels(index), prediction, len(labels.classes))
         if index in kept:
             samples |= _sample(kept.index(index), network, split, index, prediction, device)

@@ -1,6 +1,26 @@
-"""From an image of any size to what the network says of it: in one piece or by a sliding window, at scales."""
+"""From an image of any size to what the network says of it: in one piece or by a sliding window, at scales.
+
+Memory has a bound that no image raises, `predict_labels` and `balance_map` keep to it. With P = MAX_PIXELS, C classes
+and a network that needs A bytes for each pixel that goes through it at once, with its input and its logits, it is
+
+    (4 V C + 48) P + A B  bytes:
+
+- V maps of C float32 values a pixel: one for the logits at a single scale; three with several scales or the mirror
+  image (the sum so far, and the logits of a view before and after they are mirrored or resized);
+- the image as float32 up to four times: as it is, scaled, mirrored and padded;
+- B pixels in the network at once: the larger of a tile (`settings.tile`, times the largest scale above 1) and
+  BATCH_PIXELS with a sliding window, else P.
+
+What is kept of a whole large image is its map of uint8 labels.
+
+NOTE not in the paper: its images are smaller than MAX_PIXELS, and predicted as they are.
+"""
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 import torch
@@ -12,6 +32,37 @@ from fbnet.models.build import SegmentationNetwork
 from fbnet.models.resize import resize_to
 from fbnet.recipe import OUTPUT_STRIDE, EvaluationConfig
 
+MAX_PIXELS = 4096 * 6144  # of an image at its largest scale, or at 1; a larger one is predicted in pieces
+MARGIN = 16  # a piece's side is so many margins: the context that it has beyond a cut
+BATCH_PIXELS = 1024 * 1024  # of small tiles together; on a CPU larger batches are slower than single tiles
+BAND_ROWS = 64  # of probabilities at once
+
+Window = tuple[slice, slice]  # rows and columns
+
+
+@torch.inference_mode()
+def predict_labels(
+    network: SegmentationNetwork, image: np.ndarray, settings: EvaluationConfig, device: torch.device
+) -> np.ndarray:
+    """The predicted class of each pixel, in bounded memory.
+
+    The class of the highest value of `predict`. An image of more than MAX_PIXELS at the largest scale (at scale 1 if
+    all are smaller) is cut into equal pieces, each predicted by itself with a margin of context around it: then, and
+    only then, the result can differ from that of the whole image.
+
+    Args:
+        network, image, settings, device: as for `predict`; the network has at most 256 classes.
+
+    Returns:
+        (H, W) uint8 train ids.
+    """
+    labels = np.empty(image.shape[:2], dtype=np.uint8)
+    for piece in pieces(labels.shape, math.floor(MAX_PIXELS / max(1.0, *settings.scales) ** 2)):
+        # Without a name for the values, or they would still be there while those of the next piece are made.
+        predicted = predict(network, image[piece.seen], settings, device).argmax(dim=0).byte()
+        labels[piece.kept] = predicted[piece.inner].cpu().numpy()
+    return labels
+
 
 @torch.inference_mode()
 def predict(
@@ -19,8 +70,8 @@ def predict(
 ) -> Tensor:
     """What the network says of each class at each pixel; the highest is the prediction.
 
-    At one scale these are logits, otherwise the mean of the softmax over scales and mirror images. Memory is that of
-    the largest scale, however many there are.
+    At one scale these are logits, otherwise the mean of the softmax over scales and mirror images. Memory grows with
+    the image; `predict_labels` bounds it.
 
     Args:
         network: in evaluation mode, on the device.
@@ -33,9 +84,15 @@ def predict(
     """
     values = _values(image, device)
     if settings.scales == (1.0,) and not settings.mirror:
-        return _logits_of(network, values, settings, 1.0, device)[0]
-    views = [(scale, mirror) for scale in settings.scales for mirror in (False, True)[: 1 + settings.mirror]]
-    return sum(_view(network, values, settings, *view, device) for view in views) / len(views)
+        return _logits_of(network, values, _tiling(values, settings, 1.0), device)[0]
+    total = None
+    for scale in settings.scales:
+        scaled = _scaled(values, scale)
+        tiling = _tiling(scaled, settings, scale)
+        for mirror in (False, True)[: 1 + settings.mirror]:
+            # Logits have no name in this loop, or they would still be there while the next ones are made.
+            total = _plus_probabilities(total, _view(network, scaled, tiling, values, mirror, device))
+    return total.div_(len(settings.scales) * (1 + settings.mirror))
 
 
 def modulated_stage(network: SegmentationNetwork) -> str | None:
@@ -48,18 +105,54 @@ def modulated_stage(network: SegmentationNetwork) -> str | None:
 def balance_map(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> np.ndarray | None:
     """The mean over channels of X_o after the deepest stage with a feature modulator (Fig. 7), None without any.
 
+    Of an image of more than MAX_PIXELS it is made in pieces, as by `predict_labels`.
+
     Returns:
         (ceil(H/s), ceil(W/s)) float32, s being the stage's stride.
     """
     stage = modulated_stage(network)
     if stage is None:
         return None
-    kept = []
-    hook = network.balance[stage].modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o))
-    _logits(network, _padded(_values(image, device)), device)
-    hook.remove()
-    height, width = (-(-side // network.backbone.strides[stage]) for side in image.shape[:2])
-    return kept[0][0].float().mean(dim=0)[:height, :width].cpu().numpy()
+    stride = network.backbone.strides[stage]
+    means = np.empty([-(-side // stride) for side in image.shape[:2]], dtype=np.float32)
+    for piece in pieces(image.shape[:2], MAX_PIXELS):
+        mean = _mean_x_o(network, stage, image[piece.seen], device)
+        means[_features(piece.kept, stride)] = mean[_features(piece.inner, stride)].cpu().numpy()
+    return means
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A part of an image that is predicted by itself."""
+
+    kept: Window
+    """Where its prediction stands; these parts fill the image and do not overlap."""
+    seen: Window
+    """What the network sees of the image: the same with a margin around it, as far as the image reaches."""
+
+    @property
+    def inner(self) -> Window:
+        """`kept` in the coordinates of `seen`."""
+        return tuple(
+            slice(kept.start - seen.start, kept.stop - seen.start)
+            for kept, seen in zip(self.kept, self.seen, strict=True)
+        )
+
+
+def pieces(size: tuple[int, int], pixels: int) -> list[Piece]:
+    """The pieces of an image of a size, none of which sees more than a number of pixels; one if the image has no more.
+
+    Every cut is at a multiple of the output stride, so that the pieces' features lie where the image's do.
+    """
+    if math.prod(size) <= pixels:
+        whole = tuple(slice(0, length) for length in size)
+        return [Piece(kept=whole, seen=whole)]
+    side = max(OUTPUT_STRIDE, math.isqrt(pixels))
+    rows, columns = (_parts(length, side) for length in size)
+    return [
+        Piece(kept=(kept_rows, kept_columns), seen=(seen_rows, seen_columns))
+        for (kept_rows, seen_rows), (kept_columns, seen_columns) in product(rows, columns)
+    ]
 
 
 def tile_starts(length: int, tile: int, stride: int) -> list[int]:
@@ -68,34 +161,121 @@ def tile_starts(length: int, tile: int, stride: int) -> list[int]:
     return [*range(0, last, stride), last]
 
 
-def _view(
-    network: SegmentationNetwork,
-    values: Tensor,
-    settings: EvaluationConfig,
-    scale: float,
-    mirror: bool,
-    device: torch.device,
-) -> Tensor:
-    """Class probabilities (classes, H, W) from the image (1, 3, H, W) at a scale, mirrored or not."""
-    size = [max(1, round(side * scale)) for side in values.shape[-2:]]
-    scaled = interpolate(values, size, mode="bilinear", antialias=True) if scale != 1 else values
-    logits = _logits_of(network, scaled.flip(-1) if mirror else scaled, settings, scale, device)
-    logits = resize_to(logits.flip(-1) if mirror else logits, values)
-    return logits[0].softmax(dim=0)
+def _parts(length: int, side: int) -> list[tuple[slice, slice]]:
+    """Equal parts of a length, and the same with a margin on both sides, at most `side` long."""
+    if length <= side:
+        return [(slice(0, length), slice(0, length))]
+    margin = side // MARGIN // OUTPUT_STRIDE * OUTPUT_STRIDE
+    longest = (side - 2 * margin) // OUTPUT_STRIDE * OUTPUT_STRIDE
+    step = _multiple(length / math.ceil(length / longest), OUTPUT_STRIDE)
+    kept = [slice(start, min(start + step, length)) for start in range(0, length, step)]
+    return [(part, slice(max(0, part.start - margin), min(part.stop + margin, length))) for part in kept]
 
 
-def _logits_of(
-    network: SegmentationNetwork, values: Tensor, settings: EvaluationConfig, scale: float, device: torch.device
-) -> Tensor:
-    """Logits (1, classes, H, W) of an image (1, 3, H, W) of any size."""
-    padded = _padded(values)
+def _features(window: Window, stride: int) -> Window:
+    """A window of the image as that of its features, whose last ones may reach beyond the image."""
+    return tuple(slice(part.start // stride, -(-part.stop // stride)) for part in window)
+
+
+def _mean_x_o(network: SegmentationNetwork, stage: str, image: np.ndarray, device: torch.device) -> Tensor:
+    """The mean over channels (h, w) of X_o after a stage, of an image (H, W, 3) padded to the output stride."""
+    kept = []
+    modulator = network.balance[stage].modulator
+    with modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o[0].float().mean(dim=0))):
+        _logits(network, _padded(_values(image, device)), device)
+    return kept[0]
+
+
+@dataclass(frozen=True)
+class _Tiling:
+    """Tiles of one size that cover a padded image."""
+
+    size: tuple[int, int]
+    tiles: list[Window]
+    device: torch.device
+
+    def batches(self) -> Iterator[list[Window]]:
+        """The tiles in order, as many at once as BATCH_PIXELS hold, but one at least."""
+        pixels = math.prod(part.stop - part.start for part in self.tiles[0])
+        count = max(1, BATCH_PIXELS // pixels)
+        return (self.tiles[start : start + count] for start in range(0, len(self.tiles), count))
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """How many tiles each pixel is in, (H, W) float32."""
+        counts = torch.zeros(self.size, device=self.device)
+        for tile in self.tiles:
+            counts[tile] += 1
+        return counts
+
+
+def _tiling(values: Tensor, settings: EvaluationConfig, scale: float) -> _Tiling:
+    """The tiles of an image (1, 3, H, W) at a scale; in one piece, a single tile."""
+    size = tuple(_multiple(length, OUTPUT_STRIDE) for length in values.shape[-2:])
     if settings.mode == "whole":
-        logits = _logits(network, padded, device)
+        tile = stride = size
     else:
         tile = tuple(_multiple(side * max(1.0, scale), OUTPUT_STRIDE) for side in settings.tile)
         stride = tuple(round(step * max(1.0, scale)) for step in settings.stride)
-        logits = _sliding(network, padded, tile, stride, device)
+    rows, columns = (
+        [slice(start, min(start + side, length)) for start in tile_starts(length, side, step)]
+        for length, side, step in zip(size, tile, stride, strict=True)
+    )
+    return _Tiling(size, list(product(rows, columns)), values.device)
+
+
+def _scaled(values: Tensor, scale: float) -> Tensor:
+    """The image (1, 3, H, W) at a scale."""
+    if scale == 1:
+        return values
+    size = [max(1, round(side * scale)) for side in values.shape[-2:]]
+    return interpolate(values, size, mode="bilinear", antialias=True)
+
+
+def _view(
+    network: SegmentationNetwork, scaled: Tensor, tiling: _Tiling, like: Tensor, mirror: bool, device: torch.device
+) -> Tensor:
+    """Logits (classes, H, W), of the size of `like`, from the image (1, 3, h, w) at a scale, mirrored or not."""
+    logits = _logits_of(network, scaled.flip(-1) if mirror else scaled, tiling, device)
+    if mirror:
+        logits = logits.flip(-1)
+    return resize_to(logits, like)[0]
+
+
+def _plus_probabilities(total: Tensor | None, logits: Tensor) -> Tensor:
+    """Adds the softmax of logits (classes, H, W) to a sum, None at first, in place.
+
+    A band of rows at a time, as the softmax and what it copies would take the memory of the logits twice again.
+    """
+    if total is None:
+        total = logits.new_zeros(logits.shape)
+    for total_rows, rows in zip(total.split(BAND_ROWS, dim=1), logits.split(BAND_ROWS, dim=1), strict=True):
+        total_rows += rows.softmax(dim=0)
+    return total
+
+
+def _logits_of(network: SegmentationNetwork, values: Tensor, tiling: _Tiling, device: torch.device) -> Tensor:
+    """Logits (1, classes, H, W) of an image (1, 3, H, W) of any size, the mean where tiles overlap."""
+    padded = _padded(values)
+    logits = _logits(network, padded, device) if len(tiling.tiles) == 1 else _sliding(network, padded, tiling, device)
     return logits[..., : values.shape[-2], : values.shape[-1]]
+
+
+def _sliding(network: SegmentationNetwork, padded: Tensor, tiling: _Tiling, device: torch.device) -> Tensor:
+    total = None
+    for tiles in tiling.batches():
+        values = torch.cat([padded[..., *tile] for tile in tiles])
+        total = _plus_tiles(total, tiling.size, tiles, _logits(network, values, device))
+    return total.div_(tiling.counts)
+
+
+def _plus_tiles(total: Tensor | None, size: tuple[int, int], tiles: list[Window], batch: Tensor) -> Tensor:
+    """Adds logits (tiles, classes, h, w) to a sum (1, classes, H, W), None at first, in place."""
+    if total is None:
+        total = batch.new_zeros((1, batch.shape[1], *size))
+    for tile, logits in zip(tiles, batch, strict=True):
+        total[0, :, *tile] += logits
+    return total
 
 
 def _multiple(length: float, step: int) -> int:
@@ -116,21 +296,3 @@ def _padded(values: Tensor) -> Tensor:
 def _logits(network: SegmentationNetwork, values: Tensor, device: torch.device) -> Tensor:
     with precision(device):
         return network(values)["out"].float()
-
-
-def _sliding(
-    network: SegmentationNetwork, values: Tensor, tile: tuple[int, int], stride: tuple[int, int], device: torch.device
-) -> Tensor:
-    total, count = None, torch.zeros(values.shape[-2:], device=device)
-    rows, columns = (
-        tile_starts(length, side, step) for length, side, step in zip(values.shape[-2:], tile, stride, strict=True)
-    )
-    for top in rows:
-        for left in columns:
-            window = (slice(top, top + tile[0]), slice(left, left + tile[1]))
-            logits = _logits(network, values[..., *window], device)
-            if total is None:
-                total = logits.new_zeros((1, logits.shape[1], *values.shape[-2:]))
-            total[..., *window] += logits
-            count[window] += 1
-    return total / count

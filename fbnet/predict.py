@@ -15,7 +15,7 @@ from fbnet.data.pack import read_image
 from fbnet.data.specs import LabelSpec
 from fbnet.errors import InputError
 from fbnet.files import write_whole
-from fbnet.inference import balance_map, modulated_stage, predict
+from fbnet.inference import balance_map, modulated_stage, predict_labels
 from fbnet.models.build import SegmentationNetwork
 from fbnet.recipe import EvaluationConfig
 
@@ -25,10 +25,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 def predict_images(
     path: Path, sources: Iterable[Path], output: Path, device: torch.device, *, show_balance: bool = False
 ) -> list[Path]:
-    """Predicts images in one piece and writes, under their own names, to folders of `output`:
+    """Predicts images and writes, under their own names, to folders of `output`:
 
     `labels/` label maps in the raw ids of the network's data set, which `fbnet score` takes; `overlay/` the classes'
     colours over the image; with `show_balance`, `balance/` the mean over channels of X_o (Fig. 7).
+
+    Images are predicted in one piece, photographs of more than `fbnet.inference.MAX_PIXELS` in several.
 
     Args:
         path: a checkpoint.
@@ -91,15 +93,17 @@ def raw_labels(prediction: np.ndarray, labels: LabelSpec) -> np.ndarray:
 
 def overlay(image: np.ndarray, prediction: np.ndarray, labels: LabelSpec) -> np.ndarray:
     """The mean of an image (H, W, 3) uint8 and the colours of its classes (H, W)."""
-    colours = np.array(labels.palette, dtype=np.uint16)[prediction]
-    return ((image + colours) // 2).astype(np.uint8)
+    mean = np.array(labels.palette, dtype=np.uint16)[prediction]
+    mean += image
+    mean //= 2
+    return mean.astype(np.uint8)
 
 
 def _pictures(
     network: SegmentationNetwork, image: np.ndarray, labels: LabelSpec, device: torch.device, *, show_balance: bool
 ) -> Iterator[tuple[str, Image.Image]]:
     """What is written of one image, by kind."""
-    prediction = predict(network, image, EvaluationConfig(), device).argmax(dim=0).byte().cpu().numpy()
+    prediction = predict_labels(network, image, EvaluationConfig(), device)
     yield "labels", Image.fromarray(raw_labels(prediction, labels))
     yield "overlay", Image.fromarray(overlay(image, prediction, labels))
     if show_balance:

@@ -91,6 +91,6 @@ def test_help(project, command):
 
 
 def test_parameters_and_help_need_no_torch():
-    modules = "fbnet.cli, fbnet.config, fbnet.score, fbnet.report.tables, fbnet.report.figures, fbnet.report.audit, fbnet.report.plan"
-    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    reports = ", ".join(f"fbnet.report.{name}" for name in ("tables", "figures", "audit", "plan"))
+    code = f"import sys, fbnet.cli, fbnet.config, fbnet.score, {reports}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

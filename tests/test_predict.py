@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fbnet import checkpoint, paths
+from fbnet import checkpoint, inference, paths
 from fbnet.config import load_study
 from fbnet.data.pack import prepare
 from fbnet.data.specs import CAMVID, CITYSCAPES
@@ -60,6 +60,20 @@ def test_labels_are_raw_ids_of_the_prediction(trained):
     train_ids = np.vectorize(config.labels.raw_ids.get)(raw)
     assert np.array_equal(train_ids, expected)
     assert not (OUTPUT / "balance").exists()
+
+
+def test_a_large_image_in_pieces(trained, monkeypatch):
+    network, config = checkpoint.load(trained)
+    image = read("images/a.png")
+    expected = np.empty((40, 72), dtype=np.uint8)
+    for top, bottom in ((0, 24), (24, 40)):
+        for left, right in ((0, 24), (24, 48), (48, 72)):
+            part = predict(network, image[top:bottom, left:right], load_study("toy").settings.evaluation, CPU)
+            expected[top:bottom, left:right] = part.argmax(dim=0).numpy()
+    monkeypatch.setattr(inference, "MAX_PIXELS", 32 * 32)  # too small for a margin
+    predict_images(trained, [Path("images/a.png")], OUTPUT, CPU, show_balance=True)
+    assert np.array_equal(read(OUTPUT / "labels/a.png"), raw_labels(expected, config.labels))
+    assert read(OUTPUT / "balance/a.png").shape == (40, 72, 3)
 
 
 def test_raw_labels_by_hand():
