@@ -1,21 +1,32 @@
 """Scores of label maps against cityscapesScripts' own evaluator, by hand, and what is wrong with the folders."""
 
 import json
+import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as official
 from PIL import Image
 
-from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX
+from fbnet import checkpoint, paths
+from fbnet.config import load_study
+from fbnet.data.pack import open_split, prepare, read_labels
+from fbnet.data.specs import CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
+from fbnet.evaluate import evaluate
+from fbnet.inference import predict_labels
+from fbnet.predict import raw_labels
 from fbnet.score import score
+from fbnet.train import train
 from tests.test_cli import fbnet, refused
 
 CLASS_IDS = [raw for raw, train in CITYSCAPES.raw_ids.items() if train != IGNORE_INDEX]
 VOID_IDS = [raw for raw, train in CITYSCAPES.raw_ids.items() if train == IGNORE_INDEX]
 ROAD, CAR, SKY, DYNAMIC = 7, 26, 23, 5
+CPU = torch.device("cpu")
 STEM = "ulm_000000_000019"
 
 
@@ -61,13 +72,57 @@ def test_equals_the_official_evaluator(tmp_path, monkeypatch):
     expected = official_scores(files, monkeypatch)
     result = score("cityscapes", tmp_path / "predictions", tmp_path / "labels")
     assert result["images"] == 5
+    assert_equal(result, expected)
+    # The images are such that every rule matters: an absent class, one that is only predicted, void on both sides.
+    assert result["iou"]["train"] is None
+    assert result["iou"]["bus"] == 0
+    counts = np.array(expected["confMatrix"])
+    assert counts[VOID_IDS][:, CLASS_IDS].sum() > 100
+    assert counts[CLASS_IDS][:, VOID_IDS].sum() > 100
+
+
+def assert_equal(result, expected):
     assert result["miou"] == pytest.approx(expected["averageScoreClasses"], abs=1e-9, rel=0)
     ours = [np.nan if rate is None else rate for rate in result["iou"].values()]
     theirs = [expected["classScores"][name] for name in result["iou"]]
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9, equal_nan=True)
-    # The images are such that every rule matters: an absent class, one that is only predicted, void on both sides.
+
+
+def test_the_evaluation_of_a_trained_run_equals_the_official_evaluator(project, tmp_path, monkeypatch):
+    study = load_study("toy")
+    prepare(study.data)
+    train(study, study.run("fcn_r50_fbnet"), 0, CPU)
+    evaluate(study, study.run("fcn_r50_fbnet"), 0, CPU)
+    network, _ = checkpoint.load(paths.checkpoint_file("toy", "fcn_r50_fbnet", 0))
+    split = open_split(study.data, "val")
+    files = []
+    for index, name in enumerate(split.names):
+        prediction = predict_labels(network, split.image(index), study.settings.evaluation, CPU)
+        truth = next(study.data.raw_root.glob(f"gtFine/val/*/{name}_gtFine_labelIds.png"))
+        files.append((save(tmp_path / f"{name}.png", raw_labels(prediction, CITYSCAPES)), truth))
+    metrics = json.loads(paths.metrics_file("toy", "fcn_r50_fbnet", 0).read_text())
+    assert_equal(metrics, official_scores(files, monkeypatch))
+
+
+@pytest.mark.skipif("CAMVID_ROOT" not in os.environ, reason="CAMVID_ROOT names no CamVid folder")
+def test_real_streets_equal_the_official_evaluator(tmp_path, monkeypatch):
+    """Real label maps in the ids of Cityscapes; each is predicted by the next one, a few frames on, void and all."""
+    same = {"pavement": "sidewalk", "tree": "vegetation", "sign": "traffic sign", "pedestrian": "person"}
+    same |= {"bicyclist": "rider"}
+    names = [same.get(name, name) for name in CAMVID.classes]
+    raw = np.zeros(256, dtype=np.uint8)
+    raw[: len(names)] = [CLASS_IDS[CITYSCAPES.classes.index(name)] for name in names]
+    found = sorted((Path(os.environ["CAMVID_ROOT"]) / "testannot").glob("*.png"))[:25]
+    maps = [raw[read_labels(path, CAMVID)] for path in found]
+    files = []
+    for index, (truth, prediction) in enumerate(pairwise(maps)):
+        stem = f"cambridge_{index:06d}_000000"
+        label = save(tmp_path / "labels" / f"{stem}_gtFine_labelIds.png", truth)
+        files.append((save(tmp_path / "predictions" / f"{stem}.png", prediction), label))
+    result = score("cityscapes", tmp_path / "predictions", tmp_path / "labels")
+    expected = official_scores(files, monkeypatch)
+    assert_equal(result, expected)
     assert result["iou"]["train"] is None
-    assert result["iou"]["bus"] == 0
     counts = np.array(expected["confMatrix"])
     assert counts[VOID_IDS][:, CLASS_IDS].sum() > 100
     assert counts[CLASS_IDS][:, VOID_IDS].sum() > 100

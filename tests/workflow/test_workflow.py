@@ -1,6 +1,7 @@
 """Snakemake itself, on a study so small that every one of its jobs runs."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from fbnet import paths
-from tests.conftest import ROOT
+from fbnet.config import load_study
+from tests.conftest import EVERYTHING, ROOT
 
 pytestmark = pytest.mark.workflow
-SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
+SNAKEMAKE, FBNET = (str(Path(sys.executable).with_name(name)) for name in ("snakemake", "fbnet"))
 
 
 def snakemake(*arguments):
@@ -112,9 +114,78 @@ def test_one_table(workflow):
     assert "figure" not in jobs
 
 
-def test_runs_in_several_tables_are_one_run(workflow):
-    assert planned("--config", "study=paper")["train"] == 18 * 3
-    assert planned()["train"] == 18  # the demo
+@pytest.mark.parametrize("study", ["paper", "demo"])
+def test_every_run_of_the_tables_is_planned_once(workflow, study):
+    """As many jobs as `fbnet plan` counts, which goes through tables, baselines and chains by itself."""
+    result = subprocess.run([FBNET, "plan", "--study", study, "--json"], capture_output=True, text=True, check=True)
+    totals = json.loads(result.stdout)["totals"]
+    jobs = planned("--config", f"study={study}")
+    assert jobs["train"] == totals["trainings"]["needed"] == 24 * len(load_study(study).settings.seeds)
+    assert jobs["evaluate"] + jobs["evaluate_multi_scale"] == totals["evaluations"]["needed"]
+    assert jobs["export"] == totals["exports"]["needed"]
+    assert (jobs["table"], jobs["figure"]) == (6, 3)
+
+
+class TestLacking:
+    """What is not there is said with the tables that need it; the others still go."""
+
+    def test_data_and_weights_of_the_paper(self, workflow, monkeypatch):
+        for name in ("CITYSCAPES", "BDD100K", "MAPILLARY"):
+            Path(name).mkdir()
+            monkeypatch.setenv(f"{name}_ROOT", str(Path(name).resolve()))
+        result = snakemake("-n", "--config", "study=paper")
+        assert result.returncode == 0
+        lines = [line for line in result.stderr.splitlines() if line.startswith("fbnet: no ")]
+        needs = {line.split(":")[1].split(";")[0].strip(): line.rpartition("needed by ")[2] for line in lines}
+        everything = ", ".join(f"table_{number}" for number in range(1, 6))
+        assert {key: value for key, value in needs.items() if key.startswith("no raw data")} == {
+            "no raw data for cityscapes": everything,
+            "no raw data for cityscapes_test": "table_5",
+            "no raw data for cityscapes_coarse": "table_5",
+            "no raw data for bdd100k": "table_6",
+            "no raw data for mapillary": "table_5",
+        }
+        assert needs["no initial weights data/weights/wider_resnet38.pth.tar"] == "table_5"
+        assert needs["no initial weights data/weights/resnet50-imagenet.pth"] == "table_1, table_2"
+
+    def test_tables_that_need_none_of_it_are_made(self, workflow):
+        bdd100k = {"dataset": "bdd100k", "root": "data/raw/bdd100k", "train": "train", "evaluate": "val"}
+        runs = ["fcn_r50", "fcn_r50_fbnet", "deeplabv3plus_r101_bdd100k"]
+        workflow.write_study(data__bdd100k=bdd100k, seeds=[0], runs=runs, tables=["table_1", "table_6"], figures=[])
+        result = snakemake("--config", "study=toy")
+        first = result.stderr.index("fbnet: no raw data for bdd100k: data/raw/bdd100k/images/10k/train is missing")
+        assert first < result.stderr.index("Building DAG")
+        assert "needed by table_6" in result.stderr
+        assert paths.table_files("toy", "table_1")[0].is_file()
+        assert not paths.table_files("toy", "table_6")[0].exists()
+        assert result.returncode == 1
+        assert not paths.checkpoint_file("toy", "deeplabv3plus_r101_bdd100k", 0).exists()
+
+    def test_nothing_is_said_where_nothing_is_lacking(self, workflow):
+        assert "fbnet: no " not in snakemake("-n", "--config", "study=toy").stderr
+
+
+class TestChain:
+    PARENT, CHILD = "deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet"
+
+    def test_a_changed_parent_makes_the_child_stale(self, workflow):
+        content = EVERYTHING | {"seeds": [0], "runs": [self.CHILD], "tables": ["table_5"], "figures": []}
+        workflow.write_study(**content)
+        study = ("--config", "study=toy")
+        result = snakemake(*study)
+        assert result.returncode == 0, result.stderr
+        parent, child = (paths.checkpoint_file("toy", run, 0) for run in (self.PARENT, self.CHILD))
+        assert parent.stat().st_mtime < child.stat().st_mtime
+        assert planned(*study) == {}
+        assert paths.metrics_file("toy", self.CHILD, 0, "multi_scale").is_file()
+        assert not paths.metrics_file("toy", self.PARENT, 0).exists()
+
+        recipes = {**EVERYTHING["recipes"], "finetuning": {**EVERYTHING["recipes"]["finetuning"], "epochs": 2}}
+        workflow.write_study(**(content | {"recipes": recipes}))
+        assert planned(*study)["train"] == 1
+        recipes = {**EVERYTHING["recipes"], "pretraining": {**EVERYTHING["recipes"]["pretraining"], "epochs": 2}}
+        workflow.write_study(**(content | {"recipes": recipes}))
+        assert planned(*study) == {"train": 2, "evaluate_multi_scale": 1, "table": 1, "all": 1, "total": 5}
 
 
 @pytest.mark.parametrize(
