@@ -1,7 +1,9 @@
 """Every declared run steps and is evaluated at toy size; losses by hand; what goes wrong leaves earlier results."""
 
+import contextlib
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +20,7 @@ from fbnet.evaluate import evaluate
 from fbnet.history import History
 from fbnet.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
 from fbnet.recipe import OhemConfig, TrainingConfig
-from tests.conftest import EVERYTHING
+from tests.conftest import EVERYTHING, ROOT, Project
 
 CPU = torch.device("cpu")
 RUNS = load_runs().runs
@@ -32,16 +34,28 @@ def study(project):
     return study
 
 
+@pytest.fixture(scope="module")
+def all_data(tmp_path_factory):
+    """Every data set of EVERYTHING with its centroids, prepared once; nothing here changes them."""
+    folder = tmp_path_factory.mktemp("all")
+    shutil.copytree(ROOT / "params", folder / "params")
+    with contextlib.chdir(folder):
+        Project().write_study(**EVERYTHING)
+        study = load_study("toy")
+        for data in study.settings.data.values():
+            prepare(data)
+        for role, split, tile in {part for run in study.runs for part in study.centroids_of(run)}:
+            write_centroids(study.role(role), split, tile)
+    return folder / paths.DATA
+
+
 @pytest.fixture
-def everything(project):
-    """A study with every data set and recipe, and so with every run; data and centroids are there."""
+def everything(project, all_data):
+    """A study with every data set and recipe, and so with every run."""
     project.write_study(**EVERYTHING)
+    paths.DATA.symlink_to(all_data)
     study = load_study("toy")
     assert set(study.runs) == set(RUNS)
-    for data in study.settings.data.values():
-        prepare(data)
-    for role, split, tile in {part for run in study.runs for part in study.centroids_of(run)}:
-        write_centroids(study.role(role), split, tile)
     return study
 
 
