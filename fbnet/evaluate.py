@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from fbnet import checkpoint, paths
 from fbnet.config import RunConfig, Scales, Study
-from fbnet.data.pack import PackedSplit, open_split
+from fbnet.data.packed import PackedSplit, open_split
 from fbnet.errors import InputError
 from fbnet.files import write_json, write_whole
 from fbnet.inference import balance_map, predict_labels

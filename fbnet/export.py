@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from fbnet import paths
 from fbnet.config import RunConfig, Study
-from fbnet.data.pack import PackedSplit, open_split
+from fbnet.data.packed import PackedSplit, open_split
 from fbnet.data.readers import OFFICIAL_IMAGES
 from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError

@@ -12,7 +12,7 @@ from fbnet import checkpoint, paths
 from fbnet.config import BalanceConfig, RunConfig, Study
 from fbnet.data.centroids import open_centroids, pool_centroids
 from fbnet.data.joined import Split, join
-from fbnet.data.pack import open_split
+from fbnet.data.packed import open_split
 from fbnet.data.sampling import TrainingSamples, training_batches
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.device import normalise, precision

@@ -8,7 +8,8 @@ import torch
 
 from fbnet import checkpoint, paths, train
 from fbnet.config import load_runs, load_study
-from fbnet.data.pack import open_split, prepare
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
 from fbnet.data.specs import CITYSCAPES
 from fbnet.distributed import rank, run_processes, synchronised
 from fbnet.errors import InputError

@@ -13,7 +13,8 @@ from PIL import Image
 
 from fbnet import checkpoint, export, paths, train
 from fbnet.config import load_study
-from fbnet.data.pack import open_split, prepare
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
 from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.inference import predict_labels

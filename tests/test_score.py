@@ -13,7 +13,8 @@ from PIL import Image
 
 from fbnet import checkpoint, paths
 from fbnet.config import load_study
-from fbnet.data.pack import open_split, prepare, read_labels
+from fbnet.data.pack import prepare, read_labels
+from fbnet.data.packed import open_split
 from fbnet.data.specs import CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
 from fbnet.evaluate import evaluate

@@ -13,7 +13,8 @@ import torch
 from fbnet import checkpoint, paths, train
 from fbnet.config import BalanceConfig, load_runs, load_study
 from fbnet.data.centroids import write_centroids
-from fbnet.data.pack import open_split, prepare
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
 from fbnet.data.specs import CAMVID, CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.evaluate import evaluate

@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fbnet import paths
-from fbnet.data.pack import PackedSplit, open_split
+from fbnet.data.packed import PackedSplit, open_split
 from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
 from fbnet.files import write_whole

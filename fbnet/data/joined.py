@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbnet.data.pack import PackedSplit
+from fbnet.data.packed import PackedSplit
 
 
 @dataclass(frozen=True)

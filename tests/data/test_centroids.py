@@ -6,7 +6,8 @@ import pytest
 from fbnet import paths
 from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
 from fbnet.data.joined import join
-from fbnet.data.pack import open_split, prepare
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
 from fbnet.data.source import DataConfig, SyntheticConfig
 from fbnet.errors import InputError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fbnet.data.joined import join
-from fbnet.data.pack import PackedSplit
+from fbnet.data.packed import PackedSplit
 from fbnet.errors import InputError
 
 

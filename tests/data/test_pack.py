@@ -13,7 +13,8 @@ from fbnet import paths
 from fbnet.config import load_study
 from fbnet.data import synthetic
 from fbnet.data.bdd100k import LAYOUTS
-from fbnet.data.pack import open_split, prepare
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
 from fbnet.data.source import DataConfig, SyntheticConfig
 from fbnet.data.specs import BDD100K, CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError

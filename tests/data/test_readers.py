@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from fbnet.data.mapillary_labels import CLASS_OF, V1_2, V2_0
-from fbnet.data.pack import open_split, prepare
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
 from fbnet.data.readers import OFFICIAL_IMAGES, READERS, missing
 from fbnet.data.source import DataConfig, SyntheticConfig
 from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX, LABELS

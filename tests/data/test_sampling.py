@@ -9,7 +9,8 @@ import torch
 from fbnet.data.augment import draw_crop, take_crop
 from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
 from fbnet.data.joined import join
-from fbnet.data.pack import PackedSplit, open_split, prepare
+from fbnet.data.pack import prepare
+from fbnet.data.packed import PackedSplit, open_split
 from fbnet.data.photometric import change_colours
 from fbnet.data.sampling import TrainingSamples, training_batches
 from fbnet.data.source import DataConfig, SyntheticConfig

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw
 
 from fbnet.data import synthetic
 from fbnet.data.mapillary_labels import V1_2, V2_0
-from fbnet.data.pack import open_split, prepare
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
 from fbnet.data.source import SCENE_SPLITS, DataConfig, SyntheticConfig
 from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX
 from fbnet.data.synthetic_layouts import CITIES, LAYOUTS, coarse
