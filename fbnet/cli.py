@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from fbnet import config
+from fbnet import config, graph, sources
 from fbnet.errors import InputError
+from fbnet.provenance import Device, recording
 
 # torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
 
@@ -50,11 +51,12 @@ def cli(debug: bool) -> None:
 def prepare(study: str, role: str | None) -> None:
     """Check a study's raw data and pack them; draw them first where they are synthetic."""
     loaded = config.load_study(study)
-    chosen = [loaded.role(role)] if role else loaded.settings.data.values()
     from fbnet.data.pack import prepare as prepare_data
 
-    for data in chosen:
-        click.echo(f"prepared {prepare_data(data)}", err=True)
+    for name in [role] if role else loaded.settings.data:
+        data = loaded.role(name)
+        with recording(loaded, graph.prepared(loaded, name)):
+            click.echo(f"prepared {prepare_data(data)}", err=True)
 
 
 @cli.command()
@@ -66,11 +68,13 @@ def centroids(study: str, role: str | None) -> None:
     from fbnet.data.centroids import write_centroids
 
     parts = dict.fromkeys(part for run in loaded.runs for part in loaded.centroids_of(run))
-    wanted = [part for part in parts if role in (None, part[0])]
-    if not wanted:
+    roles = dict.fromkeys(part[0] for part in parts if role in (None, part[0]))
+    if not roles:
         raise InputError(f"study {study}: no run is sampled by class from {role or 'any data'}; see class_uniform")
-    for name, split, tile in wanted:
-        click.echo(f"found {write_centroids(loaded.role(name), split, tile)}", err=True)
+    for name in roles:
+        with recording(loaded, graph.centroids(loaded, name)):
+            for split, tile in (part[1:] for part in parts if part[0] == name):
+                click.echo(f"found {write_centroids(loaded.role(name), split, tile)}", err=True)
 
 
 @cli.command()
@@ -108,7 +112,9 @@ def train(study: str, run_id: str, seed: int | None, device: str, threads: int |
         raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
     from fbnet.train import train as train_run
 
-    train_run(loaded, run, seed, chosen, workers=workers, gpus=gpus)
+    with recording(loaded, graph.of_run("train", run.id, seed)) as made:
+        _note(made, chosen)
+        train_run(loaded, run, seed, chosen, workers=workers, gpus=gpus)
 
 
 @cli.command()
@@ -120,7 +126,11 @@ def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: in
     chosen, _ = _use(device, threads)
     from fbnet.evaluate import evaluate as evaluate_run
 
-    evaluate_run(loaded, run, seed, chosen, scales="multi_scale" if multi_scale else "single_scale")
+    kind = "evaluate_multi_scale" if multi_scale else "evaluate"
+    loaded.evaluation_of(run.id, graph.SCALES[kind])
+    with recording(loaded, graph.of_run(kind, run.id, seed)) as made:
+        _note(made, chosen)
+        evaluate_run(loaded, run, seed, chosen, scales=graph.SCALES[kind])
 
 
 @cli.command()
@@ -135,7 +145,13 @@ def export(run_id: str, study: str, seed: int | None, device: str, threads: int 
     chosen, _ = _use(device, threads)
     from fbnet.export import export as export_run
 
-    click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
+    loaded.role("cityscapes_test")
+    if run.evaluated:
+        click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
+        return
+    with recording(loaded, graph.of_run("export", run.id, seed)) as made:
+        _note(made, chosen)
+        click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
 
 
 @cli.command()
@@ -166,7 +182,10 @@ def table(study: str, name: str) -> None:
     """Write a table of a study, such as table_1, as csv, markdown and LaTeX."""
     from fbnet.report.tables import write_table
 
-    write_table(config.load_study(study), name)
+    loaded = config.load_study(study)
+    loaded.table(name)
+    with recording(loaded, graph.Result("table", name)):
+        write_table(loaded, name)
 
 
 @cli.command()
@@ -176,7 +195,10 @@ def figure(study: str, name: str) -> None:
     """Draw a figure of a study, such as figure_2, as png and svg."""
     from fbnet.report.figures import write_figure
 
-    write_figure(config.load_study(study), name)
+    loaded = config.load_study(study)
+    loaded.figure(name)
+    with recording(loaded, graph.Result("figure", name)):
+        write_figure(loaded, name)
 
 
 @cli.command()
@@ -243,6 +265,18 @@ def audit(paper: bool, as_json: bool) -> None:
         click.echo(f"{result['agrees']} agree, {result['contradicts']} contradict")
 
 
+@cli.command()
+@study_option
+@click.option("--because", required=True, help="Why the change does not matter; it is recorded.")
+@click.argument("kinds", nargs=-1, type=click.Choice(list(sources.ENTRY)))
+def restamp(study: str, because: str, kinds: tuple[str, ...]) -> None:
+    """Accept that sources or parameters changed without changing the results there are, of some KINDS or all."""
+    from fbnet.provenance import restamp as restamp_results
+
+    for result, changes in restamp_results(config.load_study(study), because, kinds):
+        click.echo(f"{result}: accepted {', '.join(changes)}", err=True)
+
+
 def main() -> None:
     """Runs the command and turns bad input into one line and exit code 2."""
     try:
@@ -260,6 +294,14 @@ def _lookup(study: str, run: str, seed: int | None) -> tuple[config.Study, confi
         seed = loaded.settings.seeds[0]
     loaded.check_seed(seed)
     return loaded, loaded.run(run), seed
+
+
+def _note(made: Device, device) -> None:
+    """Notes where a job computes."""
+    import torch
+
+    made.threads = torch.get_num_threads()
+    made.device = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def _use(device: str, threads: int | None):

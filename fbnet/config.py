@@ -254,6 +254,12 @@ class Study:
         data = self.data_of(run)
         return (data.train,) if self.runs[run].split == "train" else (data.train, data.evaluate)
 
+    def evaluation_of(self, run: str, scales: Scales) -> EvaluationConfig:
+        """How a run is evaluated. Raises InputError where no labelled image is left for it, or no scales are named."""
+        if not self.run(run).evaluated:
+            raise InputError(f"{run}: no labelled images are left to evaluate it on; use `fbnet export`")
+        return self.evaluation(scales)
+
     def centroids_of(self, run: str) -> tuple[tuple[Role, str, int], ...]:
         """Of which data sets, splits and tiles a run needs the classes' centroids; none where it is not sampled so."""
         sampling = self.training_of(run).class_uniform

@@ -27,9 +27,7 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
         InputError: if the run has no images to be evaluated on, or checkpoint or prepared data are missing or do not
             fit the study.
     """
-    settings = study.evaluation(scales)
-    if not run.evaluated:
-        raise InputError(f"{run.id}: no labelled images are left to evaluate it on; use `fbnet export`")
+    settings = study.evaluation_of(run.id, scales)
     network, config = load_run(study, run, seed)
     network.to(device, memory_format=torch.channels_last)
     data = study.data_of(run.id)

@@ -12,6 +12,7 @@ DATA = Path("data")
 WEIGHTS = DATA / "weights"
 RESULTS = Path("results")
 LOGS = Path("logs")
+WORK = Path("work")
 ARRAYS = ("images", "labels")
 
 
@@ -87,6 +88,18 @@ def export_file(study: str, run: str, seed: int) -> Path:
 def samples_file(study: str, run: str, seed: int) -> Path:
     """Images, labels, predictions and balance maps of a few evaluation images, for the figures."""
     return result_dir(study, run, seed) / "samples.npz"
+
+
+def provenance_file(study: str, kind: str, name: str) -> Path:
+    """What a result was made from; prepared data belong to no study."""
+    if kind in ("prepare", "centroids"):
+        return DATA / "provenance" / kind / f"{name}.json"
+    return study_dir(study) / "provenance" / kind / f"{name}.json"
+
+
+def raw_listing(dataset: str) -> Path:
+    """Sizes and times of the raw files that a data set was prepared from, on this machine."""
+    return WORK / "raw" / f"{dataset}.json"
 
 
 def table_files(study: str, table: str) -> list[Path]:

@@ -1,40 +1,52 @@
 # The study, checked, and what the rules ask of it.
+import atexit
 import re
 import shlex
 import sys
-from dataclasses import asdict
-
+import uuid
 from pathlib import Path
 
 from fbnet import config as params
-from fbnet import paths
+from fbnet import graph, paths, provenance
 from fbnet.errors import InputError
+from fbnet.graph import Result
 from fbnet.report.plan import lacking
 
 
-def load_study(name):
-    """The study; bad parameters end in one line and exit code 2, as in the fbnet command."""
+def checked(work, *arguments):
+    """What a function returns; bad input ends in one line and exit code 2, as in the fbnet command."""
     try:
-        return params.load_study(name)
+        return work(*arguments)
     except InputError as error:
         print(f"fbnet: {error}", file=sys.stderr)
         raise SystemExit(2)
 
 
-STUDY = load_study(str(config.get("study", "demo")))
+STUDY = checked(params.load_study, str(config.get("study", "demo")))
+DECLARED = graph.declare(STUDY)
+# Asked once and for all results: what goes wrong in an input function may pass without a word.
+STALE = checked(provenance.stale, STUDY)
 LOGS = str(paths.LOGS / STUDY.name)
 # The command of the environment that Snakemake itself runs in, activated or not.
 FBNET = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
+
+# Newer than every result and like no other file: what is stale is made from it as well, and so made again.
+MARKER = paths.WORK / "stale" / uuid.uuid4().hex
+MARKER.parent.mkdir(parents=True, exist_ok=True)
+MARKER.write_text(MARKER.name)
+atexit.register(MARKER.unlink, missing_ok=True)
 
 # Said before anything starts; what needs none of it still goes.
 if workflow.is_main_process:
     for line in lacking(STUDY):
         print(f"fbnet: {line}", file=sys.stderr)
+    for result, why in STALE.items():
+        if why is not None and why.changed:
+            print(f"fbnet: {result} is stale: {why}", file=sys.stderr)
 
 # Trainings go side by side and share out the cores: 16 of them on 64 cores get 4 each, on 2 cores 1.
 TRAININGS = len(STUDY.runs) * len(STUDY.settings.seeds)
 THREADS = max(1, workflow.cores // TRAININGS) if workflow.cores else 1
-
 
 # Entries of initial weights by the name of the note on them.
 INITIAL_WEIGHTS = {
@@ -50,36 +62,29 @@ wildcard_constraints:
     weights="|".join(map(re.escape, INITIAL_WEIGHTS)) or "none",
 
 
-def prepared(role):
-    """The packed files of a data set."""
-    return [str(path) for path in STUDY.settings.data[role].prepared_files]
+def needs(kind, name):
+    """What a result is made from. Where that still holds, files of another time do not matter."""
+    result = Result(kind, name)
+    declared = DECLARED[result]
+    files = [path for entry in declared.inputs for path in DECLARED[entry].outputs]
+    if STALE[result] is None:
+        return {"files": [ancient(str(path)) for path in [*files, *declared.files]]}
+    for entry in declared.inputs:
+        for path in DECLARED[entry].outputs if STALE[entry] is None else ():
+            if not path.exists():
+                record = paths.provenance_file(STUDY.name, entry.kind, entry.name)
+                print(
+                    f"fbnet: {path}: is needed for {result}, but not here; `dvc pull` it, or delete {record} to make "
+                    "it again",
+                    file=sys.stderr,
+                )
+                raise SystemExit(2)
+    return {"files": [str(path) for path in [*files, *declared.files]], "stale": str(MARKER)}
 
 
-def data_of(wildcards):
-    """The packed files that a run is trained on."""
-    run = STUDY.runs[wildcards.run]
-    return [*prepared(run.data), *(prepared("cityscapes_coarse") if run.coarse_classes else [])]
-
-
-def centroids(run, role=None):
-    """The files of the centroids that a run is sampled by, those of one data set only where it is named."""
-    return [
-        str(paths.centroids_file(STUDY.settings.data[of].dataset, split, tile))
-        for of, split, tile in STUDY.centroids_of(run)
-        if role in (None, of)
-    ]
-
-
-def initial_weights(wildcards):
-    """The note on the file of a run's initial weights."""
-    entry = STUDY.initial_weights(wildcards.run)
-    return [] if entry is None else [str(paths.weights_record(entry))]
-
-
-def start_of(wildcards):
-    """The checkpoint that a run starts from."""
-    start = STUDY.runs[wildcards.run].start
-    return [] if start is None else [str(paths.checkpoint_file(STUDY.name, start, wildcards.seed))]
+def needs_of_run(kind):
+    """The same for what comes of a run, as an input function."""
+    return lambda wildcards: needs(kind, f"{wildcards.run}/seed{wildcards.seed}")
 
 
 def of_run(file, **which):
@@ -87,20 +92,6 @@ def of_run(file, **which):
     return str(file(STUDY.name, "{run}", "{seed}", **which))
 
 
-def of_rows(file, runs, seeds, **which):
-    """The results that a table or figure is made from."""
-    return [str(file(STUDY.name, run, seed, **which)) for run in runs for seed in seeds]
-
-
-def results_of(table):
-    """The metrics of a table's runs and of the baselines of its gains; of runs for the test server, the predictions."""
-    runs = STUDY.compared_runs(table)
-    evaluated = [run for run in runs if STUDY.runs[run].evaluated]
-    exported = [run for run in runs if not STUDY.runs[run].evaluated]
-    seeds, scales = STUDY.settings.seeds, STUDY.table(table).evaluation
-    return of_rows(paths.metrics_file, evaluated, seeds, scales=scales) + of_rows(paths.export_file, exported, seeds)
-
-
-def server_scores(table):
-    """What the test server returned, for the tables that show it."""
-    return [str(paths.SERVER_SCORES)] if "test_miou" in STUDY.table(table).columns else []
+def record_of_run(kind):
+    """The record of what comes of a run, with the wildcards {run} and {seed}."""
+    return str(paths.provenance_file(STUDY.name, kind, "{run}/seed{seed}"))

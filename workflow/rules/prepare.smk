@@ -4,30 +4,31 @@ for role, data in STUDY.settings.data.items():
     rule:
         name:
             f"prepare_{role}"
+        input:
+            **needs("prepare", data.dataset),
         output:
-            prepared(role),
+            prepared=[str(path) for path in data.prepared_files],
+            provenance=str(paths.provenance_file(STUDY.name, "prepare", data.dataset)),
         log:
             f"{LOGS}/prepare_{role}.log",
         benchmark:
             f"{LOGS}/prepare_{role}.benchmark.tsv"
         params:
             role=role,
-            # What the prepared data depend on, so that a change makes them anew; not where the raw data happen to lie.
-            source=data.source,
-            splits=data.splits,
         shell:
             "{FBNET} prepare --study {STUDY.name} --data {params.role} > {log} 2>&1"
 
-    if any(part[0] == role for run in STUDY.runs for part in STUDY.centroids_of(run)):
+    if Result("centroids", data.dataset) in DECLARED:
 
         # Where the classes are, for class-uniform sampling; apart from the data, which do not depend on it.
         rule:
             name:
                 f"centroids_{role}"
             input:
-                data=prepared(role),
+                **needs("centroids", data.dataset),
             output:
-                sorted({file for run in STUDY.runs for file in centroids(run, role)}),
+                centroids=[str(path) for path in DECLARED[Result("centroids", data.dataset)].outputs],
+                provenance=str(paths.provenance_file(STUDY.name, "centroids", data.dataset)),
             log:
                 f"{LOGS}/centroids_{role}.log",
             benchmark:

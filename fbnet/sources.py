@@ -1,0 +1,131 @@
+"""Which source files a kind of result depends on: what its command imports, down to the last module.
+
+Modules that only find, read, check or say things are left out: what they hand on is compared by its value.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from fbnet.graph import Kind
+
+PACKAGE = Path(__file__).parent
+NEUTRAL = frozenset(
+    {
+        "fbnet",
+        "fbnet.cli",
+        "fbnet.config",
+        "fbnet.data.raw",
+        "fbnet.data.source",
+        "fbnet.errors",
+        "fbnet.files",
+        "fbnet.graph",
+        "fbnet.history",
+        "fbnet.paths",
+        "fbnet.provenance",
+        "fbnet.recipe",
+        "fbnet.sources",
+        "fbnet.strict",
+        "fbnet.weights",
+    }
+)
+ENTRY: dict[Kind, str] = {
+    "prepare": "fbnet.data.pack",
+    "centroids": "fbnet.data.centroids",
+    "train": "fbnet.train",
+    "evaluate": "fbnet.evaluate",
+    "evaluate_multi_scale": "fbnet.evaluate",
+    "export": "fbnet.export",
+    "table": "fbnet.report.tables",
+    "figure": "fbnet.report.figures",
+}
+
+
+# Where a module offers a choice, what is not chosen does not matter.
+_HEADS = {
+    "fcn": "fbnet.models.fcn",
+    "fcn_plain": "fbnet.models.fcn",
+    "pspnet": "fbnet.models.pspnet",
+    "deeplabv3plus": "fbnet.models.deeplabv3plus",
+}
+_BACKBONES = {
+    "resnet50": "fbnet.models.resnet",
+    "resnet101": "fbnet.models.resnet",
+    "wider_resnet38": "fbnet.models.wider_resnet",
+}
+_READERS = {
+    "cityscapes": "fbnet.data.cityscapes",
+    "cityscapes_test": "fbnet.data.cityscapes",
+    "cityscapes_coarse": "fbnet.data.cityscapes",
+    "bdd100k": "fbnet.data.bdd100k",
+    "mapillary": "fbnet.data.mapillary",
+    "camvid": "fbnet.data.camvid",
+    "synthetic": "fbnet.data.cityscapes",
+    "synthetic_test": "fbnet.data.cityscapes",
+    "synthetic_coarse": "fbnet.data.cityscapes",
+    "synthetic_bdd100k": "fbnet.data.bdd100k",
+    "synthetic_mapillary": "fbnet.data.mapillary",
+}
+_FIGURES = {
+    "figure_1": "fbnet.report.predictions",
+    "figure_2": "fbnet.report.confusion",
+    "figure_7": "fbnet.report.balance_maps",
+}
+CHOICES = {
+    "fbnet.models.build": _HEADS,
+    "fbnet.models.backbone": _BACKBONES,
+    "fbnet.data.readers": _READERS,
+    "fbnet.data.pack": {name: "fbnet.data.synthetic" for name in _READERS if name.startswith("synthetic")},
+    "fbnet.report.figures": _FIGURES,
+}
+
+
+def source_files(kind: Kind, choices: tuple[str, ...]) -> tuple[Path, ...]:
+    """The source files that a result depends on, sorted.
+
+    Args:
+        kind: which command makes it.
+        choices: what it takes where there is a choice, see `Declared.choices`; everything where nothing of it is named.
+    """
+    return _closure(ENTRY[kind], choices)
+
+
+@cache
+def _closure(entry: str, choices: tuple[str, ...]) -> tuple[Path, ...]:
+    found, waiting = set(), [entry]
+    while waiting:
+        module = waiting.pop()
+        if module in found or module in NEUTRAL:
+            continue
+        found.add(module)
+        waiting += set(_imports(module)) - _unchosen(module, choices)
+    return tuple(sorted(_path(module) for module in found))
+
+
+def _unchosen(module: str, choices: tuple[str, ...]) -> set[str]:
+    offered = CHOICES.get(module, {})
+    return set(offered.values()) - {offered[choice] for choice in choices if choice in offered}
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """The modules of this package that a module imports anywhere in it."""
+    found = []
+    for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if _is_module(alias.name)]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "fbnet":
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [name for name in inner if _is_module(name)]
+            found += [node.module] if _is_module(node.module) else []
+    return tuple(found)
+
+
+def _path(module: str) -> Path:
+    """A module's file."""
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _is_module(name: str) -> bool:
+    return name.partition(".")[0] == "fbnet" and _path(name).is_file()
