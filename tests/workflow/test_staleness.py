@@ -1,0 +1,153 @@
+"""Nothing runs again that need not, nothing stale passes for current: the real Snakemake in throw-away clones."""
+
+import json
+import os
+import random
+import shutil
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+RUNS = ("fcn_r50", "fcn_r50_fbnet", "pspnet_r50", "pspnet_r50_fbnet")
+TABLES = {"table table_1", "table table_2"}
+FIGURES = {"figure figure_2"}
+EVALUATIONS = {f"evaluate {run} seed0" for run in RUNS}
+TRAININGS = {f"train {run} seed0" for run in RUNS}
+REPORTS = TABLES | FIGURES
+
+
+class TestNothingToBeDone:
+    def test_after_a_full_run(self, copy):
+        assert copy.planned() == set()
+        assert "Nothing to be done" in copy.snakemake("-n").stdout + copy.snakemake("-n").stderr
+
+    def test_in_a_clone_without_data_and_checkpoints(self, clone):
+        assert not (clone.folder / "data/synthetic").exists()
+        assert not list(clone.folder.glob("results/**/model.pt"))
+        assert clone.planned() == set()
+
+    def test_with_shuffled_times(self, copy):
+        rng = random.Random(0)
+        for path in copy.folder.rglob("*"):
+            if path.is_file() and ".git/" not in str(path):
+                time = rng.uniform(1.6e9, 1.7e9)
+                os.utime(path, (time, time))
+        assert copy.planned() == set()
+
+    def test_without_the_memory_of_snakemake(self, copy):
+        shutil.rmtree(copy.folder / ".snakemake")
+        assert copy.planned() == set()
+
+    def test_after_going_back_and_forth(self, copy):
+        copy.change("params/studies/toy.yaml", training__learning_rate=0.02)
+        assert copy.planned() >= TRAININGS
+        copy.git("checkout", "params")
+        assert copy.planned() == set()
+
+
+class TestAnEdit:
+    """Plans what it touches, and nothing else."""
+
+    def test_one_runs_recipe(self, copy):
+        copy.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
+        assert copy.planned() == {"train pspnet_r50 seed0", "evaluate pspnet_r50 seed0", "table table_2"}
+        assert (
+            "fbnet: train pspnet_r50 seed0 is stale: training.learning_rate 0.01 -> 0.005"
+            in copy.snakemake("-n").stderr
+        )
+
+    def test_the_loss(self, copy):
+        (copy.folder / "fbnet/losses.py").open("a").write("\n# A remark.\n")
+        assert copy.planned() == TRAININGS | EVALUATIONS | REPORTS
+        assert "train fcn_r50 seed0 is stale: fbnet/losses.py changed" in copy.snakemake("-n").stderr
+
+    def test_one_head(self, copy):
+        (copy.folder / "fbnet/models/pspnet.py").open("a").write("\n# A remark.\n")
+        touched = {f"{rule} {run} seed0" for rule in ("train", "evaluate") for run in RUNS[2:]}
+        assert copy.planned() == touched | {"table table_2"}
+
+    def test_the_evaluator(self, copy):
+        (copy.folder / "fbnet/inference.py").open("a").write("\n# A remark.\n")
+        assert copy.planned() == EVALUATIONS | REPORTS
+
+    def test_a_note_under_a_table(self, copy):
+        copy.change("params/runs.yaml", tables__table_2__note="Another note.")
+        assert copy.planned() == {"table table_2"}
+
+    def test_a_reported_number(self, copy):
+        copy.edit("params/reported/table_1.csv", "76.3", "76.4")
+        assert copy.planned() == {"table table_1"}
+
+    def test_a_comment_in_the_code_of_reports(self, copy):
+        (copy.folder / "fbnet/report/captions.py").open("a").write("\n# A remark.\n")
+        assert copy.planned() == REPORTS
+
+    def test_the_data(self, copy):
+        copy.change("params/studies/toy.yaml", data__cityscapes__synthetic__seed=7)
+        assert copy.planned() == {"prepare_cityscapes"} | TRAININGS | EVALUATIONS | REPORTS
+
+    def test_a_new_row(self, copy):
+        copy.change(
+            "params/runs.yaml",
+            runs__mine={
+                "label": "Mine",
+                "backbone": "resnet50",
+                "balance": {"stages": ["res4"]},
+                "baseline": "fcn_r50",
+            },
+            tables__table_1__rows=["fcn_r50", "fcn_r50_fbnet", "fcn_r101", "fcn_r101_fbnet", "mine"],
+        )
+        copy.change("params/studies/toy.yaml", runs=[*RUNS, "mine"])
+        assert copy.planned() == {"train mine seed0", "evaluate mine seed0", "table table_1"}
+
+    def test_is_made_and_then_nothing_is_to_be_done(self, copy):
+        copy.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
+        copy.snakemake()
+        assert copy.planned() == set()
+        copy.git("checkout", "params")
+        assert copy.planned() == {"train pspnet_r50 seed0", "evaluate pspnet_r50 seed0", "table table_2"}
+
+
+class TestMissing:
+    def test_what_is_needed_and_versioned_is_asked_for(self, clone):
+        clone.edit("fbnet/inference.py", '"""', '"""')
+        (clone.folder / "fbnet/inference.py").open("a").write("\n# A remark.\n")
+        result = clone.snakemake("-n", check=False)
+        assert result.returncode == 2
+        assert "model.pt: is needed for evaluate fcn_r50 seed0, but not here; `dvc pull` it" in result.stderr
+
+    def test_a_result_without_record(self, copy):
+        (copy.folder / "results/toy/provenance/table/table_1.json").unlink()
+        assert copy.planned() == {"table table_1"}
+
+    def test_a_damaged_record_is_one_line(self, copy):
+        (copy.folder / "results/toy/provenance/table/table_1.json").write_text("{")
+        result = copy.snakemake("-n", check=False)
+        assert result.returncode == 2
+        assert "table_1.json: no readable record" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+class TestRestamp:
+    def test_an_accepted_change_is_recorded(self, copy):
+        (copy.folder / "fbnet/losses.py").open("a").write("\n# A remark.\n")
+        copy.run("fbnet", "restamp", "--study", "toy", "--because", "a remark only")
+        assert copy.planned() == set()
+        record = json.loads((copy.folder / "results/toy/provenance/train/fcn_r50/seed0.json").read_text())
+        (accepted,) = record["accepted"]
+        assert accepted["because"] == "a remark only"
+        assert accepted["changes"] == ["fbnet/losses.py changed"]
+
+
+def test_a_record(made):
+    record = json.loads((made.folder / "results/toy/provenance/train/fcn_r50_fbnet/seed0.json").read_text())
+    assert record["parameters"]["training"]["learning_rate"] == 0.01
+    assert record["parameters"]["seed"] == 0
+    assert set(record["inputs"]) == {"prepare synthetic"}
+    assert record["git_commit"] == made.git("rev-list", "--max-parents=0", "HEAD")
+    assert record["git_dirty"] is False
+    assert {"python", "torch", "device", "threads"} <= set(record["environment"])
+    assert record["started"] <= record["ended"]
+    assert "fbnet/losses.py" in record["sources"]
+    assert "fbnet/evaluate.py" not in record["sources"]
