@@ -267,6 +267,15 @@ def audit(paper: bool, as_json: bool) -> None:
 
 @cli.command()
 @study_option
+def large_files(study: str) -> None:
+    """Name the large files of a study that are here, for `dvc add`: prepared data, checkpoints, predictions."""
+    for path in graph.large_files(config.load_study(study)):
+        if path.exists():
+            click.echo(path)
+
+
+@cli.command()
+@study_option
 @click.option("--because", required=True, help="Why the change does not matter; it is recorded.")
 @click.argument("kinds", nargs=-1, type=click.Choice(list(sources.ENTRY)))
 def restamp(study: str, because: str, kinds: tuple[str, ...]) -> None:

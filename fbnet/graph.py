@@ -74,6 +74,16 @@ def declare(study: Study) -> dict[Result, Declared]:
     return declared
 
 
+def large_files(study: Study) -> list[Path]:
+    """What is versioned apart from git: folders of prepared data, checkpoints, the pictures' arrays, predictions."""
+    found = [paths.prepared_dir(data.dataset) for data in study.settings.data.values()]
+    for run in study.runs:
+        for seed in study.settings.seeds:
+            files = (paths.checkpoint_file, paths.samples_file, paths.export_file)
+            found += [file(study.name, run, seed) for file in files]
+    return found
+
+
 def _data(study: Study, role: Role) -> dict[Result, Declared]:
     data, made = study.role(role), prepared(study, role)
     declared = {
@@ -152,7 +162,7 @@ def _table(study: Study, name: str) -> Declared:
         inputs=tuple(
             of_run(kind if run.evaluated else "export", run.id, seed) for run in runs for seed in study.settings.seeds
         ),
-        outputs=tuple(paths.table_files(study.name, name)),
+        outputs=(*paths.table_files(study.name, name), paths.table_metrics_file(study.name, name)),
         files=(paths.reported_file(name), *server),
     )
 

@@ -106,5 +106,10 @@ def table_files(study: str, table: str) -> list[Path]:
     return [study_dir(study) / "tables" / f"{table}.{suffix}" for suffix in ("csv", "md", "tex")]
 
 
+def table_metrics_file(study: str, table: str) -> Path:
+    """A table's own numbers, for `dvc metrics`."""
+    return study_dir(study) / "metrics" / f"{table}.json"
+
+
 def figure_files(study: str, figure: str) -> list[Path]:
     return [study_dir(study) / "figures" / f"{figure}.{suffix}" for suffix in ("png", "svg")]

@@ -84,6 +84,17 @@ def to_csv(table: Table) -> str:
     return pd.DataFrame([_record(row) for row in table.rows]).to_csv(index=False, lineterminator="\n")
 
 
+def to_metrics(table: Table) -> dict[str, dict[str, float]]:
+    """Our means by run and column, in percent and GFLOPs to two decimals; without those that do not exist."""
+    return {
+        row.run: {
+            column.replace(" ", "_"): round(cell.mean, 2) for column, cell in row.cells.items() if cell.mean is not None
+        }
+        for row in table.rows
+        if not row.quoted
+    }
+
+
 def to_markdown(table: Table) -> str:
     """The caption, then the lines of every row: `ours`, `paper` and `difference`, or `quoted`."""
     lines = [line for row in table.rows for line in _lines(row, table)]

@@ -6,7 +6,7 @@ from statistics import mean, stdev
 from fbnet import paths
 from fbnet.config import STAGES, Study, TableConfig
 from fbnet.data.specs import CITYSCAPES
-from fbnet.files import write_text
+from fbnet.files import write_json, write_text
 from fbnet.report import captions, layout
 from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
@@ -104,11 +104,12 @@ def make_table(study: Study, table: str) -> Table:
 
 
 def write_table(study: Study, name: str) -> None:
-    """Writes a table as csv (for programs), md and tex (for people). Raises InputError as `make_table` does."""
+    """Writes a table as csv and json for programs, md and tex for people. Raises InputError as `make_table` does."""
     table = make_table(study, name)
     contents = (layout.to_csv(table), layout.to_markdown(table), layout.to_latex(table))
     for path, content in zip(paths.table_files(study.name, name), contents, strict=True):
         write_text(path, content)
+    write_json(paths.table_metrics_file(study.name, name), layout.to_metrics(table))
 
 
 def describe(study: Study, run: str, column: str) -> str | bool:

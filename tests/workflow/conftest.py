@@ -81,13 +81,25 @@ class Clone:
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+def stages(text: str) -> str:
+    """The stages of dvc.yaml with those of camvid_small made into the toy's."""
+    content = yaml.safe_load(text.replace("camvid_small", "toy"))
+    toy = content["stages"]["toy"]
+    toy["foreach"] = {name: f"tables/{name}.csv" for name in STUDY["tables"]} | {"figure_2": "figures/figure_2.png"}
+    return yaml.safe_dump(content, sort_keys=False)
+
+
 def make_clone(folder: Path) -> Clone:
     """A new project with a study `toy` and nothing made, committed."""
     folder.mkdir(parents=True)
     for name in ("fbnet", "params", "workflow", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", ".gitignore", "pyproject.toml"):
+    for name in ("Snakefile", ".gitignore", "pyproject.toml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
+    (folder / ".dvc").mkdir()
+    for name in ("config", ".gitignore"):
+        shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
+    (folder / "dvc.yaml").write_text(stages((ROOT / "dvc.yaml").read_text()))
     (folder / "params/studies/toy.yaml").write_text(yaml.safe_dump(STUDY))
     clone = Clone(folder)
     clone.edit(".gitignore", "/data/provenance/*/synthetic*.json\n", "")  # here drawn scenes are the data

@@ -4,6 +4,7 @@ rule table:
         unpack(lambda wildcards: needs("table", wildcards.table)),
     output:
         files=[str(path) for path in paths.table_files(STUDY.name, "{table}")],
+        metrics=str(paths.table_metrics_file(STUDY.name, "{table}")),
         provenance=str(paths.provenance_file(STUDY.name, "table", "{table}")),
     log:
         f"{LOGS}/{{table}}.log",
