@@ -1,5 +1,6 @@
 """Files that appear whole: written aside, synced, and put in place by a rename."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -29,3 +30,9 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: object) -> None:
     """A JSON file, appearing whole; numbers that JSON does not know are refused."""
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """A file's sha256, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,7 @@ from fbnet.config import Study
 from fbnet.data import raw
 from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
-from fbnet.files import write_json
+from fbnet.files import sha256, write_json
 from fbnet.graph import Declared, Result, declare
 from fbnet.sources import PACKAGE, source_files
 from fbnet.strict import Where, from_mapping
@@ -115,7 +115,7 @@ def recording(study: Study, result: Result) -> Iterator[Device]:
         "started": _now(),
     }
     yield device
-    outputs = {path.as_posix(): _sha256(path) for path in declared.outputs}
+    outputs = {path.as_posix(): sha256(path) for path in declared.outputs}
     environment = {
         "python": platform.python_version(),
         **{name: version for name in PACKAGES if (version := _version(name))},
@@ -127,7 +127,7 @@ def recording(study: Study, result: Result) -> Iterator[Device]:
         raw.keep_listing(_data(study, result))
     write_json(
         _file(study, result),
-        {**begun, "outputs": outputs, "digest": _digest(outputs), "environment": environment, "ended": _now()},
+        {**begun, "outputs": outputs, "digest": digest(outputs), "environment": environment, "ended": _now()},
     )
 
 
@@ -199,6 +199,11 @@ def restamp(study: Study, because: str, kinds: Iterable[str] = ()) -> list[tuple
     return done
 
 
+def digest(outputs: Mapping[str, str]) -> str:
+    """What a result of these files, by path and sha256, is known by to others."""
+    return hashlib.sha256(json.dumps(sorted(outputs.items())).encode()).hexdigest()
+
+
 def _why(
     study: Study,
     result: Result,
@@ -229,7 +234,7 @@ def _present(result: Result, declared: Declared) -> dict:
             f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}": _source_hash(path)
             for path in source_files(result.kind, declared.choices)
         },
-        "files": {path.as_posix(): _sha256(path) if path.is_file() else "missing" for path in declared.files},
+        "files": {path.as_posix(): sha256(path) if path.is_file() else "missing" for path in declared.files},
     }
 
 
@@ -255,22 +260,13 @@ def _digest_of(study: Study, result: Result) -> str:
     return "unknown" if record is None else record.digest
 
 
-def _digest(outputs: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(sorted(outputs.items())).encode()).hexdigest()
-
-
 def _file(study: Study, result: Result) -> Path:
     return paths.provenance_file(study.name, result.kind, result.name)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @cache
 def _source_hash(path: Path) -> str:
-    return _sha256(path)
+    return sha256(path)
 
 
 @cache

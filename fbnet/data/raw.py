@@ -7,12 +7,11 @@ time is hashed and compared with the manifest. What is not here is not asked for
 import hashlib
 import json
 import os
-from pathlib import Path
 
 from fbnet import paths
 from fbnet.data import readers
 from fbnet.data.source import DataConfig
-from fbnet.files import write_json
+from fbnet.files import sha256, write_json
 
 
 def digest(data: DataConfig) -> str | None:
@@ -38,7 +37,7 @@ def changes(data: DataConfig, recorded: str | None) -> list[str]:
     times = _kept_times(data)
     touched = [name for name, stat in files.items() if times.get(name, stat.st_mtime_ns) != stat.st_mtime_ns]
     hashes = _prepared_hashes(data) if touched else {}
-    return [f"{data.raw_root / name} changed" for name in touched if _sha256(data.raw_root / name) != hashes.get(name)]
+    return [f"{data.raw_root / name} changed" for name in touched if sha256(data.raw_root / name) != hashes.get(name)]
 
 
 def _files(data: DataConfig) -> dict[str, os.stat_result]:
@@ -77,8 +76,3 @@ def _prepared_hashes(data: DataConfig) -> dict[str, str]:
                 if path is not None and key in entry:
                     hashes[path.relative_to(data.raw_root).as_posix()] = entry[key]
     return hashes
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
