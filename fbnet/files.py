@@ -29,7 +29,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """A JSON file, appearing whole; numbers that JSON does not know are refused."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text(path, json_text(content))
+
+
+def json_text(content: object) -> str:
+    """What a JSON file of ours holds. Raises ValueError for numbers that JSON does not know."""
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def sha256(path: Path) -> str:

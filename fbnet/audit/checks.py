@@ -16,7 +16,7 @@ from fbnet.audit.findings import Break, Check
 from fbnet.config import Study
 from fbnet.data.specs import LabelSpec
 from fbnet.errors import InputError
-from fbnet.files import sha256
+from fbnet.files import json_text, sha256
 from fbnet.graph import SCALES, Declared, Kind, Result, of_run
 from fbnet.metrics import scores
 from fbnet.report import layout
@@ -101,6 +101,8 @@ def tables(study: Study) -> Check:
         breaks += _compared(path, expected, _cell_breaks)
         for other, text in zip(for_people, (layout.to_markdown(table), layout.to_latex(table)), strict=True):
             breaks += _compared(other, text, _line_breaks)
+        metrics = json_text(layout.to_metrics(table))
+        breaks += _compared(paths.table_metrics_file(study.name, name), metrics, _line_breaks)
     return Check(what="table cells made again", checked=cells, breaks=tuple(breaks))
 
 
