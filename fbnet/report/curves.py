@@ -1,6 +1,5 @@
 """Training curves out of history.csv: the loss of each run over its epochs, all runs to one scale."""
 
-import base64
 import csv
 import io
 import math
@@ -71,11 +70,6 @@ def draw_curves(histories: Mapping[int, History], limits: tuple[float, float]) -
         drawn = io.BytesIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     return drawn.getvalue()
-
-
-def as_image(content: bytes, kind: str) -> str:
-    """A picture as the address of an `img`, so that a page needs no file beside it; `kind` such as `svg+xml`."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _line(axes, history: History, loss: str, colour: str) -> None:

@@ -1,6 +1,7 @@
 """A study as one HTML page that needs neither network nor scripts: tables, figures, training curves, the runs, and
 what everything was made from. It shows what there is, and says what is missing."""
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,7 @@ def _pictures(study: Study, entries: Iterable[Entry]) -> tuple[Picture, ...]:
 def _picture(study: Study, name: str, entry: Entry) -> Picture:
     # The png: a svg's text looks as meant only where its font is installed.
     path = next(path for path in paths.figure_files(study.name, name) if path.suffix == ".png")
-    image = curves.as_image(path.read_bytes(), "png") if path.is_file() else None
+    image = _as_image(path.read_bytes(), "png") if path.is_file() else None
     return Picture(name, captions.lead(name), study.figure(name).title, image, str(path), entry)
 
 
@@ -176,7 +177,7 @@ def _curves(study: Study) -> tuple[Curves, ...]:
 
 def _run_curves(study: Study, run: str, there: dict[int, History], limits: tuple[float, float]) -> Curves:
     missing = [paths.history_file(study.name, run, seed) for seed in study.settings.seeds if seed not in there]
-    image = curves.as_image(curves.draw_curves(there, limits), "svg+xml") if there else None
+    image = _as_image(curves.draw_curves(there, limits), "svg+xml") if there else None
     last = [history[-1] for history in there.values()]
     return Curves(
         run=study.run(run),
@@ -186,6 +187,11 @@ def _run_curves(study: Study, run: str, there: dict[int, History], limits: tuple
         length=", ".join(dict.fromkeys(f"{record.iteration:,} iterations" for record in last)),
         missing=tuple(map(str, missing)),
     )
+
+
+def _as_image(content: bytes, kind: str) -> str:
+    """A picture as an image's address, so that the page needs no file beside it; `kind` such as `svg+xml`."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _groups(study: Study, entries: Iterable[Entry]) -> tuple[tuple[str, str, tuple[Entry, ...]], ...]:
