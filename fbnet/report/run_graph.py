@@ -133,7 +133,7 @@ def _node(study: Study, run: RunConfig, x: float, y: float) -> Node:
         y=y,
         needs=(
             *(_table_need(study, name, run.id) for name in study.tables),
-            *([_figure_need(study, run.id)] * len(study.figures)),
+            *(_figure_need(study, run.id) for _ in study.figures),  # a study without figures may lack their runs
         ),
     )
 
