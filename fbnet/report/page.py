@@ -60,8 +60,8 @@ class Curves:
     """What is to be seen, in words."""
     length: str
     """How long it took."""
-    missing: tuple[str, ...]
-    """Histories that are not there."""
+    missing: str
+    """Whose histories are not there, and where they would be; empty where none is missing."""
 
 
 def write_page(study: Study) -> Path:
@@ -109,7 +109,7 @@ def _evaluated(study: Study) -> tuple[DataConfig, ...]:
 def _facts(study: Study) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """What the study is, as terms with their descriptions."""
     settings, training = study.settings, study.settings.training
-    width = "full" if settings.width == 1 else f"{settings.width:g} of the full width"
+    width = "full width" if settings.width == 1 else f"{settings.width:g} of the full width"
     recipe = [
         f"crop {training.crop[0]} × {training.crop[1]}, batch {training.batch_size}, {training.epochs} epochs, "
         f"learning rate {training.learning_rate:g}",
@@ -176,7 +176,8 @@ def _curves(study: Study) -> tuple[Curves, ...]:
 
 
 def _run_curves(study: Study, run: str, there: dict[int, History], limits: tuple[float, float]) -> Curves:
-    missing = [paths.history_file(study.name, run, seed) for seed in study.settings.seeds if seed not in there]
+    missing = [seed for seed in study.settings.seeds if seed not in there]
+    words = f"seed {', '.join(map(str, missing))} under {paths.history_file(study.name, run, 0).parents[1]}"
     image = _as_image(curves.draw_curves(there, limits), "svg+xml") if there else None
     last = [history[-1] for history in there.values()]
     return Curves(
@@ -185,7 +186,7 @@ def _run_curves(study: Study, run: str, there: dict[int, History], limits: tuple
         alternative=f"Loss of {run} over its epochs, at the end "
         + ", ".join(f"{record.loss:.3f} with seed {seed}" for seed, record in zip(there, last, strict=True)),
         length=", ".join(dict.fromkeys(f"{record.iteration:,} iterations" for record in last)),
-        missing=tuple(map(str, missing)),
+        missing=words if missing else "",
     )
 
 
