@@ -1,9 +1,10 @@
 # Needs Python 3.11+ and make; everything else comes from requirements.lock into .venv.
 PYTHON ?= python3
+STUDY ?= demo
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: env demo test lint lock
+.PHONY: env demo report test lint lock
 
 env: .venv/.installed
 
@@ -18,6 +19,10 @@ env: .venv/.installed
 
 demo: env
 	snakemake --cores all
+
+# A page of what is there already; STUDY=NAME for another study's.
+report: env
+	fbnet report --study $(STUDY)
 
 test: env lint
 	pytest

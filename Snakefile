@@ -1,6 +1,9 @@
 # `snakemake --cores all` makes the demo's tables and figures, `--config study=NAME` those of another study.
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"

@@ -203,6 +203,15 @@ def figure(study: str, name: str) -> None:
 
 @cli.command()
 @study_option
+def report(study: str) -> None:
+    """Write a study's tables, figures, training curves and provenance as one HTML page."""
+    from fbnet.report.page import write_page
+
+    click.echo(f"wrote {write_page(config.load_study(study))}", err=True)
+
+
+@cli.command()
+@study_option
 @click.option("--json", "as_json", is_flag=True, help="Everything, seed by seed; null for what is not known.")
 def plan(study: str, as_json: bool) -> None:
     """List what a study needs: data sets, trainings, evaluations, and which of them are done."""

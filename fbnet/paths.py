@@ -102,6 +102,11 @@ def raw_listing(dataset: str) -> Path:
     return WORK / "raw" / f"{dataset}.json"
 
 
+def report_file(study: str) -> Path:
+    """A study's page for people."""
+    return study_dir(study) / "report.html"
+
+
 def table_files(study: str, table: str) -> list[Path]:
     return [study_dir(study) / "tables" / f"{table}.{suffix}" for suffix in ("csv", "md", "tex")]
 

@@ -1,0 +1,92 @@
+"""Training curves out of history.csv: the loss of each run over its epochs, all runs to one scale."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from fbnet.errors import InputError
+from fbnet.history import EpochRecord
+from fbnet.report.sheet import STYLE
+
+SIZE = (2.7, 1.75)  # inches
+LOSS_COLOUR = "#1f5a94"
+BALANCE_COLOUR = "#c2571a"
+FAINT = "#dfe3e8"
+
+History = tuple[EpochRecord, ...]
+
+
+def read_history(path: Path) -> History | None:
+    """The epochs of a training; None where there is no file. Raises InputError for a damaged one."""
+    if not path.is_file():
+        return None
+    kinds = {entry.name: entry.type for entry in fields(EpochRecord)}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [{name: kinds[name](value) for name, value in row.items()} for row in csv.DictReader(file)]
+        history = tuple(EpochRecord(**row) for row in rows)
+        if not all(math.isfinite(value) for record in history for value in vars(record).values()):
+            raise ValueError("a value that is no number")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{path}: not a history as `fbnet train` writes it ({error}); delete it and train again"
+        ) from None
+    return history
+
+
+def loss_range(histories: Iterable[History]) -> tuple[float, float]:
+    """The range of all losses above 0 with a little room, for panels to share; (0.1, 1) where there are none."""
+    values = [
+        value
+        for history in histories
+        for record in history
+        for value in (record.loss, record.balance_loss)
+        if value > 0
+    ]
+    return (min(values) / 1.15, max(values) * 1.15) if values else (0.1, 1.0)
+
+
+def draw_curves(histories: Mapping[int, History], limits: tuple[float, float]) -> bytes:
+    """A panel as svg, the same bytes for the same histories: loss and balance loss (Eq. 8) over the epochs.
+
+    Args:
+        histories: by seed; a line each.
+        limits: of the losses, whose axis is logarithmic.
+    """
+    with matplotlib.rc_context(STYLE | {"svg.fonttype": "path"}):  # outlines look the same wherever the page is read
+        figure = Figure(figsize=SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        for history in histories.values():
+            _line(axes, history, "loss", LOSS_COLOUR)
+            _line(axes, history, "balance_loss", BALANCE_COLOUR)
+        _lay_out(axes, limits, max(record.epoch for history in histories.values() for record in history))
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()
+
+
+def _line(axes, history: History, loss: str, colour: str) -> None:
+    points = [(record.epoch, getattr(record, loss)) for record in history if getattr(record, loss) > 0]
+    if points:
+        axes.plot(*zip(*points, strict=True), color=colour, linewidth=1, marker="." if len(points) == 1 else "")
+
+
+def _lay_out(axes, limits: tuple[float, float], epochs: int) -> None:
+    axes.set_xlim(0, 1.03 * epochs)
+    axes.set_yscale("log")
+    axes.set_ylim(limits)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=(1, 2, 5, 10)))
+    axes.set_xlabel("epoch")
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
