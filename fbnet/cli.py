@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from fbnet import config, graph, sources
+from fbnet import config, graph, params, sources
 from fbnet.errors import InputError
 from fbnet.provenance import Device, recording
 
@@ -50,7 +50,7 @@ def cli(debug: bool) -> None:
 @role_option
 def prepare(study: str, role: str | None) -> None:
     """Check a study's raw data and pack them; draw them first where they are synthetic."""
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     from fbnet.data.pack import prepare as prepare_data
 
     for name in [role] if role else loaded.settings.data:
@@ -64,7 +64,7 @@ def prepare(study: str, role: str | None) -> None:
 @role_option
 def centroids(study: str, role: str | None) -> None:
     """Find where the classes are in a study's prepared training images, for class-uniform sampling."""
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     from fbnet.data.centroids import write_centroids
 
     parts = dict.fromkeys(part for run in loaded.runs for part in loaded.centroids_of(run))
@@ -81,7 +81,7 @@ def centroids(study: str, role: str | None) -> None:
 @study_option
 def fetch_weights(study: str) -> None:
     """Download a study's initial weights where they can be, and record what they are."""
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     from fbnet.weights import entries, fetch, record, summary
 
     for entry in entries(loaded):
@@ -182,7 +182,7 @@ def table(study: str, name: str) -> None:
     """Write a table of a study, such as table_1, as csv, markdown and LaTeX."""
     from fbnet.report.tables import write_table
 
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     loaded.table(name)
     with recording(loaded, graph.Result("table", name)):
         write_table(loaded, name)
@@ -195,7 +195,7 @@ def figure(study: str, name: str) -> None:
     """Draw a figure of a study, such as figure_2, as png and svg."""
     from fbnet.report.figures import write_figure
 
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     loaded.figure(name)
     with recording(loaded, graph.Result("figure", name)):
         write_figure(loaded, name)
@@ -207,7 +207,7 @@ def report(study: str) -> None:
     """Write a study's tables, figures, training curves and provenance as one HTML page."""
     from fbnet.report.page import write_page
 
-    click.echo(f"wrote {write_page(config.load_study(study))}", err=True)
+    click.echo(f"wrote {write_page(params.load_study(study))}", err=True)
 
 
 @cli.command()
@@ -217,7 +217,7 @@ def plan(study: str, as_json: bool) -> None:
     """List what a study needs: data sets, trainings, evaluations, and which of them are done."""
     from fbnet.report.plan import make_plan, to_text
 
-    planned = make_plan(config.load_study(study))
+    planned = make_plan(params.load_study(study))
     click.echo(json.dumps(planned.as_dict(), indent=1) if as_json else to_text(planned))
 
 
@@ -226,7 +226,7 @@ def plan(study: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="A list of {run, gflops, parameters}.")
 def flops(study: str, as_json: bool) -> None:
     """Count operations and parameters of a study's runs at 1024 x 1024."""
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     from fbnet.models.flops import count
 
     counted = []
@@ -284,7 +284,7 @@ def audit(paper: bool, study: str | None, deep: bool, as_json: bool) -> None:
 @study_option
 def large_files(study: str) -> None:
     """Name the large files of a study that are here, for `dvc add`: prepared data, checkpoints, predictions."""
-    for path in graph.large_files(config.load_study(study)):
+    for path in graph.large_files(params.load_study(study)):
         if path.exists():
             click.echo(path)
 
@@ -297,7 +297,7 @@ def restamp(study: str, because: str, kinds: tuple[str, ...]) -> None:
     """Accept that sources or parameters changed without changing the results there are, of some KINDS or all."""
     from fbnet.provenance import restamp as restamp_results
 
-    for result, changes in restamp_results(config.load_study(study), because, kinds):
+    for result, changes in restamp_results(params.load_study(study), because, kinds):
         click.echo(f"{result}: accepted {', '.join(changes)}", err=True)
 
 
@@ -326,14 +326,14 @@ def _audit_paper(as_json: bool) -> None:
 def _audit_study(study: str, deep: bool, as_json: bool) -> None:
     from fbnet.audit.study import audit_study, to_text
 
-    result = audit_study(config.load_study(study), deep=deep)
+    result = audit_study(params.load_study(study), deep=deep)
     click.echo(json.dumps(result.as_dict(), indent=1) if as_json else to_text(result))
     if result.breaks:
         sys.exit(1)
 
 
 def _lookup(study: str, run: str, seed: int | None) -> tuple[config.Study, config.RunConfig, int]:
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     if seed is None:
         seed = loaded.settings.seeds[0]
     loaded.check_seed(seed)

@@ -21,6 +21,7 @@ NEUTRAL = frozenset(
         "fbnet.files",
         "fbnet.graph",
         "fbnet.history",
+        "fbnet.params",
         "fbnet.paths",
         "fbnet.provenance",
         "fbnet.recipe",

@@ -3,8 +3,8 @@
 import pytest
 
 from fbnet.audit.chain import make_chain, needed
-from fbnet.config import load_study
 from fbnet.graph import declare, of_run
+from fbnet.params import load_study
 
 
 @pytest.fixture

@@ -92,5 +92,5 @@ def test_help(project, command):
 
 def test_parameters_and_help_need_no_torch():
     reports = ", ".join(f"fbnet.report.{name}" for name in ("tables", "figures", "audit", "plan"))
-    code = f"import sys, fbnet.cli, fbnet.config, fbnet.score, {reports}; sys.exit('torch' in sys.modules)"
+    code = f"import sys, fbnet.cli, fbnet.params, fbnet.score, {reports}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from fbnet import checkpoint, paths, train
-from fbnet.config import load_runs, load_study
 from fbnet.data.pack import prepare
 from fbnet.data.packed import open_split
 from fbnet.data.specs import CITYSCAPES
 from fbnet.distributed import rank, run_processes, synchronised
 from fbnet.errors import InputError
 from fbnet.models.build import build
+from fbnet.params import load_runs, load_study
 from fbnet.recipe import OhemConfig, TrainingConfig
 
 CPU = torch.device("cpu")

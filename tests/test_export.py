@@ -12,13 +12,13 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as offic
 from PIL import Image
 
 from fbnet import checkpoint, export, paths, train
-from fbnet.config import load_study
 from fbnet.data.pack import prepare
 from fbnet.data.packed import open_split
 from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.inference import predict_labels
 from fbnet.models.build import build
+from fbnet.params import load_study
 from fbnet.score import score
 from tests.conftest import EVERYTHING
 from tests.test_score import official_scores

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from fbnet import inference
-from fbnet.config import load_runs
 from fbnet.data.specs import CITYSCAPES
 from fbnet.device import normalise
 from fbnet.inference import balance_map, pieces, predict, predict_labels, tile_starts
 from fbnet.models.build import build
+from fbnet.params import load_runs
 from fbnet.recipe import EvaluationConfig
 
 CPU = torch.device("cpu")

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from fbnet import checkpoint, inference, paths
-from fbnet.config import load_study
 from fbnet.data.pack import prepare
 from fbnet.data.specs import CAMVID, CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.inference import predict
+from fbnet.params import load_study
 from fbnet.predict import find_images, overlay, predict_images, raw_labels
 from fbnet.train import train
 

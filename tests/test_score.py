@@ -12,13 +12,13 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as offic
 from PIL import Image
 
 from fbnet import checkpoint, paths
-from fbnet.config import load_study
 from fbnet.data.pack import prepare, read_labels
 from fbnet.data.packed import open_split
 from fbnet.data.specs import CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
 from fbnet.evaluate import evaluate
 from fbnet.inference import predict_labels
+from fbnet.params import load_study
 from fbnet.predict import raw_labels
 from fbnet.score import score
 from fbnet.train import train

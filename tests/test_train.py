@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fbnet import checkpoint, paths, train
-from fbnet.config import BalanceConfig, load_runs, load_study
+from fbnet.config import BalanceConfig
 from fbnet.data.centroids import write_centroids
 from fbnet.data.pack import prepare
 from fbnet.data.packed import open_split
@@ -20,6 +20,7 @@ from fbnet.errors import InputError
 from fbnet.evaluate import evaluate
 from fbnet.history import History
 from fbnet.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
+from fbnet.params import load_runs, load_study
 from fbnet.recipe import OhemConfig, TrainingConfig
 from tests.conftest import EVERYTHING, ROOT, Project
 

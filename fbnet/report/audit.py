@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import mean
 
-from fbnet.config import RunConfig, load_runs
+from fbnet.config import RunConfig
 from fbnet.data.specs import CITYSCAPES
+from fbnet.params import load_runs
 from fbnet.report.quoted import Quote, Reported, read_quotes, rivals
 from fbnet.report.reported import read_reported
 

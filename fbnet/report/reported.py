@@ -6,9 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fbnet import paths
-from fbnet.config import TableConfig, load_runs
+from fbnet.config import TableConfig
 from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError
+from fbnet.params import load_runs
 
 
 def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:

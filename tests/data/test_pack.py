@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from fbnet import paths
-from fbnet.config import load_study
 from fbnet.data import synthetic
 from fbnet.data.bdd100k import LAYOUTS
 from fbnet.data.pack import prepare
@@ -18,6 +17,7 @@ from fbnet.data.packed import open_split
 from fbnet.data.source import DataConfig, SyntheticConfig
 from fbnet.data.specs import BDD100K, CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
+from fbnet.params import load_study
 
 CAMVID_DATA = DataConfig(dataset="camvid", root="raw", train="train", evaluate="test")
 BDD100K_DATA = DataConfig(dataset="bdd100k", root="raw", train="train", evaluate="val")

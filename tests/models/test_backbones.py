@@ -9,7 +9,7 @@ import yaml
 from torch import nn
 
 from fbnet import paths
-from fbnet.config import BalanceConfig, load_runs
+from fbnet.config import BalanceConfig
 from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.losses import block_bce, block_labels
@@ -18,6 +18,7 @@ from fbnet.models.build import build
 from fbnet.models.flops import count
 from fbnet.models.resnet import ResNet
 from fbnet.models.wider_resnet import IdentityResidualBlock, WiderResNet
+from fbnet.params import load_runs
 from fbnet.recipe import TrainingConfig
 from fbnet.train import losses
 

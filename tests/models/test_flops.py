@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from fbnet.config import load_runs
 from fbnet.data.specs import CITYSCAPES
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.flops import count, operations
+from fbnet.params import load_runs
 
 RUNS = load_runs().runs
 

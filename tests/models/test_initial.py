@@ -12,13 +12,14 @@ import torch
 import torchvision
 
 from fbnet import checkpoint
-from fbnet.config import BalanceConfig, load_runs, load_study
+from fbnet.config import BalanceConfig
 from fbnet.data.pack import prepare
 from fbnet.errors import InputError
 from fbnet.models.build import build
 from fbnet.models.initial import load_initial_weights, load_parent
 from fbnet.models.resnet import ResNet
 from fbnet.models.wider_resnet import WiderResNet
+from fbnet.params import load_runs, load_study
 from fbnet.train import train
 from fbnet.weights import record
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from fbnet import paths
-from fbnet.config import load_runs
 from fbnet.errors import InputError
+from fbnet.params import load_runs
 from fbnet.report import audit
 from fbnet.report.reported import read_reported
 from tests.test_cli import fbnet

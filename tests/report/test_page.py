@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from fbnet import paths
-from fbnet.config import load_study
 from fbnet.errors import InputError
 from fbnet.graph import Result, of_run
 from fbnet.history import EpochRecord
+from fbnet.params import load_study
 from fbnet.provenance import read, recording
 from fbnet.report import curves, run_graph
 from fbnet.report.figures import write_figure

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from fbnet import paths
-from fbnet.config import load_study
 from fbnet.errors import InputError
+from fbnet.params import load_study
 from fbnet.report.plan import Jobs, make_plan, split_images, to_text
 from tests.report.conftest import write_metrics
 from tests.test_cli import fbnet, refused

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from fbnet import paths
-from fbnet.config import load_study
 from fbnet.errors import InputError
+from fbnet.params import load_study
 from fbnet.report.tables import make_table, write_table
 from tests.report.conftest import write_metrics
 from tests.report.test_server_scores import write_scores

@@ -6,7 +6,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from fbnet import config as params
+from fbnet import params
 from fbnet import graph, paths, provenance
 from fbnet.errors import InputError
 from fbnet.graph import Result

@@ -1,33 +1,25 @@
 """The shipped parameters load; what is wrong in a file is named with its key and the valid choices."""
 
-import json
-from dataclasses import fields, replace
-from typing import Literal, get_args, get_origin, get_type_hints
+from dataclasses import replace
 
-import jsonschema
 import pytest
 import yaml
 
-from fbnet import config, paths, recipe
+from fbnet import config, params, paths, recipe
 from fbnet.errors import InputError
-from tests.conftest import ROOT, TOY
-
-STUDIES = sorted(path.stem for path in (ROOT / "params" / "studies").glob("*.yaml"))
-SCHEMAS = {
-    name: json.loads((ROOT / "workflow" / "schemas" / f"{name}.schema.json").read_text()) for name in ("runs", "study")
-}
+from tests.conftest import TOY
 
 
 @pytest.mark.parametrize("study", ["demo", "camvid", "camvid_small", "paper"])
 def test_shipped_studies_load(project, study):
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     assert loaded.runs
     rows = [row for table in loaded.tables.values() for row in table.rows]
     assert all((row in loaded.runs) != (row in loaded.quoted) for row in rows)
 
 
 def test_runs_of_the_tables(project):
-    study = config.load_study("paper")
+    study = params.load_study("paper")
     assert len(study.runs) == 24
     assert [len(study.table(f"table_{number}").rows) for number in range(1, 7)] == [4, 4, 6, 6, 24, 5]
     shown = {row for table in study.tables.values() for row in table.rows}
@@ -37,7 +29,7 @@ def test_runs_of_the_tables(project):
 
 
 def test_a_run_goes_to_its_own_data(project):
-    study = config.load_study("paper")
+    study = params.load_study("paper")
     assert study.data_of("fcn_r50").dataset == "cityscapes"
     assert study.data_of("deeplabv3plus_r101_bdd100k").dataset == "bdd100k"
     assert study.data_of_table("table_6").dataset == "bdd100k"
@@ -46,7 +38,7 @@ def test_a_run_goes_to_its_own_data(project):
 
 
 def test_a_study_without_data_or_recipe_of_a_run_does_not_have_it(project):
-    runs = config.load_study("camvid").runs
+    runs = params.load_study("camvid").runs
     assert len(runs) == 18
     assert all(run.roles == ("cityscapes",) and run.start is None for run in runs.values())
 
@@ -57,12 +49,12 @@ class TestChains:
     RUN = "deeplabv3plus_wrn38_fbnet_trainval"
 
     def test_the_parent_comes_first(self, project):
-        study = config.load_study("paper")
+        study = params.load_study("paper")
         assert study.chain(self.RUN) == ("deeplabv3plus_wrn38_mapillary", self.RUN)
         assert study.chain("fcn_r50") == ("fcn_r50",)
 
     def test_a_recipe_is_a_delta_over_the_training(self, project):
-        study = config.load_study("paper")
+        study = params.load_study("paper")
         training, fine = study.settings.training, study.training_of(self.RUN)
         assert fine == replace(training, learning_rate=0.001)
         pre = study.training_of("deeplabv3plus_wrn38_mapillary")
@@ -72,7 +64,7 @@ class TestChains:
         assert study.training_of("fcn_r50") == training
 
     def test_what_it_is_trained_on(self, project):
-        study = config.load_study("paper")
+        study = params.load_study("paper")
         assert study.training_splits(self.RUN) == ("train", "val")
         assert study.training_splits("fcn_r50") == ("train",)
         assert study.run(self.RUN).roles == ("cityscapes", "cityscapes_coarse", "cityscapes_test")
@@ -82,7 +74,7 @@ class TestChains:
         assert parameters["coarse"] == {"dataset": "cityscapes_coarse", "synthetic": None}
 
     def test_initial_weights_are_for_the_first(self, project):
-        study = config.load_study("paper")
+        study = params.load_study("paper")
         assert study.initial_weights(self.RUN) is None
         entry = study.initial_weights("deeplabv3plus_wrn38_mapillary")
         assert entry == study.settings.training.initial_weights["wider_resnet38"]
@@ -91,7 +83,7 @@ class TestChains:
         content = yaml.safe_load(paths.study_file("paper").read_text())
         content |= {"runs": ["deeplabv3plus_wrn38_fbnet"], "tables": ["table_5"], "figures": []}
         paths.study_file("mine").write_text(yaml.safe_dump(content))
-        assert set(config.load_study("mine").runs) == {"deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet"}
+        assert set(params.load_study("mine").runs) == {"deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet"}
 
     @pytest.mark.parametrize(
         ("remove", "remedy"),
@@ -108,7 +100,7 @@ class TestChains:
         content |= {"runs": ["deeplabv3plus_wrn38_fbnet"], "tables": ["table_5"], "figures": []}
         paths.study_file("mine").write_text(yaml.safe_dump(content))
         with pytest.raises(InputError, match=remedy):
-            config.load_study("mine")
+            params.load_study("mine")
 
     @pytest.mark.parametrize(
         ("run", "change", "problem"),
@@ -130,7 +122,7 @@ class TestChains:
         content["runs"][run] |= change
         paths.RUNS_FILE.write_text(yaml.safe_dump(content))
         with pytest.raises(InputError, match=problem):
-            config.load_study("paper")
+            params.load_study("paper")
 
     @pytest.mark.parametrize(
         ("change", "problem"),
@@ -147,7 +139,7 @@ class TestChains:
         content = yaml.safe_load(paths.study_file("paper").read_text()) | change
         paths.study_file("mine").write_text(yaml.safe_dump(content))
         with pytest.raises(InputError, match=problem):
-            config.load_study("mine")
+            params.load_study("mine")
 
     @pytest.mark.parametrize(
         ("recipe", "change", "problem"),
@@ -168,17 +160,17 @@ class TestChains:
         content["recipes"][recipe] |= change
         paths.study_file("mine").write_text(yaml.safe_dump(content))
         with pytest.raises(InputError, match=problem):
-            config.load_study("mine")
+            params.load_study("mine")
 
 
 def test_a_run_is_a_delta_over_the_defaults(project):
-    run = config.load_study("paper").run("fcn_r101_pce_dfm")
+    run = params.load_study("paper").run("fcn_r101_pce_dfm")
     assert (run.head, run.backbone) == ("fcn", "resnet101")
     assert run.balance == config.BalanceConfig(stages=("res5",), auxiliary="pce", modulator="dfm")
 
 
 def test_the_papers_recipe(project):
-    training = config.load_study("paper").settings.training
+    training = params.load_study("paper").settings.training
     assert training.ohem == recipe.OhemConfig(threshold=0.7, min_kept=10000)
     assert (len(training.class_weights), training.class_weights[0], training.class_weights[17]) == (19, 0.8373, 1.1529)
     assert training.class_uniform == recipe.ClassUniformConfig(
@@ -189,7 +181,7 @@ def test_the_papers_recipe(project):
 
 @pytest.mark.parametrize("study", ["demo", "camvid", "camvid_small"])
 def test_the_recipe_is_off_by_default(project, study):
-    loaded = config.load_study(study)
+    loaded = params.load_study(study)
     assert loaded.settings.training.recipe == ()
     # or trained networks would be made anew for parameters that they do not have
     assert set(loaded.training_parameters("fcn_r50")["training"]) <= {
@@ -199,12 +191,12 @@ def test_the_recipe_is_off_by_default(project, study):
 
 def test_what_is_on_is_a_training_parameter(project):
     project.write_study(training__ohem={"threshold": 0.6})
-    training = config.load_study("toy").training_parameters("fcn_r50")["training"]
+    training = params.load_study("toy").training_parameters("fcn_r50")["training"]
     assert training["ohem"] == {"threshold": 0.6, "min_kept": 10000}
 
 
 def test_a_study_of_few_runs_has_their_rows_only(project):
-    assert config.load_study("camvid_small").table("table_1").rows == ("fcn_r50", "fcn_r50_fbnet")
+    assert params.load_study("camvid_small").table("table_1").rows == ("fcn_r50", "fcn_r50_fbnet")
 
 
 @pytest.mark.parametrize(
@@ -290,7 +282,7 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
 def test_bad_study(project, changes, key, remedy):
     project.write_study(**changes)
     with pytest.raises(InputError) as raised:
-        config.load_study("toy")
+        params.load_study("toy")
     message = str(raised.value)
     assert message.startswith(f"params/studies/toy.yaml: {key}: ")
     assert remedy in message
@@ -319,7 +311,7 @@ def test_bad_run(project, delta, key, remedy):
     content["runs"]["mine"] = {"label": "Mine", **delta}
     paths.RUNS_FILE.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError) as raised:
-        config.load_study("toy")
+        params.load_study("toy")
     message = str(raised.value)
     assert message.startswith(f"params/runs.yaml: runs.mine.{key}: ")
     assert remedy in message
@@ -331,7 +323,7 @@ def test_bad_run_names(project, name):
     content["runs"][name] = {"label": "Mine"}
     paths.RUNS_FILE.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match="lower-case letters, digits and underscores"):
-        config.load_study("toy")
+        params.load_study("toy")
 
 
 def test_a_table_of_unknown_runs(project):
@@ -339,7 +331,7 @@ def test_a_table_of_unknown_runs(project):
     content["tables"]["table_1"]["rows"].append("mine")
     paths.RUNS_FILE.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=r"tables\.table_1\.rows: no 'mine'"):
-        config.load_study("toy")
+        params.load_study("toy")
 
 
 def test_a_table_of_two_data_sets(project):
@@ -347,24 +339,24 @@ def test_a_table_of_two_data_sets(project):
     content["tables"]["table_6"]["rows"].append("fcn_r50")
     paths.RUNS_FILE.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=r"tables\.table_6\.rows: must hold runs on one data set"):
-        config.load_study("toy")
+        params.load_study("toy")
 
 
 def test_unknown_study(project):
     with pytest.raises(InputError, match="no such study 'kitti'; choose from camvid, camvid_small, demo, paper, toy"):
-        config.load_study("kitti")
+        params.load_study("kitti")
 
 
 @pytest.mark.parametrize(("kind", "name"), [("run", "mine"), ("table", "table_9"), ("figure", "figure_3")])
 def test_unknown_names(project, kind, name):
-    study = config.load_study("toy")
+    study = params.load_study("toy")
     with pytest.raises(InputError, match=f"no {kind} '{name}'; choose from "):
         getattr(study, kind)(name)
 
 
 def test_unknown_seed(project):
     with pytest.raises(InputError, match="no seed 7; choose from 0, 1"):
-        config.load_study("toy").check_seed(7)
+        params.load_study("toy").check_seed(7)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +365,7 @@ def test_unknown_seed(project):
 def test_unreadable_yaml(project, text, problem):
     paths.study_file("toy").write_text(text)
     with pytest.raises(InputError, match=f"params/studies/toy.yaml: .*{problem}"):
-        config.load_study("toy")
+        params.load_study("toy")
 
 
 def test_missing_key(project):
@@ -381,12 +373,12 @@ def test_missing_key(project):
     del content["training"]["crop"]
     paths.study_file("toy").write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=r"training\.crop: is missing"):
-        config.load_study("toy")
+        params.load_study("toy")
 
 
 class TestRoots:
     def test_the_environment_overrides_the_root(self, project, monkeypatch):
-        study = config.load_study("camvid")
+        study = params.load_study("camvid")
         assert str(study.data.raw_root) == "data/raw/camvid"
         monkeypatch.setenv("CAMVID_ROOT", "/elsewhere")
         assert str(study.data.raw_root) == "/elsewhere"
@@ -394,47 +386,4 @@ class TestRoots:
     def test_synthetic_scenes_never_land_in_real_data(self, project, monkeypatch):
         for variable in ("CITYSCAPES_ROOT", "SYNTHETIC_ROOT", "CAMVID_ROOT", "BDD100K_ROOT"):
             monkeypatch.setenv(variable, "/elsewhere")
-        assert str(config.load_study("demo").data.raw_root) == "data/raw/synthetic"
-
-
-class TestSchemas:
-    """The JSON schemas serve editors; the dataclasses decide. The two must say the same."""
-
-    @pytest.mark.parametrize("study", STUDIES)
-    def test_shipped_studies_fit(self, study):
-        jsonschema.validate(yaml.safe_load((ROOT / "params/studies" / f"{study}.yaml").read_text()), SCHEMAS["study"])
-
-    def test_shipped_runs_fit(self):
-        jsonschema.validate(yaml.safe_load((ROOT / "params/runs.yaml").read_text()), SCHEMAS["runs"])
-
-    @pytest.mark.parametrize(
-        ("schema", "cls", "keys"),
-        [
-            ("study", config.StudyFile, ()),
-            ("study", recipe.TrainingConfig, ("training",)),
-            ("study", recipe.OhemConfig, ("training", "ohem")),
-            ("study", recipe.ClassUniformConfig, ("training", "class_uniform")),
-            ("study", recipe.PhotometricConfig, ("training", "photometric")),
-            ("study", recipe.EvaluationConfig, ("evaluation",)),
-            ("study", recipe.ScalesConfig, ("multi_scale",)),
-            ("study", config.FigureRuns, ("figure_runs",)),
-            ("runs", config.RunConfig, ("defaults",)),
-            ("runs", config.BalanceConfig, ("defaults", "balance")),
-        ],
-    )
-    def test_same_keys_and_choices(self, schema, cls, keys):
-        place = SCHEMAS[schema]
-        for key in keys:
-            place = place["properties"][key]
-        # a run's id is its key in the file, and a label has no default
-        names = {entry.name for entry in fields(cls)} - ({"id", "label"} if cls is config.RunConfig else set())
-        assert set(place["properties"]) == names
-        assert place["additionalProperties"] is False
-        for name, kind in get_type_hints(cls).items():
-            if get_origin(kind) is Literal and name in names:
-                assert place["properties"][name]["enum"] == list(get_args(kind))
-
-    def test_unknown_keys_are_refused(self):
-        study = yaml.safe_load((ROOT / "params/studies/demo.yaml").read_text())
-        with pytest.raises(jsonschema.ValidationError, match="crops"):
-            jsonschema.validate({**study, "training": {**study["training"], "crops": 1}}, SCHEMAS["study"])
+        assert str(params.load_study("demo").data.raw_root) == "data/raw/synthetic"

@@ -1,0 +1,60 @@
+"""The JSON schemas of `params/` say what the dataclasses say."""
+
+import json
+from dataclasses import fields
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import jsonschema
+import pytest
+import yaml
+
+from fbnet import config, recipe
+from tests.conftest import ROOT
+
+STUDIES = sorted(path.stem for path in (ROOT / "params" / "studies").glob("*.yaml"))
+SCHEMAS = {
+    name: json.loads((ROOT / "workflow" / "schemas" / f"{name}.schema.json").read_text()) for name in ("runs", "study")
+}
+
+
+class TestSchemas:
+    """The JSON schemas serve editors; the dataclasses decide. The two must say the same."""
+
+    @pytest.mark.parametrize("study", STUDIES)
+    def test_shipped_studies_fit(self, study):
+        jsonschema.validate(yaml.safe_load((ROOT / "params/studies" / f"{study}.yaml").read_text()), SCHEMAS["study"])
+
+    def test_shipped_runs_fit(self):
+        jsonschema.validate(yaml.safe_load((ROOT / "params/runs.yaml").read_text()), SCHEMAS["runs"])
+
+    @pytest.mark.parametrize(
+        ("schema", "cls", "keys"),
+        [
+            ("study", config.StudyFile, ()),
+            ("study", recipe.TrainingConfig, ("training",)),
+            ("study", recipe.OhemConfig, ("training", "ohem")),
+            ("study", recipe.ClassUniformConfig, ("training", "class_uniform")),
+            ("study", recipe.PhotometricConfig, ("training", "photometric")),
+            ("study", recipe.EvaluationConfig, ("evaluation",)),
+            ("study", recipe.ScalesConfig, ("multi_scale",)),
+            ("study", config.FigureRuns, ("figure_runs",)),
+            ("runs", config.RunConfig, ("defaults",)),
+            ("runs", config.BalanceConfig, ("defaults", "balance")),
+        ],
+    )
+    def test_same_keys_and_choices(self, schema, cls, keys):
+        place = SCHEMAS[schema]
+        for key in keys:
+            place = place["properties"][key]
+        # a run's id is its key in the file, and a label has no default
+        names = {entry.name for entry in fields(cls)} - ({"id", "label"} if cls is config.RunConfig else set())
+        assert set(place["properties"]) == names
+        assert place["additionalProperties"] is False
+        for name, kind in get_type_hints(cls).items():
+            if get_origin(kind) is Literal and name in names:
+                assert place["properties"][name]["enum"] == list(get_args(kind))
+
+    def test_unknown_keys_are_refused(self):
+        study = yaml.safe_load((ROOT / "params/studies/demo.yaml").read_text())
+        with pytest.raises(jsonschema.ValidationError, match="crops"):
+            jsonschema.validate({**study, "training": {**study["training"], "crops": 1}}, SCHEMAS["study"])
