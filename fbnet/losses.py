@@ -32,9 +32,9 @@ def cross_entropy(
     Returns:
         A float32 scalar.
     """
-    weight = None if weights is None else torch.tensor(weights, device=logits.device)
-    losses = functional.cross_entropy(logits.float(), labels.long(), weight, ignore_index=ignore_index, reduction="sum")
-    return share_of(losses, _pixel_weights(labels, weights, ignore_index).sum())
+    losses = pixel_cross_entropy(logits, labels, ignore_index)
+    counted = _pixel_weights(labels, weights, ignore_index)
+    return share_of((losses * counted).sum(), counted.sum())
 
 
 def ohem_cross_entropy(
@@ -65,7 +65,7 @@ def ohem_cross_entropy(
     Returns:
         A float32 scalar.
     """
-    losses = functional.cross_entropy(logits.float(), labels.long(), ignore_index=ignore_index, reduction="none")
+    losses = pixel_cross_entropy(logits, labels, ignore_index)
     hardness = losses.detach().masked_fill(labels == ignore_index, -math.inf).flatten(1)
     hardest = hardness.topk(min(min_kept, hardness.shape[1]), dim=1, sorted=False).values
     limit = hardest.amin(dim=1)[:, None, None]
@@ -93,7 +93,7 @@ def image_weighted_cross_entropy(
     Returns:
         A float32 scalar.
     """
-    losses = functional.cross_entropy(logits.float(), labels.long(), ignore_index=ignore_index, reduction="none")
+    losses = pixel_cross_entropy(logits, labels, ignore_index)
     counted = labels != ignore_index
     # The last row takes the ignored pixels.
     train_ids = torch.where(counted, labels, logits.shape[1]).long().flatten(1)
@@ -139,7 +139,8 @@ def block_labels(
         bits[index] += 1 << position
     if ignore_index is not None:
         bits[ignore_index] = 0
-    blocks = _or_blocks(_or_blocks(bits[labels.long()], stride).transpose(1, 2), stride).transpose(1, 2)
+    # An image at a time: its bits stay in the cache.
+    blocks = torch.stack([_or_blocks(torch.take(bits, image.long()), stride) for image in labels])
     positions = torch.arange(len(classes), device=labels.device)[:, None, None]
     return (blocks[:, None] >> positions & 1).bool(), (blocks >> MAX_CLASSES & 1).bool()
 
@@ -161,6 +162,50 @@ def block_bce(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     return share_of((losses * mask[:, None]).sum(), mask.sum() * logits.shape[1])
 
 
+def pixel_cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """The cross-entropy of each pixel, 0 where it is ignored.
+
+    Takes a fraction of the memory of torch's own, as nothing but the gradient is ever as large as the logits.
+
+    Args:
+        logits: Z, (N, C, H, W), any floating type; the losses are computed in float32.
+        labels: Y, (N, H, W), integers.
+        ignore_index: the label that does not count.
+
+    Returns:
+        (N, H, W) float32; it can be differentiated once.
+    """
+    return _PixelCrossEntropy.apply(logits, labels, ignore_index)
+
+
+class _PixelCrossEntropy(torch.autograd.Function):
+    """An image at a time, which also keeps what is computed in the cache; the softmax is computed again for the
+    gradient rather than kept."""
+
+    @staticmethod
+    def forward(ctx, logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+        ctx.save_for_backward(logits, labels)
+        ctx.ignore_index = ignore_index
+        losses = [
+            functional.cross_entropy(image[None].float(), of[None].long(), ignore_index=ignore_index, reduction="none")
+            for image, of in zip(logits, labels, strict=True)
+        ]
+        return torch.cat(losses)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        logits, labels = ctx.saved_tensors
+        out = torch.empty_like(logits)
+        for image, of, share, result in zip(logits, labels, grad, out, strict=True):
+            counted = of != ctx.ignore_index
+            gradient = image.float().softmax(dim=0)
+            true = torch.where(counted, of, 0).long()[None]
+            gradient.scatter_add_(0, true, torch.full_like(gradient[:1], -1))
+            result.copy_(gradient.mul_(share * counted))
+        return out, None, None
+
+
 def _pixel_weights(labels: Tensor, weights: Sequence[float] | None, ignore_index: int) -> Tensor:
     """(N, H, W) float32: the weight of each pixel's class, 1 without weights, and 0 where it is ignored."""
     counted = (labels != ignore_index).float()
@@ -171,10 +216,15 @@ def _pixel_weights(labels: Tensor, weights: Sequence[float] | None, ignore_index
 
 
 def _or_blocks(values: Tensor, stride: int) -> Tensor:
-    """ORs (N, H, W) over each `stride` rows, to (N, ceil(H/stride), W)."""
-    images, height, width = values.shape
-    rows = functional.pad(values, (0, 0, 0, -height % stride)).view(images, -1, stride, width)
-    blocks = rows[:, :, 0].clone()
+    """ORs (H, W) over squares of `stride`, to (ceil(H/stride), ceil(W/stride))."""
+    return _or_rows(_or_rows(values, stride).T, stride).T
+
+
+def _or_rows(values: Tensor, stride: int) -> Tensor:
+    """ORs (H, W) over each `stride` rows, to (ceil(H/stride), W)."""
+    height, width = values.shape
+    rows = functional.pad(values, (0, 0, 0, -height % stride)).view(-1, stride, width)
+    blocks = rows[:, 0].clone()
     for row in range(1, stride):
-        blocks |= rows[:, :, row]
+        blocks |= rows[:, row]
     return blocks
