@@ -26,7 +26,10 @@ def precision(device: torch.device) -> AbstractContextManager:
 
 
 def normalise(images: Tensor, device: torch.device) -> Tensor:
-    """uint8 images (N, 3, H, W) as float32 on the device, with ImageNet's mean and standard deviation."""
-    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
+    """uint8 images (N, H, W, 3) as float32 (N, 3, H, W), channels last, with ImageNet's mean and standard deviation.
+
+    Bytes travel to the device, a quarter of what floats would take.
+    """
+    mean, std = (torch.tensor(values, device=device) for values in (MEAN, STD))
     images = images.to(device, non_blocking=True)
-    return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+    return ((images.float() - mean) / std).permute(0, 3, 1, 2)

@@ -284,7 +284,7 @@ def _multiple(length: float, step: int) -> int:
 
 def _values(image: np.ndarray, device: torch.device) -> Tensor:
     """An image (H, W, 3) uint8 as normalised (1, 3, H, W)."""
-    return normalise(torch.tensor(image).permute(2, 0, 1)[None], device)
+    return normalise(torch.tensor(image)[None], device)
 
 
 def _padded(values: Tensor) -> Tensor:

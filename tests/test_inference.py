@@ -111,7 +111,7 @@ def test_any_size_in_one_piece(size):
 
 def test_whole_equals_padding_by_hand():
     ours = network()
-    values = normalise(torch.tensor(image(37, 53)).permute(2, 0, 1)[None], CPU)
+    values = normalise(torch.tensor(image(37, 53))[None], CPU)
     padded = torch.zeros(1, 3, 40, 56)  # the mean colour is 0 after normalisation
     padded[..., :37, :53] = values
     with torch.no_grad():
@@ -129,7 +129,7 @@ def test_tiles_cover_every_pixel_once_in_the_mean(size):
 def test_sliding_equals_a_direct_version():
     ours, height, width = network(), 32, 48
     settings = EvaluationConfig(mode="sliding", tile=(24, 32), stride=(16, 16))
-    values = normalise(torch.tensor(image(height, width)).permute(2, 0, 1)[None], CPU)
+    values = normalise(torch.tensor(image(height, width))[None], CPU)
     total, count = torch.zeros(19, height, width), torch.zeros(height, width)
     with torch.no_grad():
         for top in (0, 8):
@@ -348,7 +348,7 @@ class TestScales:
     )
     def test_equals_a_direct_version(self, scales, mirror):
         ours = network()
-        values = normalise(torch.tensor(image(64, 96)).permute(2, 0, 1)[None], CPU)
+        values = normalise(torch.tensor(image(64, 96))[None], CPU)
         result = predict(ours, image(64, 96), EvaluationConfig(scales=scales, mirror=mirror), CPU)
         assert torch.allclose(result, self.direct(ours, values, scales, mirror), atol=1e-5)
         assert torch.allclose(result.sum(dim=0), torch.ones(64, 96), atol=1e-5)
@@ -357,7 +357,7 @@ class TestScales:
     def test_tiles_equal_a_direct_version(self, size):
         """All seven scales; at the small ones the image is smaller than a tile."""
         ours, tile, stride = Neighbours(), (24, 32), (17, 22)
-        values = normalise(torch.tensor(image(*size)).permute(2, 0, 1)[None], CPU)
+        values = normalise(torch.tensor(image(*size))[None], CPU)
         views = []
         with torch.no_grad():
             for scale in SEVEN:

@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from PIL import Image
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from fbnet.data.specs import IGNORE_INDEX
 
@@ -12,7 +15,7 @@ from fbnet.data.specs import IGNORE_INDEX
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
 FILL = tuple(round(value) for value in MEAN)  # beyond the image's edge
-MARGIN = 2  # source pixels that a bilinear filter reaches beyond the crop when it enlarges
+PHASE = 1 / 128  # source pixels that a crop may lie off its place, see `_span`
 
 
 @dataclass(frozen=True)
@@ -72,35 +75,65 @@ def take_crop(
     Returns:
         (h, w, 3) uint8 and (h, w) uint8; beyond the image's edge the mean colour and 255.
     """
-    out_image = np.empty((*crop, 3), dtype=np.uint8)
-    out_image[:] = FILL
-    out_labels = np.full(crop, IGNORE_INDEX, dtype=np.uint8)
-    height = min(crop[0], window.scaled[0])
-    width = min(crop[1], window.scaled[1])
-    out_image[:height, :width] = _resize(image, window, (height, width))
-    rows = _nearest(labels.shape[0], window.scaled[0], window.top, height)
-    columns = _nearest(labels.shape[1], window.scaled[1], window.left, width)
-    out_labels[:height, :width] = labels[rows[:, None], columns]
-    if window.flip:
-        return out_image[:, ::-1].copy(), out_labels[:, ::-1].copy()
-    return out_image, out_labels
+    height, width = (min(sides) for sides in zip(crop, window.scaled, strict=True))
+    rows, columns = (slice(window.top, window.top + height), slice(window.left, window.left + width))
+    near_rows, near_columns = (
+        _nearest(whole, scaled, place)
+        for whole, scaled, place in zip(labels.shape, window.scaled, (rows, columns), strict=True)
+    )
+    cut = (
+        _resize(torch.from_numpy(image), window.scaled, (rows, columns)),
+        torch.from_numpy(labels.take(near_rows, axis=0).take(near_columns, axis=1)),
+    )
+    if (height, width) != crop:
+        cut = tuple(_filled(values, canvas) for values, canvas in zip(cut, _canvases(crop), strict=True))
+    # Mirrored by torch, which is ten times as fast at it as numpy.
+    cut = tuple(values.flip(1) if window.flip else values.contiguous() for values in cut)
+    return cut[0].numpy(), cut[1].numpy()
 
 
-def _nearest(whole: int, scaled: int, start: int, length: int) -> np.ndarray:
-    """The source pixels that hold the centres of the scaled pixels `start` to `start + length`."""
-    return (2 * np.arange(start, start + length) + 1) * whole // (2 * scaled)
+def _nearest(whole: int, scaled: int, place: slice) -> np.ndarray:
+    """The source pixels that hold the centres of the scaled pixels of a place."""
+    return (2 * np.arange(place.start, place.stop) + 1) * whole // (2 * scaled)
 
 
-def _resize(image: np.ndarray, window: Crop, size: tuple[int, int]) -> np.ndarray:
+def _resize(image: Tensor, scaled: tuple[int, int], window: tuple[slice, slice]) -> Tensor:
     """What the window would be after resizing the whole image, from the part of it that the filter reaches."""
-    begin, end, box = [], [], []
-    for whole, scaled, start, length in zip(image.shape, window.scaled, (window.top, window.left), size, strict=False):
-        step = whole / scaled
-        margin = math.ceil(MARGIN * max(1.0, step))
-        first = max(0, math.floor(start * step) - margin)
-        begin.append(first)
-        end.append(min(whole, math.ceil((start + length) * step) + margin))
-        box.append((start * step - first, (start + length) * step - first))
-    part = Image.fromarray(image[begin[0] : end[0], begin[1] : end[1]])
-    edges = (box[1][0], box[0][0], min(box[1][1], part.width), min(box[0][1], part.height))
-    return np.asarray(part.resize(size[::-1], Image.Resampling.BILINEAR, box=edges))
+    parts, factors, places = zip(*map(_span, image.shape, scaled, window), strict=True)
+    # A batch from the beginning, as torch sees by the strides of one that it may keep a pixel's channels together.
+    part = image[None, *parts].permute(0, 3, 1, 2)
+    resized = functional.interpolate(part, scale_factor=factors, mode="bilinear", antialias=True)
+    return resized[0].permute(1, 2, 0)[places]
+
+
+def _span(whole: int, scaled: int, window: slice) -> tuple[slice, float, slice]:
+    """Of one axis: the part that the filter reaches from the window, its factor, and the window in the part, scaled.
+
+    A part is resized by itself as if it began with the edge of a scaled pixel. It does to less than PHASE of a pixel,
+    as it begins that much before the window that the edges of a source pixel and of a scaled one meet.
+    """
+    step = whole / scaled
+    reach = max(1.0, step)  # of the filter, in source pixels
+    firsts = np.arange(max(0, window.start - math.ceil(reach / step)), -1, -1)
+    before, after = firsts * whole % scaled, -firsts * whole % scaled
+    first = int(firsts[np.argmax(np.minimum(before, after) <= PHASE * scaled)])  # the last; at 0 they meet
+    start, stop = round(first * step), min(whole, math.ceil(window.stop * step + reach))
+    # The length times the factor is rounded down, and may not lose the last pixel of the image.
+    factor = math.nextafter(max(scaled / whole, (window.stop - first) / (stop - start)), math.inf)
+    if scaled != whole and int((stop - start) * factor) == stop - start:  # which torch would leave as it is
+        return slice(0, whole), math.nextafter(scaled / whole, math.inf), window
+    return slice(start, stop), factor, slice(window.start - first, window.stop - first)
+
+
+def _filled(values: Tensor, canvas: Tensor) -> Tensor:
+    """The canvas, its upper left covered by the values."""
+    filled = canvas.clone()
+    filled[: values.shape[0], : values.shape[1]] = values
+    return filled
+
+
+@lru_cache(maxsize=1)
+def _canvases(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """What an image and its labels are beyond the edge; kept, as filling by a colour takes as long as the resizing."""
+    image = torch.tensor(FILL, dtype=torch.uint8).repeat(*size, 1)
+    return image, torch.full(size, IGNORE_INDEX, dtype=torch.uint8)

@@ -81,7 +81,8 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
 
 def _open_array(path: Path, size: int, remedy: str) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r")
+        # Mapped for this process alone, as torch takes no arrays that cannot be written to; the file stays as it is.
+        array = np.load(path, mmap_mode="c")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); {remedy}") from None
     if array.shape != (size,) or array.dtype != np.uint8:

@@ -82,14 +82,14 @@ class TrainingSamples(Dataset):
         return int(chosen["image"]), (float(chosen["row"]), float(chosen["column"]))
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, int]:
-        """(3, h, w) uint8 image, (h, w) uint8 labels, and the index of the image in the split."""
+        """(h, w, 3) uint8 image, (h, w) uint8 labels, and the index of the image in the split."""
         index, centre = self.place(number)
         training, size = self.training, self.split.sizes[index]
         window = draw_crop(size, training.crop, training.scale, self._rng(_AUGMENTATION, number), centre)
         image, labels = take_crop(self.split.image(index), self.split.labels(index), window, training.crop)
         if training.photometric is not None:
             image = change_colours(image, training.photometric, self._rng(_PHOTOMETRIC, number))
-        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(labels), index
+        return torch.from_numpy(image), torch.from_numpy(labels), index
 
     def _rng(self, stream: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream, number])
@@ -98,7 +98,7 @@ class TrainingSamples(Dataset):
 def training_batches(
     samples: TrainingSamples, *, workers: int, pin_memory: bool, part: int = 0, parts: int = 1
 ) -> DataLoader:
-    """The batches of a whole training, (N, 3, h, w), (N, h, w) and (N,), in order; 0 workers load in this process.
+    """The batches of a whole training, (N, h, w, 3), (N, h, w) and (N,), in order; 0 workers load in this process.
 
     Where a batch is shared out to `parts` processes, each one's `part` is a stretch of it, and the parts together are
     the batch of one process.

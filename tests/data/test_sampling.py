@@ -63,7 +63,7 @@ def test_workers_do_not_change_the_batches():
     for ours, theirs in zip(*batches, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     images, labels, indices = batches[0][0]
-    assert (images.shape, images.dtype) == ((2, 3, 8, 16), torch.uint8)
+    assert (images.shape, images.dtype) == ((2, 8, 16, 3), torch.uint8)
     assert (labels.shape, labels.dtype) == ((2, 8, 16), torch.uint8)
     assert indices.shape == (2,)
 
@@ -78,7 +78,7 @@ def test_samples_without_the_new_parts_are_as_they_ever_were():
         window = draw_crop((16, 24), (8, 16), (0.5, 2.0), np.random.default_rng([3, 1, number]))
         image, labels = take_crop(ours.split.image(index), ours.split.labels(index), window, (8, 16))
         sample = ours[number]
-        assert np.array_equal(sample[0].permute(1, 2, 0), image)
+        assert np.array_equal(sample[0], image)
         assert np.array_equal(sample[1], labels)
         assert sample[2] == index
         digest.update(labels.tobytes())
@@ -95,8 +95,8 @@ class TestColours:
             assert torch.equal(before[1], after[1])
             assert before[2] == after[2]
             rng = np.random.default_rng([1, 4, number])
-            expected = change_colours(before[0].permute(1, 2, 0).numpy().copy(), PhotometricConfig(), rng)
-            assert np.array_equal(after[0].permute(1, 2, 0), expected)
+            expected = change_colours(before[0].numpy().copy(), PhotometricConfig(), rng)
+            assert np.array_equal(after[0], expected)
             assert not torch.equal(before[0], after[0])
 
     def test_workers_do_not_change_them(self):
