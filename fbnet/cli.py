@@ -12,6 +12,7 @@ from tabulate import tabulate
 from fbnet import config, graph, params, sources
 from fbnet.errors import InputError
 from fbnet.provenance import Device, recording
+from fbnet.recipe import Precision
 
 # torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
 
@@ -113,7 +114,7 @@ def train(study: str, run_id: str, seed: int | None, device: str, threads: int |
     from fbnet.train import train as train_run
 
     with recording(loaded, graph.of_run("train", run.id, seed)) as made:
-        _note(made, chosen)
+        _note(made, chosen, loaded.training_of(run.id).precision)
         train_run(loaded, run, seed, chosen, workers=workers, gpus=gpus)
 
 
@@ -127,9 +128,9 @@ def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: in
     from fbnet.evaluate import evaluate as evaluate_run
 
     kind = "evaluate_multi_scale" if multi_scale else "evaluate"
-    loaded.evaluation_of(run.id, graph.SCALES[kind])
+    settings = loaded.evaluation_of(run.id, graph.SCALES[kind])
     with recording(loaded, graph.of_run(kind, run.id, seed)) as made:
-        _note(made, chosen)
+        _note(made, chosen, settings.precision)
         evaluate_run(loaded, run, seed, chosen, scales=graph.SCALES[kind])
 
 
@@ -150,7 +151,7 @@ def export(run_id: str, study: str, seed: int | None, device: str, threads: int 
         click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
         return
     with recording(loaded, graph.of_run("export", run.id, seed)) as made:
-        _note(made, chosen)
+        _note(made, chosen, loaded.evaluation(loaded.export_scales).precision)
         click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
 
 
@@ -340,10 +341,13 @@ def _lookup(study: str, run: str, seed: int | None) -> tuple[config.Study, confi
     return loaded, loaded.run(run), seed
 
 
-def _note(made: Device, device) -> None:
-    """Notes where a job computes."""
+def _note(made: Device, device, precision: Precision) -> None:
+    """Notes where a job computes, and in what."""
     import torch
 
+    from fbnet.device import choose_precision
+
+    made.precision = choose_precision(precision, device)
     made.threads = torch.get_num_threads()
     made.device = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 

@@ -10,12 +10,14 @@ from tqdm import tqdm
 from fbnet import checkpoint, paths
 from fbnet.config import RunConfig, Scales, Study
 from fbnet.data.packed import PackedSplit, open_split
+from fbnet.device import choose_precision
 from fbnet.errors import InputError
 from fbnet.files import write_json, write_whole
 from fbnet.inference import balance_map, predict_labels
 from fbnet.metrics import confusion_matrix, scores
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.flops import count
+from fbnet.recipe import EvaluationConfig
 
 
 def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, scales: Scales = "single_scale") -> None:
@@ -39,7 +41,7 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
         prediction = predict_labels(network, split.image(index), settings, device)
         confusion += confusion_matrix(split.labels(index), prediction, len(labels.classes))
         if index in kept:
-            samples |= _sample(kept.index(index), network, split, index, prediction, device)
+            samples |= _sample(kept.index(index), network, split, index, prediction, settings, device)
 
     gflops, parameters = count(run, labels, width=config.width)
     content = {
@@ -57,6 +59,7 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
         "training": asdict(config.training),
         "width": config.width,
         "device": device.type,
+        "precision": choose_precision(settings.precision, device),
         "torch_version": str(torch.__version__),
     }
     if scales == "single_scale":
@@ -89,11 +92,12 @@ def _sample(
     split: PackedSplit,
     index: int,
     prediction: np.ndarray,
+    settings: EvaluationConfig,
     device: torch.device,
 ) -> dict[str, np.ndarray]:
     image = split.image(index)
     arrays = {"image": image, "label": split.labels(index), "prediction": prediction}
-    balance = balance_map(network, image, device)
+    balance = balance_map(network, image, device, settings.precision)
     if balance is not None:
         arrays["balance"] = balance
     return {f"{kind}_{position}": values for kind, values in arrays.items()}

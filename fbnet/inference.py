@@ -27,10 +27,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from fbnet.device import normalise, precision
+from fbnet.device import autocast, normalise
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.resize import resize_to
-from fbnet.recipe import OUTPUT_STRIDE, EvaluationConfig
+from fbnet.recipe import OUTPUT_STRIDE, EvaluationConfig, Precision
 
 MAX_PIXELS = 4096 * 6144  # of an image at its largest scale, or at 1; a larger one is predicted in pieces
 MARGIN = 16  # a piece's side is so many margins: the context that it has beyond a cut
@@ -84,14 +84,14 @@ def predict(
     """
     values = _values(image, device)
     if settings.scales == (1.0,) and not settings.mirror:
-        return _logits_of(network, values, _tiling(values, settings, 1.0), device)[0]
+        return _logits_of(network, values, _tiling(values, settings, 1.0), settings.precision)[0]
     total = None
     for scale in settings.scales:
         scaled = _scaled(values, scale)
         tiling = _tiling(scaled, settings, scale)
         for mirror in (False, True)[: 1 + settings.mirror]:
             # Logits have no name in this loop, or they would still be there while the next ones are made.
-            total = _plus_probabilities(total, _view(network, scaled, tiling, values, mirror, device))
+            total = _plus_probabilities(total, _view(network, scaled, tiling, values, mirror, settings.precision))
     return total.div_(len(settings.scales) * (1 + settings.mirror))
 
 
@@ -102,10 +102,13 @@ def modulated_stage(network: SegmentationNetwork) -> str | None:
 
 
 @torch.inference_mode()
-def balance_map(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> np.ndarray | None:
+def balance_map(
+    network: SegmentationNetwork, image: np.ndarray, device: torch.device, precision: Precision = "auto"
+) -> np.ndarray | None:
     """The mean over channels of X_o after the deepest stage with a feature modulator (Fig. 7), None without any.
 
-    Of an image of more than MAX_PIXELS it is made in pieces, as by `predict_labels`.
+    Of an image of more than MAX_PIXELS it is made in pieces, as by `predict_labels`; `precision` is that of the
+    evaluation.
 
     Returns:
         (ceil(H/s), ceil(W/s)) float32, s being the stage's stride.
@@ -116,7 +119,7 @@ def balance_map(network: SegmentationNetwork, image: np.ndarray, device: torch.d
     stride = network.backbone.strides[stage]
     means = np.empty([-(-side // stride) for side in image.shape[:2]], dtype=np.float32)
     for piece in pieces(image.shape[:2], MAX_PIXELS):
-        mean = _mean_x_o(network, stage, image[piece.seen], device)
+        mean = _mean_x_o(network, stage, _values(image[piece.seen], device), precision)
         means[_features(piece.kept, stride)] = mean[_features(piece.inner, stride)].cpu().numpy()
     return means
 
@@ -177,12 +180,12 @@ def _features(window: Window, stride: int) -> Window:
     return tuple(slice(part.start // stride, -(-part.stop // stride)) for part in window)
 
 
-def _mean_x_o(network: SegmentationNetwork, stage: str, image: np.ndarray, device: torch.device) -> Tensor:
-    """The mean over channels (h, w) of X_o after a stage, of an image (H, W, 3) padded to the output stride."""
+def _mean_x_o(network: SegmentationNetwork, stage: str, values: Tensor, precision: Precision) -> Tensor:
+    """The mean over channels (h, w) of X_o after a stage, of an image (1, 3, H, W) padded to the output stride."""
     kept = []
     modulator = network.balance[stage].modulator
     with modulator.register_forward_hook(lambda _module, _inputs, x_o: kept.append(x_o[0].float().mean(dim=0))):
-        _logits(network, _padded(_values(image, device)), device)
+        _logits(network, _padded(values), precision)
     return kept[0]
 
 
@@ -233,10 +236,10 @@ def _scaled(values: Tensor, scale: float) -> Tensor:
 
 
 def _view(
-    network: SegmentationNetwork, scaled: Tensor, tiling: _Tiling, like: Tensor, mirror: bool, device: torch.device
+    network: SegmentationNetwork, scaled: Tensor, tiling: _Tiling, like: Tensor, mirror: bool, precision: Precision
 ) -> Tensor:
     """Logits (classes, H, W), of the size of `like`, from the image (1, 3, h, w) at a scale, mirrored or not."""
-    logits = _logits_of(network, scaled.flip(-1) if mirror else scaled, tiling, device)
+    logits = _logits_of(network, scaled.flip(-1) if mirror else scaled, tiling, precision)
     if mirror:
         logits = logits.flip(-1)
     return resize_to(logits, like)[0]
@@ -254,18 +257,19 @@ def _plus_probabilities(total: Tensor | None, logits: Tensor) -> Tensor:
     return total
 
 
-def _logits_of(network: SegmentationNetwork, values: Tensor, tiling: _Tiling, device: torch.device) -> Tensor:
+def _logits_of(network: SegmentationNetwork, values: Tensor, tiling: _Tiling, precision: Precision) -> Tensor:
     """Logits (1, classes, H, W) of an image (1, 3, H, W) of any size, the mean where tiles overlap."""
     padded = _padded(values)
-    logits = _logits(network, padded, device) if len(tiling.tiles) == 1 else _sliding(network, padded, tiling, device)
+    one = len(tiling.tiles) == 1
+    logits = _logits(network, padded, precision) if one else _sliding(network, padded, tiling, precision)
     return logits[..., : values.shape[-2], : values.shape[-1]]
 
 
-def _sliding(network: SegmentationNetwork, padded: Tensor, tiling: _Tiling, device: torch.device) -> Tensor:
+def _sliding(network: SegmentationNetwork, padded: Tensor, tiling: _Tiling, precision: Precision) -> Tensor:
     total = None
     for tiles in tiling.batches():
         values = torch.cat([padded[..., *tile] for tile in tiles])
-        total = _plus_tiles(total, tiling.size, tiles, _logits(network, values, device))
+        total = _plus_tiles(total, tiling.size, tiles, _logits(network, values, precision))
     return total.div_(tiling.counts)
 
 
@@ -293,6 +297,6 @@ def _padded(values: Tensor) -> Tensor:
     return pad(values, (0, -width % OUTPUT_STRIDE, 0, -height % OUTPUT_STRIDE))
 
 
-def _logits(network: SegmentationNetwork, values: Tensor, device: torch.device) -> Tensor:
-    with precision(device):
-        return network(values)["out"].float()
+def _logits(network: SegmentationNetwork, values: Tensor, precision: Precision) -> Tensor:
+    with autocast(precision, values.device):
+        return network(values)["out"]

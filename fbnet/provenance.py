@@ -91,6 +91,7 @@ class Device:
 
     device: str = "cpu"
     threads: int | None = None
+    precision: str | None = None
 
 
 @contextmanager
@@ -120,8 +121,7 @@ def recording(study: Study, result: Result) -> Iterator[Device]:
         "python": platform.python_version(),
         **{name: version for name in PACKAGES if (version := _version(name))},
         "host": platform.node(),
-        "device": device.device,
-        **({} if device.threads is None else {"threads": device.threads}),
+        **{key: value for key, value in asdict(device).items() if value is not None},
     }
     if result.kind == "prepare":
         raw.keep_listing(_data(study, result))

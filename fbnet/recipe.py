@@ -8,6 +8,10 @@ from fbnet.strict import Where
 
 OUTPUT_STRIDE = 8
 
+Precision = Literal["auto", "float32", "bfloat16"]
+"""What a network computes in; weights and losses are float32 in any case. `auto` is bfloat16 where the GPU or the CPU
+has instructions for it, else float32."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OhemConfig:
@@ -108,6 +112,12 @@ class TrainingConfig:
     NOTE not in the paper."""
     photometric: PhotometricConfig | None = None
     """Random colours and blur; null for none."""
+    precision: Precision = "auto"
+    """What the network computes in: float32, bfloat16 where its layers gain by it, or auto, which takes bfloat16 where
+    the device has instructions for it."""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """Whether torch compiles the network: auto does on a GPU for trainings that are long enough to win the minutes
+    back."""
 
     def check(self, where: Where) -> None:
         if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.crop):
@@ -156,6 +166,8 @@ class EvaluationConfig:
     """Whether the mirrored image counts at each scale as well."""
     samples: int = 8
     """Evenly spaced evaluation images whose predictions are kept for the figures."""
+    precision: Precision = "auto"
+    """What the network computes in, as for training."""
 
     def check(self, where: Where) -> None:
         if (self.mode == "sliding") != (self.tile is not None and self.stride is not None):

@@ -15,7 +15,7 @@ from fbnet.data.joined import Split, join
 from fbnet.data.packed import open_split
 from fbnet.data.sampling import TrainingSamples, training_batches
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
-from fbnet.device import normalise, precision
+from fbnet.device import autocast, choose_precision, normalise
 from fbnet.distributed import gathered, mean_of, processes, rank, run_processes, synchronised
 from fbnet.errors import InputError
 from fbnet.history import History
@@ -26,6 +26,8 @@ from fbnet.models.initial import load_initial_weights, load_parent
 from fbnet.models.resize import resize_to
 from fbnet.recipe import TrainingConfig
 from fbnet.weights import verified
+
+COMPILED_LENGTH = 10_000  # iterations in which a GPU wins back the minutes that compiling a network takes
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Training:
             samples, workers=self.workers, pin_memory=device.type == "cuda", part=rank(), parts=processes()
         )
         if rank() == 0:
-            _log_recipe(samples, labels, place)
+            _log_recipe(samples, labels, device, place)
         history = _optimise(network, batches, run, labels, device, place)
         if rank() == 0:
             config = checkpoint.CheckpointConfig(
@@ -92,6 +94,13 @@ def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, work
 def poly_learning_rate(training: TrainingConfig, iteration: int, length: int) -> float:
     """The rate of an iteration, counted from 0, of a training of so many (Sec. 4.1)."""
     return training.learning_rate * (1 - iteration / length) ** training.poly_power
+
+
+def compiles(training: TrainingConfig, device: torch.device, length: int) -> bool:
+    """Whether a training of so many iterations compiles its network, which changes its numbers by rounding only."""
+    if training.compile == "auto":
+        return device.type == "cuda" and length >= COMPILED_LENGTH
+    return training.compile == "always"
 
 
 def losses(
@@ -156,13 +165,15 @@ def _optimise(
     )
     history = History(length // training.epochs, training.epochs, place)
     trained = synchronised(network, device).train()
+    if compiles(training, device, length):
+        trained.compile()
     with tqdm(batches, desc=place, unit="it", disable=None if rank() == 0 else True) as progress:
         for iteration, (images, labels, indices) in enumerate(progress):
             rate = poly_learning_rate(training, iteration, length)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             labels = labels.to(device, non_blocking=True)
-            with precision(device):
+            with autocast(training.precision, device):
                 outputs = trained(normalise(images, device))
             shares = losses(outputs, labels, run, spec, training)
             segmentation, balance = mean_of(torch.stack(shares))
@@ -223,13 +234,15 @@ def _check_batch(study: Study, run: RunConfig, gpus: int) -> None:
         )
 
 
-def _log_recipe(samples: TrainingSamples, spec: LabelSpec, place: str) -> None:
-    """Says in a line what of the training is switched on, and which classes no crop can be centred on."""
+def _log_recipe(samples: TrainingSamples, spec: LabelSpec, device: torch.device, place: str) -> None:
+    """Says in a line what the network computes in, what of the training is switched on, and which classes no crop can
+    be centred on."""
+    computed = choose_precision(samples.training.precision, device)
     words = "; ".join(samples.training.recipe) or "plain cross-entropy, shuffled images, no change of colours"
     if samples.training.class_uniform is not None:
         absent = [name for train_id, name in enumerate(spec.classes) if train_id not in samples.classes]
         words += f"; never drawn by class, as absent from the data: {', '.join(absent)}" if absent else ""
-    print(f"{place}: trains with {words}", file=sys.stderr, flush=True)
+    print(f"{place}: trains in {computed} on {device.type} with {words}", file=sys.stderr, flush=True)
 
 
 def _check_finite(loss: Tensor, iteration: int, indices: list[int], split: Split, place: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fbnet import paths
+from fbnet import device, paths
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,8 +22,8 @@ TOY = {
         }
     },
     "width": 0.0625,
-    "training": {"crop": [32, 64], "batch_size": 2, "epochs": 1, "learning_rate": 0.01},
-    "evaluation": {"mode": "whole", "samples": 2},
+    "training": {"crop": [32, 64], "batch_size": 2, "epochs": 1, "learning_rate": 0.01, "precision": "float32"},
+    "evaluation": {"mode": "whole", "samples": 2, "precision": "float32"},
     "seeds": [0, 1],
     "tables": ["table_1", "table_2", "table_3", "table_4"],
     "figures": ["figure_1", "figure_2", "figure_7"],
@@ -72,6 +72,12 @@ class Project:
                 place = place[parent]
             place[last] = value
         paths.study_file("toy").write_text(yaml.safe_dump(study))
+
+
+@pytest.fixture(autouse=True)
+def _float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `auto` computes in does not depend on the machine that the tests run on: their values are of float32."""
+    monkeypatch.setattr(device, "CPU_INFO", Path("no such file"))
 
 
 @pytest.fixture

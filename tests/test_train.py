@@ -220,6 +220,7 @@ RECIPE = {
     "training__class_weights": [1.0 + 0.1 * index for index in range(19)],
     "training__class_uniform": {"tile": {"cityscapes": 64}},
     "training__photometric": {},
+    "training__precision": "bfloat16",
 }
 
 
@@ -232,9 +233,10 @@ def test_the_whole_recipe_steps_and_is_said(project, capsys):
     labels.flush()
     write_centroids(study.data, "train", 64)
     path = trained(study)
-    lines = [line for line in capsys.readouterr().err.splitlines() if "trains with" in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "trains in" in line]
     assert lines == [
-        "fcn_r50_fbnet seed 0: trains with OHEM (probability below 0.7, at least 100 pixels an image); class weights; "
+        "fcn_r50_fbnet seed 0: trains in bfloat16 on cpu with "
+        "OHEM (probability below 0.7, at least 100 pixels an image); class weights; "
         "class-uniform sampling (0.5 of the samples, tiles of 64 on cityscapes); "
         "colour jitter of 0.25 and Gaussian blur of standard deviation 0.15 to 1.3; "
         "never drawn by class, as absent from the data: wall, train"

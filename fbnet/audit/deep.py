@@ -1,6 +1,7 @@
 """A sample of the evaluation run again: are the kept predictions those of the checkpoint?"""
 
 import platform
+from dataclasses import replace
 from importlib import metadata
 
 import numpy as np
@@ -17,6 +18,7 @@ from fbnet.errors import InputError
 from fbnet.evaluate import load_run
 from fbnet.graph import Declared, Result, of_run
 from fbnet.inference import predict_labels
+from fbnet.recipe import EvaluationConfig
 from fbnet.report.results import Sample, require_samples
 
 TOLERANCE = 0.001
@@ -45,7 +47,10 @@ def predictions(study: Study, results: dict[Result, Declared], found: Records) -
         others = _others(environment, device)
         if others:
             notes.append(f"{' and '.join(others)}: up to {TOLERANCE:.1%} of pixels may be predicted otherwise")
-        breaks += _run_breaks(study, run, seed, device, TOLERANCE if others else 0)
+        settings = study.evaluation_of(run.id, "single_scale")
+        # In what was computed then, whatever `auto` is here.
+        settings = replace(settings, precision=environment.get("precision", settings.precision))
+        breaks += _run_breaks(study, run, seed, settings, device, TOLERANCE if others else 0)
     return Check(
         what="evaluations predicted again",
         checked=len(here),
@@ -81,7 +86,9 @@ def _others(environment: dict, device: torch.device) -> list[str]:
     ]
 
 
-def _run_breaks(study: Study, run: RunConfig, seed: int, device: torch.device, tolerance: float) -> list[Break]:
+def _run_breaks(
+    study: Study, run: RunConfig, seed: int, settings: EvaluationConfig, device: torch.device, tolerance: float
+) -> list[Break]:
     place = paths.samples_file(study.name, run.id, seed)
     try:
         network, _ = load_run(study, run, seed)
@@ -91,7 +98,6 @@ def _run_breaks(study: Study, run: RunConfig, seed: int, device: torch.device, t
     except InputError as error:
         return [Break.of_error(place, error)]
     network.to(device, memory_format=torch.channels_last)
-    settings = study.evaluation_of(run.id, "single_scale")
     breaks = []
     for sample in samples:
         if not _is_of(split, sample):

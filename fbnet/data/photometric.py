@@ -1,17 +1,11 @@
 """Random colours and blur of a training crop; labels have no part in it. NOTE not in the paper."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image, ImageFilter
-from torchvision.transforms.v2 import functional
 
 from fbnet.recipe import PhotometricConfig
-
-ADJUST = (
-    functional.adjust_brightness,
-    functional.adjust_contrast,
-    functional.adjust_saturation,
-    functional.adjust_hue,
-)
 
 
 def change_colours(image: np.ndarray, settings: PhotometricConfig, rng: np.random.Generator) -> np.ndarray:
@@ -41,9 +35,18 @@ def jitter(image: Image.Image, amount: float, rng: np.random.Generator) -> Image
     if amount == 0:  # turning the hue goes through 8 bits of HSV, which is not the identity even for no turn
         return image
     factors = [*rng.uniform(1 - amount, 1 + amount, 3), rng.uniform(-amount, amount)]
-    for position in rng.permutation(len(ADJUST)):
-        image = ADJUST[position](image, float(factors[position]))
+    changes = adjustments()
+    for position in rng.permutation(len(changes)):
+        image = changes[position](image, float(factors[position]))
     return image
+
+
+def adjustments() -> tuple[Callable[[Image.Image, float], Image.Image], ...]:
+    """Brightness, contrast, saturation and hue, each of which changes an image by a number."""
+    # Imported here, which takes as long as torch itself: only trainings that change colours wait for it.
+    from torchvision.transforms.v2 import functional
+
+    return functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation, functional.adjust_hue
 
 
 def blur(image: Image.Image, sigma: float) -> Image.Image:

@@ -45,7 +45,8 @@ class SegmentationNetwork(nn.Module):
                 values, logits = self.balance[name](values)
                 auxiliary += [] if logits is None else [logits]
             features[name] = values
-        return {"out": resize_to(self.head(features), images), "balance": auxiliary}
+        # Resized in float32, or the differences between neighbouring pixels would be rounded away in bfloat16.
+        return {"out": resize_to(self.head(features).float(), images), "balance": auxiliary}
 
 
 def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> SegmentationNetwork:

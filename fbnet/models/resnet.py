@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from torch import nn
-from torchvision.models.resnet import Bottleneck
+from torch import Tensor, nn
 
 from fbnet.config import RunConfig
 
@@ -54,6 +53,42 @@ class ResNet(nn.Module):
         return ((name, getattr(self, name)) for name in STAGES)
 
 
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions beside a shortcut; layers are named as in published weights.
+
+    Not torchvision's, whose import takes as long as torch's own, in each of a study's hundred processes.
+
+    Args:
+        channels: of the input.
+        planes: channels inside; the output has `expansion` times as many.
+        stride, dilation: of the 3x3 convolution.
+        shortcut: what the input passes where its shape is not the output's.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self, channels: int, planes: int, *, stride: int = 1, dilation: int = 1, shortcut: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        out_channels = planes * self.expansion
+        self.conv1 = nn.Conv2d(channels, planes, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, stride, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.conv3 = nn.Conv2d(planes, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = shortcut
+
+    def forward(self, values: Tensor) -> Tensor:
+        inside = self.relu(self.bn1(self.conv1(values)))
+        inside = self.relu(self.bn2(self.conv2(inside)))
+        inside = self.bn3(self.conv3(inside))
+        inside += values if self.downsample is None else self.downsample(values)
+        return self.relu(inside)
+
+
 def convolution(channels: int, out_channels: int, size: int, *, dilation: int = 1, stride: int = 1) -> nn.Sequential:
     """Convolution without bias, batch normalisation, ReLU; the map's size is kept at stride 1."""
     padding = dilation * (size // 2)
@@ -100,6 +135,6 @@ def _stage(channels: int, planes: int, blocks: int, stride: int, dilation: int) 
         nn.Conv2d(channels, out_channels, 1, stride, bias=False),
         nn.BatchNorm2d(out_channels),
     )
-    first = Bottleneck(channels, planes, stride, shortcut, dilation=dilation)
+    first = Bottleneck(channels, planes, stride=stride, dilation=dilation, shortcut=shortcut)
     rest = [Bottleneck(out_channels, planes, dilation=dilation) for _ in range(blocks - 1)]
     return nn.Sequential(first, *rest)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from fbnet.data.photometric import ADJUST, blur, change_colours, jitter
+from fbnet.data.photometric import adjustments, blur, change_colours, jitter
 from fbnet.recipe import PhotometricConfig
 
 
@@ -80,7 +80,7 @@ class TestJitter:
 
     def test_the_changes_are_four_different_ones(self):
         image = Image.fromarray(picture())
-        results = [np.asarray(change(image, 0.3)) for change in ADJUST]
+        results = [np.asarray(change(image, 0.3)) for change in adjustments()]
         assert all(not np.array_equal(a, b) for i, a in enumerate(results) for b in results[:i])
 
 

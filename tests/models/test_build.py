@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torchvision.models.resnet import Bottleneck
 
 from fbnet.config import BalanceConfig
 from fbnet.data.specs import CITYSCAPES
 from fbnet.models.backbone import stage_channels, stage_strides
 from fbnet.models.build import build
 from fbnet.models.feature_balance import DualFeatureModulator, FeatureBalance
-from fbnet.models.resnet import ResNet
+from fbnet.models.resnet import Bottleneck, ResNet
 from fbnet.params import load_runs
 
 RUNS = load_runs().runs
