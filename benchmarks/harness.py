@@ -1,0 +1,151 @@
+"""Measures two sides in turn, and writes the ratio with its spread and the machine it was measured on."""
+
+import json
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+MEBI = 2**20
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of some measurements, and the lowest and highest of them."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table: a ratio, what it should be, and the two sides it is of."""
+
+    what: str
+    against: str
+    ratio: Spread
+    target: float
+    better: str
+    """`higher` where the ratio should be at least the target, `lower` where at most."""
+    ours: float
+    theirs: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        return self.ratio.median >= self.target if self.better == "higher" else self.ratio.median <= self.target
+
+
+def times_as_fast(ours: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int, **row: Any) -> Row:
+    """Runs both sides in turn and compares seconds: the ratio of each round is theirs over ours."""
+    pairs = in_turn([ours, theirs], rounds)
+    return _row([(mine, other) for mine, other in pairs], "higher", "s", **row)
+
+
+def share_of_time(ours: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int, **row: Any) -> Row:
+    """Runs both sides in turn and compares seconds: the ratio of each round is ours over theirs."""
+    return _row([(other, mine) for mine, other in in_turn([ours, theirs], rounds)], "lower", "s", swapped=True, **row)
+
+
+def share_of_memory(ours: Callable[[], Any], theirs: Callable[[], Any], **row: Any) -> Row:
+    """Compares the peaks of memory that both sides take on top of what is there before: ours over theirs."""
+    mine, other = peak_memory(ours) / MEBI, peak_memory(theirs) / MEBI
+    return _row([(other, mine)], "lower", "MiB", swapped=True, **row)
+
+
+def in_turn(sides: list[Callable[[], Any]], rounds: int) -> list[tuple[float, ...]]:
+    """Seconds of each side in each round, after one round that does not count."""
+    for side in sides:
+        side()
+    return [tuple(seconds(side) for side in sides) for _ in range(rounds)]
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """How long it takes; on a GPU until that is done as well."""
+    _synchronise()
+    start = time.perf_counter()
+    work()
+    _synchronise()
+    return time.perf_counter() - start
+
+
+def peak_memory(work: Callable[[], Any]) -> int:
+    """Bytes that the process holds at most beyond those it held before, as Linux counts them."""
+    Path("/proc/self/clear_refs").write_text("5")  # starts the count of the peak anew
+    before = _status("VmRSS")
+    work()
+    return max(0, _status("VmHWM") - before)
+
+
+def write(name: str, rows: list[Row], **settings: Any) -> None:
+    """Writes benchmarks/results/<name>.json, on a GPU <name>_<GPU>.json."""
+    path = RESULTS / f"{name}{_suffix()}.json"
+    path.parent.mkdir(exist_ok=True)
+    content = {
+        "benchmark": name,
+        "machine": machine(),
+        "settings": settings,
+        "rows": [asdict(row) | {"met": row.met} for row in rows],
+    }
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def machine() -> dict[str, Any]:
+    """What was measured on."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
+
+
+def children_peak() -> int:
+    """Bytes of the largest of the finished child processes."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+
+def _row(pairs: list[tuple[float, float]], better: str, unit: str, *, swapped: bool = False, **row: Any) -> Row:
+    ratios = Spread.of([second / first for first, second in pairs])
+    first, second = (statistics.median(values) for values in zip(*pairs, strict=True))
+    ours, theirs = (second, first) if swapped else (first, second)
+    return Row(ratio=ratios, better=better, ours=ours, theirs=theirs, unit=unit, **row)
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _suffix() -> str:
+    if not torch.cuda.is_available():
+        return ""
+    return "_" + torch.cuda.get_device_name().split()[1].lower()
+
+
+def _status(key: str) -> int:
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[key].split()[0]) * 1024
+
+
+def _cpu_name() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()

@@ -1,0 +1,114 @@
+"""Training samples from 1024 x 2048: prepared data beside decoding, resizing and cropping every time, on one core."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from benchmarks.harness import times_as_fast, write
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
+from fbnet.data.sampling import TrainingSamples
+from fbnet.data.source import DataConfig, SyntheticConfig
+from fbnet.data.specs import IGNORE_INDEX
+from fbnet.recipe import TrainingConfig
+
+SIZE, CROP, SCALE = (1024, 2048), (832, 832), (0.5, 2.0)
+IMAGES, SAMPLES, ROUNDS = 12, 24, 7
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        config = SyntheticConfig(height=SIZE[0], width=SIZE[1], images={"train": IMAGES}, seed=0)
+        data = DataConfig(dataset="synthetic", root="raw", synthetic=config, train="train")
+        prepare(data)
+        training = TrainingConfig(crop=CROP, batch_size=8, epochs=SAMPLES, learning_rate=0.1, scale=SCALE)
+        ours = Ours(TrainingSamples(open_split(data, "train"), training, seed=0))
+        files = sorted(Path("raw").rglob("*leftImg8bit.png"))
+        pairs = [(path, _label_file(path)) for path in files]
+        what = "training samples per second and core"
+        rows = [
+            times_as_fast(ours, OpenCV(pairs), rounds=ROUNDS, what=what, against="OpenCV", target=15),
+            times_as_fast(ours, Torchvision(pairs), rounds=ROUNDS, what=what, against="torchvision v2", target=40),
+        ]
+        size = sum(path.stat().st_size for path in files) / len(files) / 1e6
+    write("samples", rows, image=SIZE, crop=CROP, scale=SCALE, samples=SAMPLES, rounds=ROUNDS, png_megabytes=size)
+
+
+class Ours:
+    """Samples as training takes them: a window of the prepared image, resized, mirrored or not, left as bytes."""
+
+    def __init__(self, samples: TrainingSamples) -> None:
+        self.samples, self.next = samples, 0
+
+    def __call__(self) -> None:
+        for _ in range(SAMPLES):
+            self.samples[self.next % len(self.samples)]
+            self.next += 1
+
+
+class OpenCV:
+    """Decodes, resizes the whole image (linear, labels by the nearest pixel), fills up, cuts, mirrors."""
+
+    def __init__(self, pairs: list[tuple[Path, Path]]) -> None:
+        self.pairs, self.rng = pairs, np.random.default_rng(0)
+
+    def __call__(self) -> None:
+        for number in range(SAMPLES):
+            self.sample(*self.pairs[number % len(self.pairs)])
+
+    def sample(self, image_file: Path, label_file: Path) -> tuple[np.ndarray, np.ndarray]:
+        image = cv2.cvtColor(cv2.imread(str(image_file)), cv2.COLOR_BGR2RGB)
+        labels = cv2.imread(str(label_file), cv2.IMREAD_GRAYSCALE)
+        size = tuple(round(side * factor) for factor in [self.rng.uniform(*SCALE)] for side in reversed(SIZE))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+        below, right = (max(0, side - have) for side, have in zip(CROP, labels.shape, strict=True))
+        if below or right:
+            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(124, 116, 104))
+            labels = cv2.copyMakeBorder(labels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=IGNORE_INDEX)
+        top, left = (int(self.rng.integers(have - side + 1)) for side, have in zip(CROP, labels.shape, strict=True))
+        place = (slice(top, top + CROP[0]), slice(left, left + CROP[1]))
+        image, labels = image[place], labels[place]
+        if self.rng.integers(2):
+            return cv2.flip(image, 1), cv2.flip(labels, 1)
+        return np.ascontiguousarray(image), np.ascontiguousarray(labels)
+
+
+class Torchvision:
+    """Decodes by Pillow, then torchvision's v2 transforms of images and masks, as its segmentation reference does."""
+
+    def __init__(self, pairs: list[tuple[Path, Path]]) -> None:
+        self.pairs = pairs
+        fill = {tv_tensors.Image: (124, 116, 104), Image.Image: (124, 116, 104), tv_tensors.Mask: IGNORE_INDEX}
+        self.transform = v2.Compose(
+            [
+                v2.RandomResize(round(SCALE[0] * SIZE[0]), round(SCALE[1] * SIZE[0])),
+                v2.RandomHorizontalFlip(0.5),
+                v2.RandomCrop(CROP, pad_if_needed=True, fill=fill),
+                v2.PILToTensor(),
+            ]
+        )
+
+    def __call__(self) -> None:
+        for number in range(SAMPLES):
+            image_file, label_file = self.pairs[number % len(self.pairs)]
+            labels = tv_tensors.Mask(Image.open(label_file))
+            self.transform(Image.open(image_file).convert("RGB"), labels)
+
+
+def _label_file(path: Path) -> Path:
+    name = path.name.replace("leftImg8bit", "gtFine_labelIds")
+    return Path(str(path.parent).replace("leftImg8bit", "gtFine")) / name
+
+
+if __name__ == "__main__":
+    main()
