@@ -7,6 +7,7 @@ file is recorded with its hash, and a training job takes no file but the recorde
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from fbnet.config import Study
 from fbnet.errors import InputError
 from fbnet.files import sha256, write_json, write_whole
 from fbnet.reading import read_json
+from fbnet.strict import Where, from_mapping
 
 # MIT CSAIL's ResNets with deep stem, by their file names; no hash of them is published.
 CSAIL = {
@@ -33,6 +35,16 @@ BY_HAND = (
 BLOCK = 1 << 20  # bytes read at once
 MAX_BYTES = 4 << 30  # of a download
 SECONDS = 60  # without any answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """What a record of weights holds."""
+
+    file: str
+    sha256: str
+    bytes: int
+    hash: str
 
 
 def entries(study: Study) -> list[str]:
@@ -191,7 +203,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 def _read_record(path: Path) -> dict:
     problem, remedy = "no readable record of weights", "delete it and record the file again"
     content = read_json(path, problem, remedy)
-    kinds = {"file": str, "sha256": str, "bytes": int, "hash": str}
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), kind) for key, kind in kinds.items()):
-        raise InputError(f"{path}: {problem}; {remedy}")
-    return {key: content[key] for key in kinds}
+    try:
+        return asdict(from_mapping(_Record, content, Where(str(path))))
+    except InputError as error:
+        raise InputError(f"{path}: {problem} ({str(error).removeprefix(f'{path}: ')}); {remedy}") from None
