@@ -144,7 +144,8 @@ def read(study: Study, result: Result) -> Provenance | None:
         record = from_mapping(Provenance, content, Where(str(path)))
         _check(record, Where(str(path)))
     except InputError as error:
-        raise InputError(f"{path}: no readable record ({str(error).removeprefix(f'{path}: ')}); {again}") from None
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: no readable record ({reason}); {again}") from None
     if record.format != FORMAT or (record.kind, record.name) != (result.kind, result.name):
         raise InputError(f"{path}: records another result or format; {again}")
     return record

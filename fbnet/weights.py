@@ -206,4 +206,5 @@ def _read_record(path: Path) -> dict:
     try:
         return asdict(from_mapping(_Record, content, Where(str(path))))
     except InputError as error:
-        raise InputError(f"{path}: {problem} ({str(error).removeprefix(f'{path}: ')}); {remedy}") from None
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: {problem} ({reason}); {remedy}") from None

@@ -29,7 +29,6 @@ from fbnet.data.source import DataConfig
 from fbnet.data.specs import CITYSCAPES
 from fbnet.evaluate import evaluate
 from fbnet.export import check_submission
-from fbnet.files import write_json
 from fbnet.history import EpochRecord, History
 from fbnet.models.build import build
 from fbnet.models.initial import load_initial_weights
