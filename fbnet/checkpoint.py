@@ -22,7 +22,7 @@ from fbnet.recipe import TrainingConfig
 from fbnet.strict import Where, from_mapping
 
 FORMAT = 1
-AGAIN = "train this run again with `fbnet train`"
+AGAIN = "train this run again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,8 @@ def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
     Raises:
         InputError: for a missing or damaged file, one that is no checkpoint of ours, and weights that are not finite.
     """
+    if not path.exists():
+        raise InputError(f"{path}: not there; train this run first with `fbnet train`")
     content = read_pickled(path, "no readable checkpoint", AGAIN)
     if not isinstance(content, dict) or not {"format", "config", "state"} <= content.keys():
         raise InputError(f"{path}: no readable checkpoint; {AGAIN}")

@@ -35,7 +35,7 @@ def read_text(path: Path, remedy: str, what: str = "cannot be read", limit: int 
             raise InputError(f"{path}: {what} (more than {limit:,} bytes); {remedy}")
         return io.StringIO(content.decode("utf-8-sig"), newline=None).read()
     except FileNotFoundError:
-        raise InputError(f"{path}: not there; {remedy}") from None
+        raise InputError(f"{path}: {what} (not there); {remedy}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: {what} (not in UTF-8 at byte {error.start + 1}); {remedy}") from None
     except OSError as error:
@@ -53,6 +53,8 @@ def read_json(path: Path, what: str, remedy: str) -> object:
     Raises:
         InputError: as `read_text`, and for anything else than JSON.
     """
+    if not path.exists():
+        raise InputError(f"{path}: not there; {remedy}")
     text = read_text(path, remedy, what)
     try:
         content = json.loads(text, parse_constant=_finite, parse_float=_finite)

@@ -73,7 +73,7 @@ class TestText:
         for place in (tmp_path, tmp_path / "pipe"):
             with pytest.raises(InputError, match=r"cannot be read \(is no file\); do it$"):
                 read_text(place, "do it")
-        with pytest.raises(InputError, match=r"x: not there; do it$"):
+        with pytest.raises(InputError, match=r"x: cannot be read \(not there\); do it$"):
             read_text(tmp_path / "x", "do it")
         with pytest.raises(InputError, match=r"cannot be read \(File name too long\); do it$"):
             read_text(tmp_path / ("x" * 300), "do it")

@@ -87,5 +87,5 @@ def test_another_header_is_refused(project, header):
 
 def test_a_missing_file_is_refused(project):
     paths.SERVER_SCORES.unlink()
-    with pytest.raises(InputError, match=r"server_scores\.csv: not there; restore it"):
+    with pytest.raises(InputError, match=r"server_scores\.csv: cannot be read .*; restore it"):
         read_server_scores(load_study("paper"))
