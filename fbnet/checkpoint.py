@@ -89,7 +89,7 @@ def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
     content = read_pickled(path, "no readable checkpoint", AGAIN)
     if not isinstance(content, dict) or not {"format", "config", "state"} <= content.keys():
         raise InputError(f"{path}: no readable checkpoint; {AGAIN}")
-    if content["format"] != FORMAT:
+    if not isinstance(content["format"], int) or content["format"] != FORMAT:
         raise InputError(f"{path}: of another format than {FORMAT}; {AGAIN}")
     where = Where(str(path))
     config = from_mapping(CheckpointConfig, content["config"], where)

@@ -106,6 +106,12 @@ def test_other_contents(tmp_path, content):
         load(tmp_path, content)
 
 
+@pytest.mark.parametrize("number", [2, "1", None, torch.zeros(3)])
+def test_another_format(tmp_path, content, number):
+    with pytest.raises(InputError, match=r"model\.pt: of another format than 1; train this run again"):
+        load(tmp_path, content | {"format": number})
+
+
 def test_what_is_no_file(tmp_path):
     with pytest.raises(InputError, match=r"no readable checkpoint \(is no file\)"):
         checkpoint.load(tmp_path)
