@@ -1,10 +1,11 @@
 # Needs Python 3.11+ and make; everything else comes from requirements.lock into .venv.
 PYTHON ?= python3
 STUDY ?= demo
+FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: env demo report test lint lock
+.PHONY: env demo report test fuzz lint lock
 
 env: .venv/.installed
 
@@ -26,6 +27,10 @@ report: env
 
 test: env lint
 	pytest
+
+# Damaged files of every kind, for so many seconds each; `make test` tries a few of them.
+fuzz: env
+	python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 lint: env
 	ruff check .

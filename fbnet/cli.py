@@ -311,6 +311,12 @@ def main() -> None:
             traceback.print_exc()
         click.echo(f"fbnet: {error}", err=True)
         sys.exit(2)
+    except OSError as error:  # what the system refuses while it writes or lists: no permission, no space, a long name
+        if error.filename is None or "--debug" in sys.argv:
+            raise
+        refused = InputError(f"{error.filename}: {error.strerror}; see to the path, its permissions and the disk")
+        click.echo(f"fbnet: {refused}", err=True)
+        sys.exit(2)
 
 
 def _audit_paper(as_json: bool) -> None:

@@ -13,6 +13,7 @@ from fbnet.errors import InputError
 from fbnet.recipe import EvaluationConfig, ScalesConfig, TrainingConfig
 from fbnet.strict import Where
 
+MAX_WIDTH = 4  # multiplies every layer's channels
 STAGES = ("res2", "res3", "res4", "res5")
 DESCRIPTIONS = (
     "method", "venue", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm", "trained_on", "coarse", "mapillary",
@@ -193,8 +194,8 @@ class StudyFile:
         self.evaluation.check(where.key("evaluation"))
         if self.multi_scale is not None:
             self.multi_scale.check(where.key("multi_scale"))
-        if not 0 < self.width <= 4:
-            raise where.error("width", "must be above 0 and at most 4")
+        if not 0 < self.width <= MAX_WIDTH:
+            raise where.error("width", f"must be above 0 and at most {MAX_WIDTH}")
         if self.training.initial_weights is not None and self.width != 1:
             raise where.error("width", "must be 1 with training.initial_weights, which are of full width")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fbnet import paths
 from fbnet.config import RunConfig, Study
+from fbnet.data.images import read_ids
 from fbnet.data.packed import PackedSplit, open_split
 from fbnet.data.readers import OFFICIAL_IMAGES
 from fbnet.data.specs import CITYSCAPES
@@ -74,9 +75,13 @@ def check_submission(path: Path, sizes: Mapping[str, tuple[int, int]]) -> None:
         sizes: (H, W) of each image, by `<city>_<sequence>_<frame>`.
 
     Raises:
-        InputError: for a missing or foreign file, another size, or an id that is no class of Cityscapes.
+        InputError: for no zip, a missing or foreign file, another size, or an id that is no class of Cityscapes.
     """
-    with zipfile.ZipFile(path) as archive:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: is no zip ({error}); export again") from None
+    with archive:
         names = archive.namelist()
         expected = {f"{name}{ENDING}": size for name, size in sizes.items()}
         if sorted(names) != sorted(expected):
@@ -85,13 +90,23 @@ def check_submission(path: Path, sizes: Mapping[str, tuple[int, int]]) -> None:
                 f"{path}: holds {len(names)} files for {len(expected)} images, see {wrong[0]}; export again"
             )
         for name in names:
-            _check_map(path, name, archive.read(name), expected[name])
+            _check_map(path, name, _read_member(path, archive, name), expected[name])
+
+
+def _read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of the zip, in which all lie as they are: packing would not make a PNG smaller."""
+    member = archive.getinfo(name)
+    if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+        raise InputError(f"{path}: {name} is packed once more; export again")
+    try:
+        return archive.read(member)
+    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: {name} is damaged ({error}); export again") from None
 
 
 def _check_map(path: Path, name: str, content: bytes, size: tuple[int, int]) -> None:
-    with Image.open(io.BytesIO(content)) as image:
-        ids = np.asarray(image)
-    if ids.shape != size or ids.dtype != np.uint8:
+    ids = read_ids(io.BytesIO(content), f"{path}: {name}")
+    if ids.shape != size:
         raise InputError(f"{path}: {name} is of {ids.shape} pixels, its image of {size}; export again")
     unknown = sorted(set(np.unique(ids).tolist()) - set(_CLASS_IDS))
     if unknown:

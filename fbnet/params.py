@@ -1,27 +1,13 @@
 """Reads `params/`, checks it, and hands out the runs and studies of `fbnet.config`. Imports no torch."""
 
 from dataclasses import replace
-from pathlib import Path
-
-import yaml
 
 from fbnet import paths
 from fbnet.config import RunConfig, RunsFile, Study, StudyFile, TableConfig
 from fbnet.errors import InputError
+from fbnet.names import WORD, is_word
+from fbnet.safe_yaml import read_yaml
 from fbnet.strict import Where, from_mapping
-
-
-def read_yaml(path: Path) -> dict:
-    """A YAML file's mapping. Raises InputError where there is none."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; run in the repository's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold keys and values")
-    return content
 
 
 def load_runs() -> RunsFile:
@@ -42,6 +28,8 @@ def load_runs() -> RunsFile:
 
 def load_study(name: str) -> Study:
     """A study by its name, with its runs, tables and figures. Raises InputError."""
+    if not is_word(name):
+        raise InputError(f"study {name!r}: {WORD}; choose one of {paths.STUDIES}")
     path = paths.study_file(name)
     if not path.is_file():
         choices = ", ".join(sorted(file.stem for file in paths.STUDIES.glob("*.yaml")))
@@ -51,17 +39,17 @@ def load_study(name: str) -> Study:
     settings.check(where)
     declared = load_runs()
 
-    names = _study_runs(settings, declared, where)
-    tables = _study_tables(settings, declared, names, where)
-    for run in names:
+    chosen = _study_runs(settings, declared, where)
+    tables = _study_tables(settings, declared, chosen, where)
+    for run in chosen:
         _check_run(settings, declared.runs[run], where)
     figure_runs = settings.figure_runs or declared.figure_runs
     if settings.figures:
-        _chosen((figure_runs.baseline, figure_runs.fbnet), names, where.key("figure_runs"))
+        _chosen((figure_runs.baseline, figure_runs.fbnet), chosen, where.key("figure_runs"))
     return Study(
         name=name,
         settings=settings,
-        runs={run: declared.runs[run] for run in declared.runs if run in names},
+        runs={run: declared.runs[run] for run in declared.runs if run in chosen},
         quoted=declared.quoted,
         tables=tables,
         figures={
@@ -75,10 +63,10 @@ def load_study(name: str) -> Study:
 def _with_defaults(name: str, delta: object, defaults: dict, where: Where) -> dict:
     if not isinstance(delta, dict):
         raise where.error(None, "must hold keys and values")
-    balance = delta.get("balance", {})
-    if not isinstance(balance, dict):
-        raise where.error("balance", "must hold keys and values")
-    return {**defaults, **delta, "id": name, "balance": {**defaults.get("balance", {}), **balance}}
+    balance, by_default = delta.get("balance", {}), defaults.get("balance", {})
+    if not isinstance(balance, dict) or not isinstance(by_default, dict):
+        raise where.error("balance", "must hold keys and values, here and in defaults")
+    return {**defaults, **delta, "id": name, "balance": {**by_default, **balance}}
 
 
 def _with_recipes(content: dict, where: Where) -> dict:
@@ -93,10 +81,14 @@ def _with_recipes(content: dict, where: Where) -> dict:
 
 
 def _check_names(runs: RunsFile, where: Where) -> None:
-    """Every run id is a plain word, and every run that is named is declared."""
+    """Every run id is a plain word, as are the names of tables and figures, and every run that is named is declared."""
+    for kind, named in {"quoted": runs.quoted, "tables": runs.tables, "figures": runs.figures}.items():
+        for name in named:
+            if not is_word(name):
+                raise where.key(kind).error(name, WORD)
     for name, run in runs.runs.items():
-        if not name.replace("_", "").isalnum() or not name.isascii() or not name.islower():
-            raise where.key("runs").error(name, "must be of lower-case letters, digits and underscores")
+        if not is_word(name) or "-" in name or not name.islower():
+            raise where.key("runs").error(name, "must be of lower-case letters, digits and underscores, at most 100")
         run.check(where.key("runs").key(name))
         if run.baseline is not None:
             _chosen((run.baseline,), runs.runs, where.key("runs").key(name).key("baseline"))

@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fbnet import checkpoint
-from fbnet.data.pack import read_image
+from fbnet.data.images import read_image
 from fbnet.data.specs import LabelSpec
 from fbnet.errors import InputError
 from fbnet.files import write_whole
@@ -69,7 +69,7 @@ def find_images(sources: Iterable[Path]) -> list[Path]:
     """Files as given, and every image of the folders. Raises InputError where there is none, or two share a name."""
     found = []
     for source in sources:
-        if not source.exists():
+        if not (source.is_file() or source.is_dir()):
             raise InputError(f"{source}: no such file or folder; name images or a folder of them")
         inside = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES) if source.is_dir() else []
         if source.is_dir() and not inside:

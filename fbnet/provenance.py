@@ -24,6 +24,8 @@ from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
 from fbnet.files import sha256, write_json
 from fbnet.graph import Declared, Result, declare
+from fbnet.names import is_path
+from fbnet.reading import read_json
 from fbnet.sources import PACKAGE, source_files
 from fbnet.strict import Where, from_mapping
 
@@ -31,6 +33,7 @@ FORMAT = 1
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "matplotlib", "fbnet")
 CODE = ("fbnet", "params", "workflow", "Snakefile", "requirements.lock")
 SHOWN = 3  # changes in a line
+MOST_THREADS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +136,18 @@ def recording(study: Study, result: Result) -> Iterator[Device]:
 
 def read(study: Study, result: Result) -> Provenance | None:
     """A result's record, None where there is none. Raises InputError for a damaged one."""
-    path = _file(study, result)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        record = from_mapping(Provenance, content, Where(str(path)))
-    except FileNotFoundError:
+    path, again = _file(study, result), "delete it, and the result is made again"
+    if not path.exists():
         return None
-    except (OSError, ValueError, InputError) as error:
-        raise InputError(f"{path}: no readable record ({error}); delete it, and the result is made again") from None
+    content = read_json(path, "no readable record", again)
+    try:
+        record = from_mapping(Provenance, content, Where(str(path)))
+        _check(record, Where(str(path)))
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: no readable record ({reason}); {again}") from None
     if record.format != FORMAT or (record.kind, record.name) != (result.kind, result.name):
-        raise InputError(f"{path}: records another result or format; delete it, and the result is made again")
+        raise InputError(f"{path}: records another result or format; {again}")
     return record
 
 
@@ -253,6 +258,24 @@ def _differences(was: object, is_now: object, place: str = "") -> list[str]:
 def _word(value: object) -> str:
     text = "none" if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _check(record: Provenance, where: Where) -> None:
+    """That its times are times, its files lie in the repository, and its environment says what jobs write there."""
+    for key in ("started", "ended"):
+        try:
+            if datetime.fromisoformat(getattr(record, key)).utcoffset() is None:
+                raise ValueError
+        except ValueError:
+            raise where.error(key, "must be a time with its zone") from None
+    for path in (*record.outputs, *record.files):
+        if not is_path(path) or Path(path).is_absolute() or ".." in Path(path).parts:
+            raise where.error("outputs", f"and files must lie in the repository, not at {path!r}")
+    threads = record.environment.get("threads", 1)
+    if not isinstance(threads, int) or not 0 < threads <= MOST_THREADS:
+        raise where.error("environment", f"threads must be from 1 to {MOST_THREADS}")
+    if not all(isinstance(value, str) for key, value in record.environment.items() if key != "threads"):
+        raise where.error("environment", "must hold words")
 
 
 def _digest_of(study: Study, result: Result) -> str:

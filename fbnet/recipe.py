@@ -4,9 +4,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fbnet.data.source import Role
+from fbnet.names import is_path
 from fbnet.strict import Where
 
 OUTPUT_STRIDE = 8
+# Far above what anybody trains with. Beyond them no memory or time would do, and what asks for more is a slip.
+LONGEST_SIDE = 2**14  # pixels of a crop or tile
+LARGEST_SCALE = 16
+LARGEST_BLUR = 100  # pixels
+LARGEST_BATCH = 2**16
+MOST_EPOCHS = 10**6
+MOST_SAMPLES = 10**4
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """What a network computes in; weights and losses are float32 in any case. `auto` is bfloat16 where the GPU or the CPU
@@ -75,8 +83,9 @@ class PhotometricConfig:
     def check(self, where: Where) -> None:
         if not 0 <= self.jitter <= 0.5:
             raise where.error("jitter", "must be from 0 to 0.5, half the circle of hues")
-        if not 0 < self.blur[0] <= self.blur[1]:
-            raise where.error("blur", f"must be a range of standard deviations above 0, not {list(self.blur)}")
+        if not 0 < self.blur[0] <= self.blur[1] <= LARGEST_BLUR:
+            problem = f"must be a range of standard deviations above 0, not {list(self.blur)}, at most {LARGEST_BLUR}"
+            raise where.error("blur", problem)
 
     def __str__(self) -> str:
         low, high = self.blur
@@ -120,16 +129,24 @@ class TrainingConfig:
     back."""
 
     def check(self, where: Where) -> None:
-        if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.crop):
-            raise where.error("crop", f"must be multiples of the output stride {OUTPUT_STRIDE}, not {list(self.crop)}")
+        _check_sides(self.crop, where, "crop", "must be multiples of the output stride")
         if self.batch_size < 2:
             raise where.error("batch_size", "must be at least 2: batch normalisation of pooled 1x1 maps needs it")
-        if self.epochs < 1:
-            raise where.error("epochs", "must be at least 1")
+        if self.batch_size > LARGEST_BATCH:
+            raise where.error("batch_size", f"must be at most {LARGEST_BATCH}")
+        if not 1 <= self.epochs <= MOST_EPOCHS:
+            raise where.error("epochs", f"must be at least 1 and at most {MOST_EPOCHS}")
         if self.learning_rate <= 0:
             raise where.error("learning_rate", "must be positive")
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise where.error("scale", f"must be a range of positive factors, not {list(self.scale)}")
+        for key in ("poly_power", "momentum", "weight_decay"):
+            if getattr(self, key) < 0:
+                raise where.error(key, "must not be negative")
+        if not 0 < self.scale[0] <= self.scale[1] <= LARGEST_SCALE:
+            problem = f"must be a range of positive factors, not {list(self.scale)}, at most {LARGEST_SCALE}"
+            raise where.error("scale", problem)
+        for backbone, entry in (self.initial_weights or {}).items():
+            if not is_path(entry):
+                raise where.key("initial_weights").error(backbone, "must be a path, or a name of torchvision's")
         if self.class_weights is not None and min(self.class_weights, default=0) <= 0:
             raise where.error("class_weights", "must be positive numbers, or null for none")
         if self.image_weights is not None and self.image_weights <= 0:
@@ -173,13 +190,12 @@ class EvaluationConfig:
         if (self.mode == "sliding") != (self.tile is not None and self.stride is not None):
             raise where.error("tile", "and stride belong to mode 'sliding', which needs both")
         if self.mode == "sliding":
-            if any(side < OUTPUT_STRIDE or side % OUTPUT_STRIDE for side in self.tile):
-                raise where.error("tile", f"must be multiples of {OUTPUT_STRIDE}, not {list(self.tile)}")
+            _check_sides(self.tile, where, "tile", "must be multiples of")
             if any(not 0 < step <= side for step, side in zip(self.stride, self.tile, strict=True)):
                 raise where.error("stride", "must be positive and at most the tile, or pixels would be left out")
         _check_scales(self.scales, where)
-        if self.samples < 1:
-            raise where.error("samples", "must be at least 1")
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise where.error("samples", f"must be at least 1 and at most {MOST_SAMPLES}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +211,11 @@ class ScalesConfig:
         _check_scales(self.scales, where)
 
 
+def _check_sides(sides: tuple[int, int], where: Where, key: str, problem: str) -> None:
+    if any(not OUTPUT_STRIDE <= side <= LONGEST_SIDE or side % OUTPUT_STRIDE for side in sides):
+        raise where.error(key, f"{problem} {OUTPUT_STRIDE}, not {list(sides)}, at most {LONGEST_SIDE}")
+
+
 def _check_scales(scales: tuple[float, ...], where: Where) -> None:
-    if not scales or min(scales) <= 0 or len(set(scales)) != len(scales):
-        raise where.error("scales", "must be one or more different factors above 0")
+    if not scales or min(scales) <= 0 or len(set(scales)) != len(scales) or max(scales) > LARGEST_SCALE:
+        raise where.error("scales", f"must be one or more different factors above 0, at most {LARGEST_SCALE}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fbnet.data.pack import read_labels
+from fbnet.data.images import read_labels
 from fbnet.data.pairs import by_name, refuse_unpaired
 from fbnet.data.specs import LABELS, LabelSpec
 from fbnet.errors import InputError

@@ -5,9 +5,9 @@ file is recorded with its hash, and a training job takes no file but the recorde
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +18,9 @@ from tqdm import tqdm
 from fbnet import paths
 from fbnet.config import Study
 from fbnet.errors import InputError
-from fbnet.files import write_json, write_whole
+from fbnet.files import sha256, write_json, write_whole
+from fbnet.reading import read_json
+from fbnet.strict import Where, from_mapping
 
 # MIT CSAIL's ResNets with deep stem, by their file names; no hash of them is published.
 CSAIL = {
@@ -31,7 +33,18 @@ BY_HAND = (
     "github.com/NVIDIA/semantic-segmentation)"
 )
 BLOCK = 1 << 20  # bytes read at once
+MAX_BYTES = 4 << 30  # of a download
 SECONDS = 60  # without any answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """What a record of weights holds."""
+
+    file: str
+    sha256: str
+    bytes: int
+    hash: str
 
 
 def entries(study: Study) -> list[str]:
@@ -84,11 +97,11 @@ def record(entry: str) -> Path:
         verified(entry)
         return paths.weights_record(entry)
     path, published = _present(entry), _published_hash(entry)
-    sha256 = _sha256(path)
-    _check_published(sha256, published, f"{path}: is not the published file; delete it and fetch it again")
+    found = sha256(path)
+    _check_published(found, published, f"{path}: is not the published file; delete it and fetch it again")
     content = {
         "file": str(path),
-        "sha256": sha256,
+        "sha256": found,
         "bytes": path.stat().st_size,
         "hash": "published" if published else "first use",
     }
@@ -105,7 +118,7 @@ def verified(entry: str) -> Path:
     path, recorded = _present(entry), paths.weights_record(entry)
     if not recorded.exists():
         raise InputError(f"{recorded}: not there; record it with `fbnet record-weights {entry}`")
-    if _sha256(path) != _read_record(recorded)["sha256"]:
+    if sha256(path) != _read_record(recorded)["sha256"]:
         raise InputError(
             f"{path}: is another file than the one in {recorded}; bring that one back, "
             "or delete the record to begin with this one"
@@ -156,28 +169,30 @@ def _file_name(url: str) -> str:
 
 def _download(url: str, file: BinaryIO, published: str | None) -> None:
     """Copies what a URL gives into a file. Raises OSError or InputError unless it is whole and as published."""
-    sha256, size = hashlib.sha256(), 0
+    found, size = hashlib.sha256(), 0
     with urlopen(Request(url, headers={"User-Agent": "fbnet"}), timeout=SECONDS) as response:
-        length = int(response.headers.get("Content-Length", 0))
+        length = _length(response.headers.get("Content-Length", ""))
         with tqdm(desc=_file_name(url), total=length or None, unit="B", unit_scale=True, disable=None) as progress:
             for block in _blocks(response):
                 file.write(block)
-                sha256.update(block)
+                found.update(block)
                 size += len(block)
                 progress.update(len(block))
+                if size > MAX_BYTES:
+                    raise OSError(f"gave more than {MAX_BYTES:,} bytes, and no file of weights has")
     if length and size != length:
         raise OSError(f"broke off after {size} of {length} bytes")
-    _check_published(sha256.hexdigest(), published, f"{url}: gave another file than the published one; try again")
+    _check_published(found.hexdigest(), published, f"{url}: gave another file than the published one; try again")
 
 
-def _check_published(sha256: str, published: str | None, problem: str) -> None:
-    if published and not sha256.startswith(published):
-        raise InputError(f"{problem} (its sha256 begins with {sha256[: len(published)]}, not {published})")
+def _length(header: str) -> int:
+    """The number of bytes that a server announces; 0 where it says nothing that is one."""
+    return int(header) if header.isascii() and header.isdigit() and len(header) < 20 else 0
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _check_published(found: str, published: str | None, problem: str) -> None:
+    if published and not found.startswith(published):
+        raise InputError(f"{problem} (its sha256 begins with {found[: len(published)]}, not {published})")
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -186,8 +201,10 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _read_record(path: Path) -> dict:
+    problem, remedy = "no readable record of weights", "delete it and record the file again"
+    content = read_json(path, problem, remedy)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {key: content[key] for key in ("file", "sha256", "bytes", "hash")}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: no readable record of weights; delete it and record the file again") from None
+        return asdict(from_mapping(_Record, content, Where(str(path))))
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: {problem} ({reason}); {remedy}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+PREDICT = ("--checkpoint", "model.pt", "--output", "out")
 FBNET = str(Path(sys.executable).with_name("fbnet"))
 
 
@@ -59,6 +60,13 @@ def test_bad_parameters(project):
 def test_outside_a_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "choose from none: run in the repository root" in refused(fbnet("flops"))
+
+
+def test_what_the_system_refuses_is_one_line_too(project):
+    """A name that no file may have, and a file where a folder is to be."""
+    assert "File name too long; see to the path" in refused(fbnet("predict", *PREDICT, "x" * 300))
+    Path("data").write_text("")
+    assert "fbnet: data" in refused(fbnet("prepare", "--study", "toy"))
 
 
 def test_debug_shows_the_traceback(project):

@@ -21,6 +21,7 @@ from fbnet.models.build import build
 from fbnet.params import load_study
 from fbnet.score import score
 from tests.conftest import EVERYTHING
+from tests.data.test_images import png
 from tests.test_score import official_scores
 
 CPU = torch.device("cpu")
@@ -169,3 +170,51 @@ def test_a_whole_way(study):
     prepare(study.data)
     train.train(study, study.run(RUN), 0, CPU)
     assert len(contents(export.export(study, study.run(RUN), 0, CPU))) == 3
+
+
+class TestForeignZips:
+    """What is handed to `check_submission` and was not made here."""
+
+    SIZES: ClassVar = {"ulm_000000_000019": (4, 6)}
+    NAME = "ulm_000000_000019_labelIds.png"
+
+    def refused(self, path):
+        with pytest.raises(InputError) as raised:
+            export.check_submission(path, self.SIZES)
+        assert "\n" not in str(raised.value)
+        return str(raised.value).removeprefix(f"{path}: ")
+
+    def test_no_zip(self, tmp_path):
+        (tmp_path / "x.zip").write_bytes(b"PK")
+        assert self.refused(tmp_path / "x.zip").startswith("is no zip")
+        assert self.refused(tmp_path / "y.zip").startswith("is no zip")
+
+    def test_a_name_that_leaves_the_folder(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+            archive.writestr(f"../{self.NAME}", b"")
+        assert self.refused(tmp_path / "x.zip").startswith("holds 1 files for 1 images, see ../ulm")
+
+    def test_packed_zeros(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(self.NAME, bytes(10**6))
+        assert self.refused(tmp_path / "x.zip") == f"{self.NAME} is packed once more; export again"
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            (b"", "cannot be read as an image"),
+            (png(60_000, 60_000), "claims more than 134,217,728 pixels"),
+            (png(6, 4), "is of mode RGB; a label map has one channel of 8 bits"),
+        ],
+    )
+    def test_no_map(self, tmp_path, content, problem):
+        with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+            archive.writestr(self.NAME, content)
+        assert self.refused(tmp_path / "x.zip").startswith(f"{self.NAME}: {problem}")
+
+    def test_a_damaged_member(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+            archive.writestr(self.NAME, png(6, 4))
+        whole = (tmp_path / "x.zip").read_bytes()
+        (tmp_path / "x.zip").write_bytes(whole.replace(b"IDAT", b"IDAX"))
+        assert self.refused(tmp_path / "x.zip").startswith(f"{self.NAME} is damaged (Bad CRC-32")

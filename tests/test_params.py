@@ -278,6 +278,28 @@ def test_a_study_of_few_runs_has_their_rows_only(project):
         ),
         ({"data__cityscapes__synthetic__height": 4096}, "data.cityscapes.synthetic.height", "1024 x 2048"),
         ({"data__cityscapes__synthetic__images__val": 0}, "data.cityscapes.synthetic.images", "at least 1"),
+        ({"data__cityscapes__synthetic__images__val": 10**6}, "data.cityscapes.synthetic.images", "at most 100000"),
+        ({"data__cityscapes__root": ""}, "data.cityscapes.root", "must be the path of a folder"),
+        ({"data__cityscapes__root": "x" * 300}, "data.cityscapes.root", "must be the path of a folder"),
+        ({"data__cityscapes__root": "a\nb"}, "data.cityscapes.root", "must be the path of a folder"),
+        ({"data__cityscapes__root": "data/.."}, "data.cityscapes.root", "must name a folder for the scenes alone"),
+        ({"data__cityscapes__train": "../x"}, "data.cityscapes.train", "letters, digits, underscores and hyphens"),
+        ({"data__cityscapes__evaluate": "a; touch x"}, "data.cityscapes.evaluate", "letters, digits, underscores"),
+        ({"training__learning_rate": float("nan")}, "training.learning_rate", "must be a finite number, not nan"),
+        ({"training__learning_rate": float("inf")}, "training.learning_rate", "must be a finite number, not inf"),
+        ({"training__epochs": 10**400}, "training.epochs", "must be a number of at most 9223372036854775807"),
+        ({"training__epochs": 10**7}, "training.epochs", "at most 1000000"),
+        ({"training__batch_size": 10**9}, "training.batch_size", "at most 65536"),
+        ({"training__crop": [2**40, 64]}, "training.crop", "at most 16384"),
+        ({"training__scale": [0.5, 1e300]}, "training.scale", "at most 16"),
+        ({"training__momentum": -0.9}, "training.momentum", "must not be negative"),
+        ({"evaluation__samples": 2**62}, "evaluation.samples", "at most 10000"),
+        ({"evaluation__scales": [1.0, 1e9]}, "evaluation.scales", "at most 16"),
+        ({"description": "\ud800"}, "description", "must be text without null characters and half characters"),
+        ({"description": "a\0b"}, "description", "must be text without null characters and half characters"),
+        ({"description": ["x" * 10**5]}, "description", "must be of type str, not ['xxxxxxxxxxxx...xxxxxxxxxxxxx']"),
+        ({"seeds": [True]}, "seeds", "must be of type int, not True"),
+        ({"a\nb": 1}, "a\\nb", "unknown key; choose from description"),
     ],
 )
 def test_bad_study(project, changes, key, remedy):
@@ -366,6 +388,41 @@ def test_unknown_seed(project):
 def test_unreadable_yaml(project, text, problem):
     paths.study_file("toy").write_text(text)
     with pytest.raises(InputError, match=f"params/studies/toy.yaml: .*{problem}"):
+        params.load_study("toy")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("runs", "a; touch x"),
+        ("runs", "../x"),
+        ("runs", "x" * 101),
+        ("quoted", "a|b"),
+        ("tables", "t; touch x"),
+        ("tables", "../t"),
+        ("figures", "$(touch x)"),
+    ],
+)
+def test_a_name_that_a_shell_or_a_path_would_take_apart(project, part, name):
+    content = yaml.safe_load(paths.RUNS_FILE.read_text())
+    content[part][name] = next(iter(content[part].values()))
+    paths.RUNS_FILE.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError) as raised:
+        params.load_study("toy")
+    assert str(raised.value).startswith(f"params/runs.yaml: {part}.{name}: must be of ")
+
+
+@pytest.mark.parametrize("name", ["../toy", "a; touch x", "", ".", "toy\n", "x" * 300, "a\0b", "-n"])
+def test_a_study_is_a_word(project, name):
+    with pytest.raises(InputError, match=r"^study .*: must be of letters, digits, underscores and hyphens"):
+        params.load_study(name)
+
+
+def test_defaults_of_another_kind(project):
+    content = yaml.safe_load(paths.RUNS_FILE.read_text())
+    content["defaults"]["balance"] = [1]
+    paths.RUNS_FILE.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="balance: must hold keys and values, here and in defaults"):
         params.load_study("toy")
 
 

@@ -58,3 +58,11 @@ class TestSchemas:
         study = yaml.safe_load((ROOT / "params/studies/demo.yaml").read_text())
         with pytest.raises(jsonschema.ValidationError, match="crops"):
             jsonschema.validate({**study, "training": {**study["training"], "crops": 1}}, SCHEMAS["study"])
+
+    @pytest.mark.parametrize("part", ["runs", "quoted", "tables", "figures"])
+    @pytest.mark.parametrize("name", ["a; touch x", "../x", "$(x)", "-x"])
+    def test_names_are_words(self, part, name):
+        runs = yaml.safe_load((ROOT / "params/runs.yaml").read_text())
+        runs[part][name] = next(iter(runs[part].values()))
+        with pytest.raises(jsonschema.ValidationError, match="does not match"):
+            jsonschema.validate(runs, SCHEMAS["runs"])

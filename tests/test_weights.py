@@ -195,11 +195,18 @@ class TestRecord:
             weights.verified(CSAIL)
         assert not RECORD.exists()
 
-    @pytest.mark.parametrize("content", ["", "[]", "{}", "{"])
+    @pytest.mark.parametrize(
+        "content",
+        ["", "[]", "{}", "{", "[" * 100_000]
+        + [
+            json.dumps({"file": "w.pth", "sha256": "0", "bytes": 1, "hash": "first use"} | change)
+            for change in ({"bytes": "1"}, {"bytes": 10**400}, {"bytes": True}, {"sha256": 3}, {"file": None}, {"x": 1})
+        ],
+    )
     def test_a_damaged_record(self, project, content):
         put(CSAIL)
         RECORD.write_text(content)
-        with pytest.raises(InputError, match=rf"^{RECORD}: no readable record of weights; delete it"):
+        with pytest.raises(InputError, match=rf"^{RECORD}: no readable record of weights .*; delete it"):
             weights.record(CSAIL)
 
 

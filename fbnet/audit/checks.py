@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -14,11 +13,13 @@ from fbnet import paths, provenance
 from fbnet.audit.chain import Records, record_file
 from fbnet.audit.findings import Break, Check
 from fbnet.config import Study
+from fbnet.data.manifest import read_manifest
 from fbnet.data.specs import LabelSpec
 from fbnet.errors import InputError
 from fbnet.files import json_text, sha256
 from fbnet.graph import SCALES, Declared, Kind, Result, of_run
 from fbnet.metrics import scores
+from fbnet.reading import read_json
 from fbnet.report import layout
 from fbnet.report.tables import make_table
 
@@ -35,7 +36,7 @@ FILES: dict[Kind, str] = {
 SAMPLES = "files of samples"
 LARGE = (".pt", ".npz", ".zip")
 """What of results is not under version control, and so may lie elsewhere; data never are."""
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+UNREADABLE = (InputError, OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
 """What damaged content of a JSON file can end in."""
 SHOWN = 24  # characters of a line that differs
 
@@ -133,7 +134,7 @@ def _arrays(study: Study, dataset: str) -> Iterator[_Expected]:
     if not path.is_file():
         return
     try:
-        splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
+        splits = read_manifest(dataset)["splits"]
         hashes = {(split, kind): splits[split]["sha256"][kind] for split in data.splits for kind in data.arrays}
     except UNREADABLE:
         return  # not the manifest that is recorded, which is said of it
@@ -156,7 +157,7 @@ def _file_check(what: str, expected: list[_Expected]) -> Check:
 
 def _metrics_breaks(path: Path, labels: LabelSpec) -> Iterator[Break]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, "damaged", "evaluate again")
         recomputed = scores(np.array(content["confusion_matrix"], dtype=np.int64), labels)
         pairs = [*_pairs(content, recomputed, ("miou", "f_miou", "pixel_accuracy"))]
         pairs += _pairs(content["iou"], recomputed["iou"], labels.classes, "iou.")

@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fbnet import paths
+from fbnet.arrays import open_array
 from fbnet.data.packed import PackedSplit, open_split
 from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
@@ -80,17 +81,12 @@ def open_centroids(data: DataConfig, split: str, tile: int, packed: PackedSplit)
         packed: the opened split.
 
     Raises:
-        InputError: if they were not made, or do not fit the split.
+        InputError: if they were not made, are damaged, or do not fit the split.
     """
     path = paths.centroids_file(data.dataset, split, tile)
     remedy = "make it with `fbnet centroids`"
-    try:
-        centroids = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there; {remedy}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); {remedy}") from None
-    if centroids.dtype != DTYPE or not len(centroids) or centroids["image"].max() >= len(packed):
+    centroids = np.array(open_array(path, remedy))
+    if centroids.dtype != DTYPE or centroids.ndim != 1 or not len(centroids) or not _lie_in(centroids, data, packed):
         raise InputError(f"{path}: does not fit the prepared data; {remedy}")
     return centroids
 
@@ -116,6 +112,16 @@ def pool_centroids(
     if coarse is not None:
         parts.append(_moved(coarse[np.isin(coarse["train_id"], list(boosted))], starts[-1]))
     return np.concatenate(parts)
+
+
+def _lie_in(centroids: np.ndarray, data: DataConfig, packed: PackedSplit) -> bool:
+    """Whether every centroid is of a class there is, and inside an image there is."""
+    images = centroids["image"]
+    if images.min() < 0 or images.max() >= len(packed) or centroids["train_id"].max() >= len(data.labels.classes):
+        return False
+    sizes = np.array(packed.sizes)[images]
+    places = np.stack([centroids["row"], centroids["column"]], axis=1)
+    return bool(((places >= 0) & (places < sizes)).all())  # no comparison holds for NaN
 
 
 def _moved(centroids: np.ndarray, start: int) -> np.ndarray:

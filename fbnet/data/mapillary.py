@@ -1,6 +1,5 @@
 """Finds images and labels of Mapillary Vistas (Neuhold et al., 2017), in the folders of either release."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from fbnet.data.mapillary_labels import CLASS_OF
 from fbnet.data.pairs import Pair, by_name, pair
 from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX, LabelSpec
 from fbnet.errors import InputError
+from fbnet.reading import read_json
 
 # Folder of a split's label maps, and the file that says what stands in them. The first release has one pair of the
 # two, the second one two, of which the 66 labels of the first are read: they are those that networks for Cityscapes
@@ -64,12 +64,11 @@ def label_spec(root: Path, split: str) -> LabelSpec:
 def _label_names(path: Path) -> list[str]:
     """The labels' names; the position of each is its id."""
     remedy = "copy it from the data set's archive"
-    try:
-        names = [label["name"] for label in json.loads(path.read_text(encoding="utf-8"))["labels"]]
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there; {remedy}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no readable list of labels ({error}); {remedy}") from None
+    content = read_json(path, "no readable list of labels", remedy)
+    labels = content.get("labels") if isinstance(content, dict) else None
+    if not isinstance(labels, list) or not all(isinstance(label, dict) and "name" in label for label in labels):
+        raise InputError(f"{path}: no readable list of labels; {remedy}")
+    names = [label["name"] for label in labels]
     if not all(isinstance(name, str) for name in names) or not 0 < len(names) <= 256:
         raise InputError(f"{path}: must name 1 to 256 labels; {remedy}")
     return names

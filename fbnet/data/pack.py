@@ -5,25 +5,25 @@ where each image begins, how large it is, what it holds and what it was made fro
 labels are with a test server there are the images alone.
 """
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from fbnet import paths
 from fbnet.data import readers, synthetic
+from fbnet.data.images import image_size, read_labels, read_stored_image
 from fbnet.data.packed import CHANNELS, FORMAT
 from fbnet.data.pairs import Pair
 from fbnet.data.source import DataConfig
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.errors import InputError
+from fbnet.files import sha256
 
 DECODERS = min(8, os.cpu_count() or 1)
 
@@ -63,38 +63,6 @@ def prepare(data: DataConfig) -> Path:
     return paths.manifest_file(data.dataset)
 
 
-def read_image(path: Path) -> np.ndarray:
-    """An image file as (H, W, 3) uint8 RGB. Raises InputError if it cannot be decoded."""
-    with _open(path) as image:
-        return np.asarray(_decode(image.convert, "RGB", path=path))
-
-
-def read_labels(path: Path, labels: LabelSpec) -> np.ndarray:
-    """A label file as (H, W) uint8 train ids. Raises InputError if it cannot be decoded or holds an unknown id."""
-    with _open(path) as image:
-        if image.mode not in ("L", "P"):
-            raise InputError(f"{path}: is of mode {image.mode}; a label map has one channel of 8 bits")
-        _decode(image.load, path=path)
-        raw = np.asarray(image)
-    known = np.zeros(256, dtype=bool)
-    known[list(labels.raw_ids)] = True
-    unknown = np.unique(raw[~known[raw]])
-    if len(unknown):
-        raise InputError(
-            f"{path}: label value {', '.join(map(str, unknown[:5]))} out of range; "
-            f"{labels.name} has ids {_ranges(labels.raw_ids)}"
-        )
-    return labels.train_ids[raw]
-
-
-def _ranges(ids: Iterable[int]) -> str:
-    """Ids in words, such as `0 to 18 and 255`."""
-    ids = sorted(ids)
-    starts = [value for value in ids if value - 1 not in ids]
-    ends = [value for value in ids if value + 1 not in ids]
-    return " and ".join(str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True))
-
-
 def _pack_split(found: list[Pair], split: str, labels: LabelSpec, folder: Path) -> dict:
     """Writes a split's arrays, and returns what the manifest says of it."""
     sizes = [_size(pair) for pair in found]
@@ -116,7 +84,7 @@ def _pack_split(found: list[Pair], split: str, labels: LabelSpec, folder: Path) 
     for array in arrays.values():
         array.flush()
     return {
-        "sha256": {kind: _sha256(Path(array.filename)) for kind, array in arrays.items()},
+        "sha256": {kind: sha256(Path(array.filename)) for kind, array in arrays.items()},
         **(_class_counts(entries, pixels, labels) if labelled else {}),
         "images": entries,
     }
@@ -126,7 +94,7 @@ def _decoded(found: list[Pair], labels: LabelSpec) -> Iterator[tuple[np.ndarray,
     """Images and label maps in order, a few decoded ahead by threads."""
 
     def decode(pair: Pair) -> tuple[np.ndarray, np.ndarray | None]:
-        return read_image(pair.image), None if pair.label is None else read_labels(pair.label, labels)
+        return read_stored_image(pair.image), None if pair.label is None else read_labels(pair.label, labels)
 
     with ThreadPoolExecutor(DECODERS) as pool:
         for start in range(0, len(found), 4 * DECODERS):
@@ -134,10 +102,10 @@ def _decoded(found: list[Pair], labels: LabelSpec) -> Iterator[tuple[np.ndarray,
 
 
 def _entry(pair: Pair, size: tuple[int, int], label: np.ndarray | None, classes: int) -> dict:
-    entry = {"name": pair.name, "height": size[0], "width": size[1], "image_sha256": _sha256(pair.image)}
+    entry = {"name": pair.name, "height": size[0], "width": size[1], "image_sha256": sha256(pair.image)}
     if label is not None:
         entry["class_pixels"] = np.bincount(label.reshape(-1), minlength=256)[:classes].tolist()
-        entry["label_sha256"] = _sha256(pair.label)
+        entry["label_sha256"] = sha256(pair.label)
     return entry
 
 
@@ -151,30 +119,10 @@ def _class_counts(entries: list[dict], pixels: int, labels: LabelSpec) -> dict:
 
 def _size(pair: Pair) -> tuple[int, int]:
     """(height, width) of a pair. Raises InputError if the two differ."""
-    with _open(pair.image) as image:
-        width, height = image.size
+    height, width = image_size(pair.image)
     if pair.label is not None:
-        with _open(pair.label) as label:
-            if label.size != (width, height):
-                sizes = f"{label.width} x {label.height} and {width} x {height}"
-                raise InputError(f"{pair.label}: label and image differ in size ({sizes}); resize or remove the pair")
+        other = image_size(pair.label)
+        if other != (height, width):
+            sizes = f"{other[1]} x {other[0]} and {width} x {height}"
+            raise InputError(f"{pair.label}: label and image differ in size ({sizes}); resize or remove the pair")
     return height, width
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({error}); replace the file") from None
-
-
-def _decode(read, *arguments, path: Path):
-    try:
-        return read(*arguments)
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for truncated and damaged files
-        raise InputError(f"{path}: truncated or damaged ({error}); replace the file") from None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

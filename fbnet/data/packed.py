@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from fbnet import paths
+from fbnet.arrays import open_array
+from fbnet.data.images import MAX_IMAGE_PIXELS
+from fbnet.data.manifest import read_manifest, remedy
 from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
+from fbnet.names import is_file_name
 
 FORMAT = 1
 CHANNELS = {"images": 3, "labels": 1}
@@ -51,27 +55,20 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
     Raises:
         InputError: if it was not prepared, or prepared from something else, or its files do not fit its manifest.
     """
-    path = paths.manifest_file(data.dataset)
-    remedy = f"prepare data set {data.dataset!r} again with `fbnet prepare`"
-    try:
-        manifest = json.loads(path.read_text())
-        entries = manifest["splits"][split]["images"]
-        source = {key: manifest[key] for key in ("format", *data.source)}
-        names = tuple(entry["name"] for entry in entries)
-        sizes = tuple((entry["height"], entry["width"]) for entry in entries)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there; {remedy}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged, or without the split {split!r} ({error}); {remedy}") from None
-    if source != json.loads(json.dumps({"format": FORMAT, **data.source})):
-        raise InputError(f"{path}: made from other parameters than the study's; {remedy}")
+    path, again = paths.manifest_file(data.dataset), remedy(data.dataset)
+    manifest = read_manifest(data.dataset)
+    images = _packed_images(manifest, data.dataset, split)
+    expected = json.loads(json.dumps({"format": FORMAT, **data.source}))
+    if {key: manifest.get(key) for key in expected} != expected:
+        raise InputError(f"{path}: made from other parameters than the study's; {again}")
+    sizes = tuple((height, width) for _, height, width in images)
     pixels = [height * width for height, width in sizes]
     arrays = {
-        kind: _open_array(paths.array_file(data.dataset, split, kind), CHANNELS[kind] * sum(pixels), remedy)
+        kind: _open_array(paths.array_file(data.dataset, split, kind), CHANNELS[kind] * sum(pixels), again)
         for kind in data.arrays
     }
     return PackedSplit(
-        names=names,
+        names=tuple(name for name, _, _ in images),
         sizes=sizes,
         offsets=tuple(int(offset) for offset in np.cumsum([0, *pixels[:-1]])),
         _images=arrays["images"],
@@ -80,11 +77,32 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
 
 
 def _open_array(path: Path, size: int, remedy: str) -> np.ndarray:
-    try:
-        # Mapped for this process alone, as torch takes no arrays that cannot be written to; the file stays as it is.
-        array = np.load(path, mmap_mode="c")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); {remedy}") from None
+    array = open_array(path, remedy)
     if array.shape != (size,) or array.dtype != np.uint8:
         raise InputError(f"{path}: does not fit its manifest; {remedy}")
     return array
+
+
+def _packed_images(manifest: dict, dataset: str, split: str) -> list[tuple[str, int, int]]:
+    """Name, height and width of each image of a split.
+
+    Raises InputError for a split that is not there or empty, for a name that would leave the folder that it is put
+    into, and for sizes that no image has.
+    """
+    path = paths.manifest_file(dataset)
+    if split not in manifest["splits"]:
+        raise InputError(f"{path}: damaged, or without the split {split!r}; {remedy(dataset)}")
+    entries = manifest["splits"][split]["images"]
+    images = [(entry.get("name"), entry.get("height"), entry.get("width")) for entry in entries]
+    if not images:
+        raise InputError(f"{path}: the split {split!r} has no images; {remedy(dataset)}")
+    for name, height, width in images:
+        if not is_file_name(name):
+            raise InputError(f"{path}: damaged ({name!r} is no name of an image); {remedy(dataset)}")
+        if not _is_side(height) or not _is_side(width) or height * width > MAX_IMAGE_PIXELS:
+            raise InputError(f"{path}: damaged ({name} of {height!r} x {width!r} pixels); {remedy(dataset)}")
+    return images
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_IMAGE_PIXELS

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbnet.errors import InputError
+from fbnet.names import LONGEST_NAME, is_file_name
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,11 @@ class Pair:
 
 
 def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Files by their names. Raises InputError where two have the same."""
+    """Files by their names. Raises InputError where two have the same, or one has none that can be written down."""
     found = {}
     for name, path in sorted(files, reverse=True):
+        if not is_file_name(name):
+            raise InputError(f"{path}: has an unfit name; rename it, with at most {LONGEST_NAME} printable characters")
         if name in found:
             raise InputError(f"{found[name]}: is there twice, beside {path}; remove one of them")
         found[name] = path

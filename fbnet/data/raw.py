@@ -10,8 +10,11 @@ import os
 
 from fbnet import paths
 from fbnet.data import readers
+from fbnet.data.manifest import read_manifest
 from fbnet.data.source import DataConfig
+from fbnet.errors import InputError
 from fbnet.files import sha256, write_json
+from fbnet.reading import read_json
 
 
 def digest(data: DataConfig) -> str | None:
@@ -54,22 +57,25 @@ def _digest(files: dict[str, os.stat_result]) -> str:
 
 
 def _kept_times(data: DataConfig) -> dict[str, int]:
+    """The times on the list that this machine keeps; none where it has none that can be read."""
     try:
-        content = json.loads(paths.raw_listing(data.dataset).read_text(encoding="utf-8"))
-        return content["times"] if content["root"] == str(data.raw_root.resolve()) else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        content = read_json(paths.raw_listing(data.dataset), "damaged", "prepare again")
+    except InputError:
         return {}
+    kept = content if isinstance(content, dict) and content.get("root") == str(data.raw_root.resolve()) else {}
+    times = kept.get("times")
+    return times if isinstance(times, dict) else {}
 
 
 def _prepared_hashes(data: DataConfig) -> dict[str, str]:
-    """sha256 of the raw files when they were prepared, by their paths under the root."""
+    """sha256 of the raw files when they were prepared, by their paths under the root; none without a manifest."""
     try:
-        splits = json.loads(paths.manifest_file(data.dataset).read_text(encoding="utf-8"))["splits"]
-    except (OSError, ValueError, KeyError):
+        splits = read_manifest(data.dataset)["splits"]
+    except InputError:
         return {}
     hashes = {}
     for split in data.splits:
-        entries = {entry["name"]: entry for entry in splits.get(split, {}).get("images", [])}
+        entries = {str(entry.get("name")): entry for entry in splits.get(split, {"images": []})["images"]}
         for pair in readers.find(data, split)[0]:
             entry = entries.get(pair.name, {})
             for path, key in ((pair.image, "image_sha256"), (pair.label, "label_sha256")):

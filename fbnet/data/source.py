@@ -7,6 +7,7 @@ from typing import Literal
 
 from fbnet import paths
 from fbnet.data.specs import LABELS, LabelSpec
+from fbnet.names import WORD, is_path, is_word
 from fbnet.strict import Where
 
 Role = Literal["cityscapes", "cityscapes_test", "cityscapes_coarse", "bdd100k", "mapillary"]
@@ -30,6 +31,7 @@ SCENE_SPLITS = {
     "synthetic_mapillary": ("training", "validation"),
 }
 """The splits of each synthetic data set, under the names of the real one's folders."""
+MOST_SCENES = 100_000  # of a split; drawing so many takes days
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,10 @@ class SyntheticConfig:
     def check(self, where: Where) -> None:
         if not 32 <= self.height <= 1024 or not 64 <= self.width <= 2048:
             raise where.error("height", "and width must be from 32 x 64 to 1024 x 2048")
-        if min(self.images.values(), default=0) < 1:
-            raise where.error("images", "must give each split at least 1")
+        if not all(1 <= images <= MOST_SCENES for images in self.images.values()) or not self.images:
+            raise where.error("images", f"must give each split at least 1 and at most {MOST_SCENES}")
+        if self.seed < 0:
+            raise where.error("seed", "must be a number from 0 up")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,11 @@ class DataConfig:
     synthetic: SyntheticConfig | None = None
 
     def check(self, where: Where, role: Role) -> None:
+        if not is_path(self.root):
+            raise where.error("root", "must be the path of a folder")
         for use in ("train", "evaluate", "predict"):
+            if getattr(self, use) is not None and not is_word(getattr(self, use)):
+                raise where.error(use, WORD)
             if use in USES[role] and getattr(self, use) is None:
                 raise where.error(use, "is missing; name a split")
             if use not in USES[role] and getattr(self, use) is not None:
@@ -91,6 +99,8 @@ class DataConfig:
         if self.dataset.startswith("synthetic") != (self.synthetic is not None):
             raise where.error("synthetic", "belongs to the synthetic data sets, and only to them")
         if self.synthetic is not None:
+            if Path(self.root).name in ("", ".."):
+                raise where.error("root", "must name a folder for the scenes alone, which is replaced as a whole")
             self._check_synthetic(self.synthetic, where.key("synthetic"))
 
     def _check_synthetic(self, synthetic: SyntheticConfig, where: Where) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from fbnet import checkpoint
 from fbnet.errors import InputError
 from fbnet.models.backbone import Backbone
 from fbnet.models.build import SegmentationNetwork
+from fbnet.pickled import check_weights, read_pickled
 
 SHOWN = 3  # names of a message
 RESNET_STAGES = {f"layer{number}": f"res{number + 1}" for number in range(1, 5)}
@@ -105,20 +105,10 @@ def load_parent(network: SegmentationNetwork, path: Path) -> None:
 
 def _read(path: Path) -> dict[str, Tensor]:
     """A file's weights by name, out of the `state_dict` of a training's state and without `module.` before them."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there; training.initial_weights must name files of weights") from None
-    except Exception as error:  # torch answers a damaged file with whatever its reader stumbles over
-        raise InputError(
-            f"{path}: no readable weights ({type(error).__name__}); fetch the file again, "
-            "or save its weights alone if it holds more"
-        ) from error
+    again = "fetch the file again, or save its weights alone if it holds more"
+    content = read_pickled(path, "no readable weights", again)
     state = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
-    ):
-        raise InputError(f"{path}: holds more than weights by name; give a file of a state_dict alone")
+    check_weights(path, state, "give a file of a state_dict alone")
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 

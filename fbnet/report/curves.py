@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,12 +12,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from fbnet.errors import InputError
 from fbnet.history import EpochRecord
+from fbnet.reading import read_text
 from fbnet.report.sheet import STYLE
 
 SIZE = (2.7, 1.75)  # inches
 LOSS_COLOUR = "#1f5a94"
 BALANCE_COLOUR = "#c2571a"
 FAINT = "#dfe3e8"
+LARGEST = 1e30  # of a number of a history: pictures are drawn in floats, which more would overflow
 
 History = tuple[EpochRecord, ...]
 
@@ -27,18 +28,23 @@ def read_history(path: Path) -> History | None:
     """The epochs of a training; None where there is no file. Raises InputError for a damaged one."""
     if not path.is_file():
         return None
-    kinds = {entry.name: entry.type for entry in fields(EpochRecord)}
+    problem, remedy = "not a history as `fbnet train` writes it", "delete it and train again"
+    text = read_text(path, remedy, problem)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [{name: kinds[name](value) for name, value in row.items()} for row in csv.DictReader(file)]
-        history = tuple(EpochRecord(**row) for row in rows)
-        if not all(math.isfinite(value) for record in history for value in vars(record).values()):
-            raise ValueError("a value that is no number")
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{path}: not a history as `fbnet train` writes it ({error}); delete it and train again"
-        ) from None
-    return history
+        return tuple(_record(row) for row in csv.DictReader(io.StringIO(text)))
+    except (ValueError, KeyError, csv.Error) as error:
+        raise InputError(f"{path}: {problem} ({error}); {remedy}") from None
+
+
+def _record(row: dict[str, str | None]) -> EpochRecord:
+    """A line of a history. Raises ValueError or KeyError for another one."""
+    kinds = {entry.name: entry.type for entry in fields(EpochRecord)}
+    if row.keys() != kinds.keys() or None in row.values():
+        raise ValueError(f"a line that is not of {', '.join(kinds)}")
+    record = EpochRecord(**{name: kinds[name](value) for name, value in row.items()})
+    if not all(abs(value) <= LARGEST for value in vars(record).values()):
+        raise ValueError("a value that is no number")
+    return record
 
 
 def loss_range(histories: Iterable[History]) -> tuple[float, float]:

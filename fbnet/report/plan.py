@@ -1,6 +1,5 @@
 """What a study needs before its tables and figures can be made, and what of it is done. Imports no torch."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,8 +9,8 @@ from tabulate import tabulate
 from fbnet import paths
 from fbnet.config import Scales, Study
 from fbnet.data import readers
+from fbnet.data.manifest import read_manifest
 from fbnet.data.source import DataConfig, Role
-from fbnet.errors import InputError
 from fbnet.weights import weights_file
 
 NONE = "–"
@@ -270,12 +269,8 @@ def _prepared_images(data: DataConfig) -> dict[str, int]:
     path = paths.manifest_file(data.dataset)
     if not path.is_file():
         return {}
-    try:
-        splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
-        return {split: len(entry["images"]) for split, entry in splits.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        remedy = f"prepare data set {data.dataset!r} again with `fbnet prepare`"
-        raise InputError(f"{path}: damaged ({error}); {remedy}") from None
+    splits = read_manifest(data.dataset)["splits"]
+    return {split: len(entry["images"]) for split, entry in splits.items()}
 
 
 def _count(jobs: Iterable[Jobs], key: str) -> int:

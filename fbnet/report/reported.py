@@ -10,6 +10,7 @@ from fbnet.config import TableConfig
 from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.params import load_runs
+from fbnet.reading import read_text
 
 
 def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
@@ -31,11 +32,12 @@ def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
 
 
 def read_lines(path: Path, header: list[str]) -> list[list[str]]:
-    """The cells of a csv file's lines below its header. Raises InputError for another header."""
+    """The cells of a csv file's lines below its header. Raises InputError for no csv file, or another header."""
+    remedy = "restore it from the repository"
     try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); restore it from the repository") from None
+        lines = list(csv.reader(read_text(path, remedy).splitlines()))
+    except csv.Error as error:
+        raise InputError(f"{path}: is no csv file ({error}); {remedy}") from None
     if not lines or lines[0] != header:
         raise InputError(f"{path}: line 1: the header must be {','.join(header)}")
     return lines[1:]

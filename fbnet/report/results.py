@@ -1,16 +1,18 @@
 """Reads what the evaluation left behind: the metrics and the sample pictures of each run and seed."""
 
-import json
-import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from fbnet import paths
+from fbnet.arrays import read_archive
 from fbnet.config import Scales, Study
 from fbnet.data.specs import IGNORE_INDEX
 from fbnet.errors import InputError
+from fbnet.names import is_file_name
+from fbnet.reading import read_json
 from fbnet.recipe import EvaluationConfig, TrainingConfig
 from fbnet.strict import Where, from_mapping
 
@@ -61,16 +63,16 @@ def read_metrics(study: Study, run: str, seed: int, scales: Scales = "single_sca
     path = paths.metrics_file(study.name, run, seed, scales)
     if not path.is_file():
         return None
+    remedy = f"evaluate again: {_command(study, run, seed, scales)}"
+    content = read_json(path, "not valid JSON metrics", remedy)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not valid JSON metrics; {remedy}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         known = {entry.name for entry in fields(Metrics)}
         metrics = from_mapping(Metrics, {key: content[key] for key in content if key in known}, Where(str(path)))
         _check_metrics(metrics, study, scales, run, seed)
-    except (ValueError, TypeError) as error:
-        remedy = f"evaluate again: {_command(study, run, seed, scales)}"
-        raise InputError(f"{path}: not valid JSON metrics ({error}); {remedy}") from None
     except InputError as error:
-        raise InputError(f"{error}; evaluate again: {_command(study, run, seed, scales)}") from None
+        raise InputError(f"{error}; {remedy}") from None
     return metrics
 
 
@@ -87,16 +89,24 @@ def require_samples(study: Study, run: str, seed: int) -> list[Sample]:
     path = paths.samples_file(study.name, run, seed)
     if not path.is_file():
         raise _missing(path, study, run, seed)
+    remedy = f"evaluate again: {_command(study, run, seed)}"
+    arrays = read_archive(path, remedy)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            samples = [_sample(arrays, index, str(name)) for index, name in enumerate(arrays["names"])]
+        samples = [_sample(arrays, index, name) for index, name in enumerate(_sample_names(arrays))]
         _check_samples(samples, len(study.data_of(run).labels.classes))
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged ({error}); evaluate again: {_command(study, run, seed)}") from None
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path}: damaged ({error}); {remedy}") from None
     return samples
 
 
-def _sample(arrays, index: int, name: str) -> Sample:
+def _sample_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    names = arrays["names"]
+    if names.dtype.kind != "U" or names.ndim != 1 or not len(names):
+        raise ValueError("holds no sample")
+    return names.tolist()
+
+
+def _sample(arrays: Mapping[str, np.ndarray], index: int, name: str) -> Sample:
     balance = f"balance_{index}"
     return Sample(
         name=name,
@@ -125,6 +135,8 @@ def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, see
         raise where.error("iou", "must hold one value for each class")
     if [len(row) for row in metrics.confusion_matrix] != [size] * size:
         raise where.error("confusion_matrix", f"must be of {size} rows and columns")
+    if min(count for row in metrics.confusion_matrix for count in row) < 0:
+        raise where.error("confusion_matrix", "must hold numbers of pixels, from 0 up")
     rates = {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}
     for key, value in rates.items():
         if value is not None and not 0 <= value <= 1:
@@ -132,17 +144,23 @@ def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, see
 
 
 def _check_samples(samples: list[Sample], classes: int) -> None:
-    if not samples:
-        raise ValueError("holds no sample")
     for sample in samples:
+        if not is_file_name(sample.name):
+            raise ValueError(f"{sample.name!r} is no name of an image")
+        if {sample.image.dtype, sample.label.dtype, sample.prediction.dtype} != {np.dtype(np.uint8)}:
+            raise ValueError(f"{sample.name}: image, label and prediction must be of bytes")
+        if sample.label.ndim != 2 or not sample.label.size:
+            raise ValueError(f"{sample.name}: the label is no map")
         if not sample.image.shape == (*sample.label.shape, 3) or sample.prediction.shape != sample.label.shape:
             raise ValueError(f"{sample.name}: image, label and prediction differ in size")
         if sample.prediction.max() >= classes or sample.label[sample.label != IGNORE_INDEX].max(initial=0) >= classes:
             raise ValueError(f"{sample.name}: holds ids that are no class")
+        if sample.balance is not None and not _is_map(sample.balance):
+            raise ValueError(f"{sample.name}: its map of X_o is no map of finite numbers")
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+def _is_map(values: np.ndarray) -> bool:
+    return values.ndim == 2 and values.size > 0 and values.dtype == np.float32 and bool(np.isfinite(values).all())
 
 
 def _command(study: Study, run: str, seed: int, scales: Scales = "single_scale") -> str:

@@ -56,7 +56,7 @@ def _seed(study: Study, run: str, text: str) -> int:
     if config.data != "cityscapes" or study.data.dataset != "cityscapes":
         trained_on = study.data_of(run).dataset
         raise InputError(f"{run} of study {study.name} is for {trained_on}, which the server does not score; remove it")
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise InputError(f"seed: must be a number, not {text!r}")
     study.check_seed(int(text))
     return int(text)

@@ -121,6 +121,17 @@ class TestFiles:
         with pytest.raises(InputError, match=f"train_centroids_64.npy: {message}.*make it with `fbnet centroids`"):
             open_centroids(DATA, "train", 64, split)
 
+    @pytest.mark.parametrize(
+        ("field", "value"), [("image", -1), ("train_id", 19), ("row", 64), ("row", -1), ("column", np.nan)]
+    )
+    def test_outside_of_every_image(self, split, field, value):
+        path = write_centroids(DATA, "train", 64)
+        centroids = np.load(path)
+        centroids[field][0] = value
+        np.save(path, centroids)
+        with pytest.raises(InputError, match="does not fit"):
+            open_centroids(DATA, "train", 64, split)
+
     def test_of_more_images_than_there_are(self, split):
         path = write_centroids(DATA, "train", 64)
         centroids = np.load(path)

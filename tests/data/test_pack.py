@@ -18,6 +18,7 @@ from fbnet.data.source import DataConfig, SyntheticConfig
 from fbnet.data.specs import BDD100K, CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.errors import InputError
 from fbnet.params import load_study
+from tests.data.test_images import png
 
 CAMVID_DATA = DataConfig(dataset="camvid", root="raw", train="train", evaluate="test")
 BDD100K_DATA = DataConfig(dataset="bdd100k", root="raw", train="train", evaluate="val")
@@ -182,6 +183,12 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-40])
 
 
+def turn(path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(path).save(path, exif=exif)
+
+
 def spoil_label(value):
     def spoil(root):
         label = np.array(Image.open(root / "trainannot/a.png"))
@@ -215,6 +222,22 @@ BAD = {
     "truncated image": (lambda root: truncate(root / "train/a.png"), "raw/train/a.png: truncated or damaged"),
     "truncated label": (lambda root: truncate(root / "testannot/c.png"), "raw/testannot/c.png: truncated or damaged"),
     "no image at all": (lambda root: (root / "train/a.png").write_text("x"), "raw/train/a.png: cannot be read"),
+    "image turned by its EXIF data": (
+        lambda root: turn(root / "train/a.png", 3),
+        "raw/train/a.png: is turned or mirrored by its EXIF orientation 3, which label maps do not have",
+    ),
+    "a line break in a name": (
+        lambda root: (root / "train/a.png").rename(root / "train/a\nb.png"),
+        "raw/train/a\\nb.png: has an unfit name; rename it",
+    ),
+    "a name not in UTF-8": (
+        lambda root: os.rename(root / "train/a.png", os.fsencode(root) + b"/train/a\xff.png"),
+        "raw/train/a\\udcff.png: has an unfit name; rename it",
+    ),
+    "a header of 60 000 x 60 000 pixels": (
+        lambda root: (root / "train/a.png").write_bytes(png(60_000, 60_000)),
+        "raw/train/a.png: claims more than 134,217,728 pixels",
+    ),
     "two images of one name": (
         lambda root: shutil.copy(root / "train/a.png", root / "train/a.jpg"),
         "raw/train/a.png: is there twice, beside raw/train/a.jpg",
@@ -271,6 +294,58 @@ class TestOpen:
         prepare(CAMVID_DATA)
         np.save(paths.array_file("camvid", "train", "labels"), np.zeros(7, np.uint8))
         with pytest.raises(InputError, match=r"train_labels\.npy: does not fit its manifest"):
+            open_split(CAMVID_DATA, "train")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"name": "../x"},
+            {"name": "/x"},
+            {"name": "a\\b"},
+            {"name": ".."},
+            {"name": ""},
+            {"name": "a\0"},
+            {"name": "a\nb"},
+            {"name": "x" * 300},
+            {"name": 3},
+            {"height": -SIZE[0], "width": -SIZE[1]},
+            {"height": True},
+            {"height": str(SIZE[0])},
+            {"height": 10**30},
+            {"width": None},
+        ],
+    )
+    def test_a_manifest_of_impossible_images(self, camvid, change):
+        path = prepare(CAMVID_DATA)
+        manifest = json.loads(path.read_text())
+        manifest["splits"]["train"]["images"][0] |= change
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(InputError, match=r"^data/camvid/manifest\.json: damaged \(.*; prepare .* again"):
+            open_split(CAMVID_DATA, "train")
+
+    @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"splits": {"train": {"images": [3]}}}', "NaN"])
+    def test_a_manifest_that_is_none(self, camvid, content):
+        prepare(CAMVID_DATA).write_text(content)
+        with pytest.raises(InputError, match=r"^data/camvid/manifest\.json: damaged .*; prepare .* again"):
+            open_split(CAMVID_DATA, "train")
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda path: np.save(path, np.array([{}, {}], dtype=object), allow_pickle=True),
+            lambda path: path.write_bytes(path.read_bytes().replace(b"'shape': (", b"'shape': (9")),
+            lambda path: path.write_bytes(path.read_bytes().replace(b"'shape': (", b"'shape': (9**9*")),
+            lambda path: np.savez(path.open("wb"), a=np.zeros(3)),
+            lambda path: path.write_bytes(b""),
+            lambda path: (path.unlink(), path.mkdir()),
+            lambda path: path.unlink(),
+        ],
+        ids=["objects", "more than there is", "a sum", "an archive", "empty", "a folder", "missing"],
+    )
+    def test_an_array_that_is_none(self, camvid, spoil):
+        prepare(CAMVID_DATA)
+        spoil(paths.array_file("camvid", "train", "labels"))
+        with pytest.raises(InputError, match=r"^data/camvid/train_labels\.npy: .*; prepare .* again"):
             open_split(CAMVID_DATA, "train")
 
     def test_other_scenes_than_the_studys(self, project):

@@ -14,8 +14,8 @@ rule evaluate:
     resources:
         gpu=1,
     shell:
-        "{FBNET} evaluate --study {STUDY.name} --run {wildcards.run} --seed {wildcards.seed}"
-        " --threads {threads} > {log} 2>&1"
+        "{FBNET} evaluate --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
+        " --threads {threads} > {log:q} 2>&1"
 
 
 # The same at several scales.
@@ -33,8 +33,8 @@ rule evaluate_multi_scale:
     resources:
         gpu=1,
     shell:
-        "{FBNET} evaluate --multi-scale --study {STUDY.name} --run {wildcards.run} --seed {wildcards.seed}"
-        " --threads {threads} > {log} 2>&1"
+        "{FBNET} evaluate --multi-scale --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
+        " --threads {threads} > {log:q} 2>&1"
 
 
 # Predictions for the test server, of the runs that leave no labelled image to evaluate them on.
@@ -52,5 +52,5 @@ rule export:
     resources:
         gpu=1,
     shell:
-        "{FBNET} export {wildcards.run} --study {STUDY.name} --seed {wildcards.seed}"
-        " --threads {threads} > {log} 2>&1"
+        "{FBNET} export {wildcards.run:q} --study {STUDY.name:q} --seed {wildcards.seed:q}"
+        " --threads {threads} > {log:q} 2>&1"

@@ -16,7 +16,7 @@ for role, data in STUDY.settings.data.items():
         params:
             role=role,
         shell:
-            "{FBNET} prepare --study {STUDY.name} --data {params.role} > {log} 2>&1"
+            "{FBNET} prepare --study {STUDY.name:q} --data {params.role:q} > {log:q} 2>&1"
 
     if Result("centroids", data.dataset) in DECLARED:
 
@@ -36,7 +36,7 @@ for role, data in STUDY.settings.data.items():
             params:
                 role=role,
             shell:
-                "{FBNET} centroids --study {STUDY.name} --data {params.role} > {log} 2>&1"
+                "{FBNET} centroids --study {STUDY.name:q} --data {params.role:q} > {log:q} 2>&1"
 
 
 # What the files of initial weights are, checked and noted before the first training; nothing is fetched here. A note
@@ -51,4 +51,4 @@ rule weights:
     params:
         entry=lambda wildcards: INITIAL_WEIGHTS[wildcards.weights],
     shell:
-        "{FBNET} record-weights {params.entry:q} > {log} 2>&1"
+        "{FBNET} record-weights {params.entry:q} > {log:q} 2>&1"

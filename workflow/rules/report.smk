@@ -26,7 +26,7 @@ rule table:
     benchmark:
         f"{LOGS}/{{table}}.benchmark.tsv"
     shell:
-        "{FBNET} table --study {STUDY.name} {wildcards.table} > {log} 2>&1"
+        "{FBNET} table --study {STUDY.name:q} {wildcards.table:q} > {log:q} 2>&1"
 
 
 rule figure:
@@ -46,4 +46,4 @@ rule figure:
     benchmark:
         f"{LOGS}/{{figure}}.benchmark.tsv"
     shell:
-        "{FBNET} figure --study {STUDY.name} {wildcards.figure} > {log} 2>&1"
+        "{FBNET} figure --study {STUDY.name:q} {wildcards.figure:q} > {log:q} 2>&1"

@@ -14,5 +14,5 @@ rule train:
     resources:
         gpu=1,
     shell:
-        "{FBNET} train --study {STUDY.name} --run {wildcards.run} --seed {wildcards.seed}"
-        " --threads {threads} --gpus {resources.gpu} > {log} 2>&1"
+        "{FBNET} train --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
+        " --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"

@@ -1,0 +1,61 @@
+"""Arrays out of .npy and .npz files that may not hold what they say: nothing is allocated but what is there."""
+
+import math
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from fbnet.errors import InputError
+
+MAX_ARCHIVE_BYTES = 2 << 30
+"""Of all arrays of an .npz file, unpacked. Eight samples of Cityscapes' images have 90 million."""
+DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, OverflowError, tokenize.TokenError)
+"""What numpy raises for headers and files that are no arrays."""
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def open_array(path: Path, remedy: str) -> np.ndarray:
+    """The array of an .npy file, memory-mapped. Raises InputError for a missing or damaged file.
+
+    It is mapped for this process alone, as torch takes no arrays that cannot be written to; the file stays as it is.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: cannot be read (is no file); {remedy}")
+        return np.lib.format.open_memmap(path, mode="c")
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there; {remedy}") from None
+    except DAMAGED as error:
+        raise InputError(f"{path}: cannot be read ({error}); {remedy}") from None
+
+
+def read_archive(path: Path, remedy: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by their names. Raises InputError for a missing or damaged file, and for objects."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > MAX_ARCHIVE_BYTES:
+                raise ValueError(f"more than {MAX_ARCHIVE_BYTES:,} bytes unpacked")
+            return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there; {remedy}") from None
+    except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged ({error}); {remedy}") from None
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """An array of no more bytes than its member has. Raises what `DAMAGED` names."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
+        raise ValueError(f"{member.filename}: packed in an unknown way")
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in HEADERS:
+            raise ValueError(f"{member.filename}: of version {version}")
+        shape, fortran, dtype = HEADERS[version](file)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize > member.file_size:
+            raise ValueError(f"{member.filename}: its header does not fit what it holds")
+        content = file.read(math.prod(shape) * dtype.itemsize)
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
