@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: env demo report test fuzz lint lock
+.PHONY: env demo report bench test fuzz lint lock
 
 env: .venv/.installed
 
@@ -27,6 +27,10 @@ report: env
 
 test: env lint
 	pytest
+
+# Both sides of every comparison in turn, on a machine with nothing else to do; some twenty minutes.
+bench: env
+	python -m benchmarks
 
 # Damaged files of every kind, for so many seconds each; `make test` tries a few of them.
 fuzz: env

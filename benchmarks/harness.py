@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -32,7 +31,7 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table: a ratio, what it should be, and the two sides it is of."""
+    """One line of the table: a ratio, what it should be, and the two sides it is of; or a figure and its limit."""
 
     what: str
     against: str
@@ -40,9 +39,10 @@ class Row:
     target: float
     better: str
     """`higher` where the ratio should be at least the target, `lower` where at most."""
-    ours: float
-    theirs: float
-    unit: str
+    ours: float | None = None
+    theirs: float | None = None
+    unit: str = ""
+    """Of both sides, and where there is only one, of the figure in the place of the ratio."""
 
     @property
     def met(self) -> bool:
@@ -114,11 +114,6 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": str(torch.__version__),
     }
-
-
-def children_peak() -> int:
-    """Bytes of the largest of the finished child processes."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 
 def _row(pairs: list[tuple[float, float]], better: str, unit: str, *, swapped: bool = False, **row: Any) -> Row:

@@ -1,0 +1,76 @@
+"""The share of an evaluation that is not the network's forward pass: reading, normalising, predicting, counting."""
+
+import contextlib
+import tempfile
+import time
+
+import numpy as np
+import torch
+
+from benchmarks.harness import Row, Spread, write
+from benchmarks.networks import DEVICE
+from fbnet.data.pack import prepare
+from fbnet.data.packed import open_split
+from fbnet.data.source import DataConfig, SyntheticConfig
+from fbnet.data.specs import CITYSCAPES
+from fbnet.device import choose_precision
+from fbnet.inference import predict_labels
+from fbnet.metrics import confusion_matrix
+from fbnet.models.build import build
+from fbnet.params import load_runs
+from fbnet.recipe import EvaluationConfig
+
+SIZE = (1024, 2048)
+IMAGES = 64 if DEVICE.type == "cuda" else 4
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    network = build(load_runs().runs["fcn_r101"], CITYSCAPES).to(DEVICE, memory_format=torch.channels_last).eval()
+    watch = Watch()
+    network.register_forward_pre_hook(watch.start)
+    network.register_forward_hook(watch.stop)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        config = SyntheticConfig(height=SIZE[0], width=SIZE[1], images={"val": IMAGES}, seed=0)
+        data = DataConfig(dataset="synthetic", root="raw", synthetic=config, evaluate="val")
+        prepare(data)
+        split = open_split(data, "val")
+        confusion = np.zeros((len(CITYSCAPES.classes),) * 2, dtype=np.int64)
+        shares = []
+        for index in [0, *range(IMAGES)]:
+            watch.seconds, begin = 0.0, time.perf_counter()
+            prediction = predict_labels(network, split.image(index), EvaluationConfig(), DEVICE)
+            confusion += confusion_matrix(split.labels(index), prediction, len(CITYSCAPES.classes))
+            shares.append(1 - watch.seconds / (time.perf_counter() - begin))
+    row = Row(
+        what="evaluation, all but the forward pass",
+        against="the whole evaluation",
+        ratio=Spread.of(shares[1:]),  # the first one warms up
+        target=0.1,
+        better="lower",
+        unit="of it",
+    )
+    write("evaluation", [row], run="fcn_r101", image=SIZE, images=IMAGES, precision=choose_precision("auto", DEVICE))
+
+
+class Watch:
+    """Adds up the seconds of a network's forward passes."""
+
+    seconds = 0.0
+
+    def start(self, *_: object) -> None:
+        self._synchronise()
+        self.begin = time.perf_counter()
+
+    def stop(self, *_: object) -> None:
+        self._synchronise()
+        self.seconds += time.perf_counter() - self.begin
+
+    @staticmethod
+    def _synchronise() -> None:
+        if DEVICE.type == "cuda":
+            torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()

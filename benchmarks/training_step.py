@@ -1,0 +1,56 @@
+"""Floating-point operations per second of a training step, beside torchvision's FCN on the same crops."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.harness import Row, Spread, times_as_fast, write
+from benchmarks.networks import BATCH, CROP, DEVICE, Step, TorchvisionStep
+from fbnet.device import choose_precision
+
+ROUNDS = 7
+TARGET = 2.0 if DEVICE.type == "cuda" else 1.8
+
+
+def main() -> None:
+    theirs = TorchvisionStep()
+    variants = {"": Step("fcn_r50")}
+    if DEVICE.type == "cuda":
+        variants |= {", R101": Step("fcn_r101"), ", R101, compiled": Step("fcn_r101", compiled=True)}
+    rows, seconds, operations = [], {}, {"torchvision": counted(theirs)}
+    for name, ours in variants.items():
+        what = f"training step, operations per second{name}"
+        operations[what] = counted(Step(ours.run_id))
+        row = times_as_fast(
+            ours, theirs, rounds=ROUNDS, what=what, against="torchvision's fcn_resnet50, float32, NCHW", target=TARGET
+        )
+        rows.append(per_operation(row, operations[what] / operations["torchvision"]))
+        seconds[what] = row.ours
+    write(
+        "training_step",
+        rows,
+        batch=BATCH,
+        crop=CROP,
+        precision=choose_precision("auto", DEVICE),
+        operations=operations,
+        operations_per_second={what: operations[what] / seconds[what] for what in seconds},
+        rounds=ROUNDS,
+    )
+
+
+def counted(step: Callable[[], None]) -> int:
+    """Operations of a step, forward and backward, a multiplication and its addition as two."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
+
+
+def per_operation(row: Row, operations: float) -> Row:
+    """The ratio of operations per second, where ours is so many times the operations of theirs."""
+    ratio = Spread(*(operations * value for value in (row.ratio.median, row.ratio.low, row.ratio.high)))
+    return replace(row, ratio=ratio)
+
+
+if __name__ == "__main__":
+    main()
