@@ -4,10 +4,12 @@ Each is a mean over the whole batch; where several processes share it, each one'
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from fbnet.data.specs import IGNORE_INDEX
@@ -15,6 +17,7 @@ from fbnet.distributed import share_of
 
 # Bits of an int64 that hold classes; the next one marks a labelled pixel.
 MAX_CLASSES = 62
+BAND_ROWS = 64
 
 
 def cross_entropy(
@@ -179,31 +182,41 @@ def pixel_cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int = IGNO
 
 
 class _PixelCrossEntropy(torch.autograd.Function):
-    """An image at a time, which also keeps what is computed in the cache; the softmax is computed again for the
-    gradient rather than kept."""
+    """A band of rows at a time, which keeps what is computed in a CPU's cache; the softmax is computed again for the
+    gradient rather than kept. Both are torch's own, to the last bit."""
 
     @staticmethod
     def forward(ctx, logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
         ctx.save_for_backward(logits, labels)
         ctx.ignore_index = ignore_index
-        losses = [
-            functional.cross_entropy(image[None].float(), of[None].long(), ignore_index=ignore_index, reduction="none")
-            for image, of in zip(logits, labels, strict=True)
-        ]
-        return torch.cat(losses)
+        losses = torch.empty(labels.shape, device=logits.device)
+        for image, rows in _bands(labels):
+            losses[image, rows] = _losses(logits[image, :, rows], labels[image, rows], ignore_index)
+        return losses
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         logits, labels = ctx.saved_tensors
         out = torch.empty_like(logits)
-        for image, of, share, result in zip(logits, labels, grad, out, strict=True):
-            counted = of != ctx.ignore_index
-            gradient = image.float().softmax(dim=0)
-            true = torch.where(counted, of, 0).long()[None]
-            gradient.scatter_add_(0, true, torch.full_like(gradient[:1], -1))
-            result.copy_(gradient.mul_(share * counted))
+        for image, rows in _bands(labels):
+            values = logits[image, :, rows].detach().requires_grad_()
+            with torch.enable_grad():
+                losses = _losses(values, labels[image, rows], ctx.ignore_index)
+            (out[image, :, rows],) = torch.autograd.grad(losses, values, grad[image, rows])
         return out, None, None
+
+
+def _losses(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+    return functional.cross_entropy(logits.float(), labels.long(), ignore_index=ignore_index, reduction="none")
+
+
+def _bands(labels: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Images and rows of the bands: one image each, on a CPU of so many rows as its cache holds the logits of."""
+    images, height, _ = labels.shape
+    length = BAND_ROWS if labels.device.type == "cpu" else height
+    for image, top in product(range(images), range(0, height, length)):
+        yield slice(image, image + 1), slice(top, top + length)
 
 
 def _pixel_weights(labels: Tensor, weights: Sequence[float] | None, ignore_index: int) -> Tensor:
