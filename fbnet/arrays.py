@@ -2,6 +2,7 @@
 
 import math
 import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,7 +26,9 @@ def open_array(path: Path, remedy: str) -> np.ndarray:
     try:
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: cannot be read (is no file); {remedy}")
-        return np.lib.format.open_memmap(path, mode="c")
+        with warnings.catch_warnings():  # of headers as Python 2 wrote them
+            warnings.simplefilter("ignore")
+            return np.lib.format.open_memmap(path, mode="c")
     except FileNotFoundError:
         raise InputError(f"{path}: not there; {remedy}") from None
     except DAMAGED as error:

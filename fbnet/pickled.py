@@ -1,5 +1,6 @@
 """Files of `torch.save` from outside: nothing in them is run, and nothing is allocated that they do not hold."""
 
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def read_pickled(path: Path, what: str, remedy: str) -> object:
     if _is_packed(path):
         raise InputError(f"{path}: {what} (packed); {remedy}")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of damaged files, which are refused or read all the same
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch answers a damaged file with whatever its reader stumbles over
         raise InputError(f"{path}: {what} ({type(error).__name__}); {remedy}") from error
 

@@ -39,6 +39,8 @@ DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 
 # The limit above is lower than Pillow's, whose warning would come before the refusal.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Damaged EXIF data count as none, without a word.
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -42,14 +42,15 @@ def main() -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
         os.chdir(folder)
         make_project()
-        names = arguments.kinds or [kind.name for kind in make_kinds()]
-        rows = [_in_a_process(name, arguments.seconds, kept) for name in names]
+        places = {kind.name: kind.place for kind in make_kinds()}
+        rows = [_in_a_process(name, places[name], arguments.seconds, kept) for name in arguments.kinds or places]
     print(tabulate(rows, headers="keys", floatfmt=(".0f", ".0f", ".0f", ".0f", ".0f", ".2f", ".0f"), intfmt=","))
     sys.exit(any(row["anything else"] for row in rows))
 
 
-def _in_a_process(name: str, seconds: float, kept: Path) -> dict:
-    """The row of a kind."""
+def _in_a_process(name: str, place: Path, seconds: float, kept: Path) -> dict:
+    """The row of a kind whose files are read at a place."""
+    valid = place.read_bytes()
     command = [sys.executable, "-m", "tests.fuzz", "--seconds", str(seconds), "--kept", str(kept), "--worker", name]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=seconds + GRACE)
@@ -57,7 +58,8 @@ def _in_a_process(name: str, seconds: float, kept: Path) -> dict:
     except subprocess.TimeoutExpired:
         done, end = None, "hung"
     if done is None or done.returncode:
-        print(f"{name}: the process {end}; the input is in its place in the project", file=sys.stderr)
+        print(f"{name}: the process {end}; see {_keep(kept, name, end, place.read_bytes())}", file=sys.stderr)
+        place.write_bytes(valid)
         return {"kind of file": name, "anything else": 1}
     numbers = [float(number) for number in done.stdout.split()]
     heads = ("tried", "accepted", "refused", "anything else", "slowest (s)", "more memory (MB)")
@@ -72,12 +74,18 @@ def _work(name: str, seconds: float, kept: Path) -> None:
     while (left := end - time.monotonic()) > 0:
         try_inputs(kind, outcome, inputs=BATCH, number=secrets.randbits(32), seconds=left)
     for what, count in outcome.others.items():
-        path = kept / re.sub(r"\W+", "_", f"{name}_{what}"[:SHOWN])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(outcome.examples[what])
+        path = _keep(kept, name, what, outcome.examples[what])
         print(f"{name}: {count} times {what}; see {path}", file=sys.stderr)
     others = sum(outcome.others.values())
     print(outcome.tried, outcome.accepted, outcome.refused, others, outcome.slowest, _peak() - before)
+
+
+def _keep(folder: Path, name: str, what: str, content: bytes) -> Path:
+    """Keeps an input that was neither accepted nor refused."""
+    path = folder / re.sub(r"\W+", "_", f"{name}_{what}"[:SHOWN])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
 
 
 def _peak() -> float:

@@ -65,7 +65,7 @@ def try_one(kind: Kind, content: bytes, outcome: Outcome) -> None:
         outcome.refused += 1
     except Exception as error:  # whatever it is, it is what is looked for
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        _note(outcome, f"{type(error).__name__} at {frame.name}: {str(error)[:100]}", content)
+        _note(outcome, f"{type(error).__name__} at {frame.name}", content)
     outcome.slowest = max(outcome.slowest, time.monotonic() - begun)
 
 
