@@ -27,10 +27,9 @@ def to_text(cost: StudyCost) -> str:
 
 def _heading(cost: StudyCost) -> str:
     machine = cost.hardware
-    return (
-        f"On one {machine.label}, if it never waits for data; an estimated rate is {machine.utilisation:.0%} of "
-        f"{machine.bfloat16_tflops:g} TFLOP/s in bfloat16, {machine.float32_tflops:g} in float32:"
-    )
+    peaks = f"{machine.bfloat16_tflops:g} TFLOP/s in bfloat16, {machine.float32_tflops:g} in float32"
+    estimated = f"an estimated rate is {machine.utilisation:.0%} of {peaks}"
+    return f"On one {machine.label}, if it never waits for data or launches; {estimated}:"
 
 
 def _runs(cost: StudyCost) -> str:
@@ -42,7 +41,7 @@ def _runs(cost: StudyCost) -> str:
             "hours a training": number(run.training_hours),
             "GPU hours": number(_hours(run).in_all),
             "left": number(_hours(run).left),
-            "GiB": f"{run.memory_gib:.1f}" + ("" if run.fits else " (too much)"),
+            "GiB": number(run.memory_gib) + ("" if run.fits else " (too much)"),
         }
         for run in cost.runs
     ]
@@ -68,7 +67,7 @@ def _totals(cost: StudyCost) -> str:
         "- checkpoints": _in_gb(totals["checkpoint_bytes"]),
     }
     rows = [{"in all": name, "": number(amount.in_all), "left": number(amount.left)} for name, amount in lines.items()]
-    return _laid_out(rows, left={"in all"})
+    return _laid_out(rows, left={""})
 
 
 def _memory(cost: StudyCost) -> str:

@@ -17,8 +17,7 @@ from fbnet.recipe import OUTPUT_STRIDE, EvaluationConfig, TrainingConfig
 
 FLOAT_BYTES = 4
 BYTES = {"float32": 4, "bfloat16": 2}  # of a number that the network computes
-# At the peak: the logits, their log-probabilities, and the gradients of both.
-LOGIT_MAPS = 4
+LOGIT_MAPS = 2  # logits and their gradient: a loss keeps nothing else of this size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +29,8 @@ class Footprint:
     parameters: int
     memory: int
     """Bytes on the GPU: weights, gradients and momentum in float32, in bfloat16 a copy of the weights, what autograd
-    keeps of a batch for the backward pass, and the logits of the loss. The workspaces of its libraries come on top, and
-    a compiled network keeps less."""
+    keeps of a batch for the backward pass, and logits of the crop's size in float32 with their gradient. The workspaces
+    of its libraries come on top, and a compiled network keeps less."""
 
 
 def footprint(
@@ -51,7 +50,9 @@ def footprint(
         image, batch = (torch.empty(images, 3, *training.crop) for images in (1, training.batch_size))
     parameters = sum(parameter.numel() for parameter in network.parameters())
     pixels = math.prod(training.crop)
-    logits = FLOAT_BYTES * training.batch_size * len(labels.classes) * pixels
+    # Point-wise cross-entropy resizes its logits to the crop as well.
+    outputs = 1 + (len(run.balance.stages) if run.balance.auxiliary == "pce" else 0)
+    logits = FLOAT_BYTES * training.batch_size * len(labels.classes) * pixels * outputs
     copy = 0 if precision == "float32" else BYTES[precision] * parameters
     return Footprint(
         operations=operations(network.eval(), image) / pixels,

@@ -282,15 +282,16 @@ class TestMemory:
         numbers = 2 * 3 * 64 + 2 * 5 * 64 + 2 * 5 + 2 * 5 * 64
         assert kept_bytes(layers, torch.zeros(2, 3, 8, 8), 2) == 2 * numbers
 
-    def test_of_a_training(self, demo):
-        run, training = demo.run("fcn_r50"), demo.training_of("fcn_r50")
+    @pytest.mark.parametrize(("run", "logits"), [("fcn_r50", 1), ("fcn_r101_pce_dfm", 2)])
+    def test_of_a_training(self, demo, run, logits):
+        """Weights, gradients and momentum, in bfloat16 a copy; what is kept; logits and gradients of 4 crops."""
+        run, training = demo.run(run), demo.training_of(run)
         network, images = build(run, CITYSCAPES, width=0.125).train(), torch.zeros(4, 3, 96, 192)
         weights = sum(parameter.numel() for parameter in network.parameters())
-        logits = 4 * 4 * 19 * 96 * 192
+        maps = 2 * logits * 4 * 4 * 19 * 96 * 192
         for precision, float_bytes, copy in (("float32", 4, 0), ("bfloat16", 2, 2)):
             found = footprint(run, CITYSCAPES, training, precision, 0.125)
-            kept = kept_bytes(network, images, float_bytes)
-            assert found.memory == (12 + copy) * weights + kept + 4 * logits
+            assert found.memory == (12 + copy) * weights + kept_bytes(network, images, float_bytes) + maps
             assert found.parameters == weights
 
     def test_what_does_not_fit_is_named(self, small, machine):
@@ -374,6 +375,7 @@ class TestCommand:
         assert result.returncode == 0, result.stderr
         lines = result.stdout.splitlines()
         assert max(map(len, lines)) <= 160
+        assert any(line.split()[:2] == ["GPU", "hours"] and line.startswith("GPU hours ") for line in lines)
         assert sum("NVIDIA A100" in line for line in lines) == 1
         assert [line.split()[0] for line in lines if line.startswith(("table_", "figures "))] == [
             *(f"table_{number}" for number in range(1, 7)), "figures",
