@@ -66,8 +66,11 @@ def _totals(cost: StudyCost) -> str:
         "- prepared data": _in_gb(totals["data_bytes"]),
         "- checkpoints": _in_gb(totals["checkpoint_bytes"]),
     }
-    rows = [{"in all": name, "": number(amount.in_all), "left": number(amount.left)} for name, amount in lines.items()]
-    return _laid_out(rows, left={""})
+    rows = [
+        {"together": name, "in all": number(amount.in_all), "left": number(amount.left)}
+        for name, amount in lines.items()
+    ]
+    return _laid_out(rows, left={"together"})
 
 
 def _memory(cost: StudyCost) -> str:
