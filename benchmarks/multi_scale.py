@@ -17,7 +17,7 @@ from fbnet.recipe import EvaluationConfig
 
 SIZE, WIDTH = (1024, 2048), 1.0 if DEVICE.type == "cuda" else 0.125
 SETTINGS = EvaluationConfig(mode="sliding", tile=(832, 832), stride=(560, 560), scales=(0.5, 1.0, 1.5), mirror=True)
-ROUNDS = 5
+ROUNDS = 3
 TARGET = 1.5 if DEVICE.type == "cuda" else 1.0
 
 
