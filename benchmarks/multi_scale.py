@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.harness import peak_memory, share_of_memory, times_as_fast, write
+from benchmarks.harness import share_of_memory, times_as_fast, write
 from benchmarks.networks import DEVICE
 from fbnet.data.specs import CITYSCAPES
 from fbnet.device import autocast, normalise
@@ -41,7 +41,7 @@ def main() -> None:
     ]
     write(
         "multi_scale", rows, scales=SETTINGS.scales, tile=SETTINGS.tile, stride=SETTINGS.stride, width=WIDTH,
-        same_labels=agreement, peak_bytes=peak_memory(ours), rounds=ROUNDS,
+        same_labels=agreement, rounds=ROUNDS,
     )  # fmt: skip
 
 
