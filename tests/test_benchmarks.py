@@ -1,0 +1,76 @@
+"""What the benchmarks say of their measurements; the measurements themselves are no tests."""
+
+import importlib
+import json
+import time
+
+import pytest
+
+from benchmarks import harness, table
+from benchmarks.harness import Row, Spread, in_turn, peak_memory, share_of_time, times_as_fast
+
+
+def test_the_readme_carries_what_was_measured():
+    text = table.README.read_text(encoding="utf-8")
+    shown = text.split(table.BEGIN)[1].split(table.END)[0]
+    assert shown.strip() == table.markdown().strip()
+
+
+def test_every_benchmark_is_there_and_was_run():
+    assert all(callable(importlib.import_module(f"benchmarks.{name}").main) for name in table.ORDER)
+    assert {json.loads(path.read_text())["benchmark"] for path in harness.RESULTS.glob("*.json")} == set(table.ORDER)
+
+
+def test_sides_take_turns_after_a_round_that_does_not_count():
+    calls = []
+    rounds = in_turn([lambda: calls.append("ours"), lambda: calls.append("theirs")], 2)
+    assert calls == ["ours", "theirs"] * 3
+    assert [len(seconds) for seconds in rounds] == [2, 2]
+
+
+def test_ratios_are_of_the_two_sides_of_a_round():
+    quick, slow = (lambda: time.sleep(0.01)), (lambda: time.sleep(0.05))
+    faster = times_as_fast(quick, slow, rounds=3, what="a", against="b", target=2)
+    assert 3 < faster.ratio.low <= faster.ratio.median <= faster.ratio.high < 6
+    assert (faster.ours < 0.03 < faster.theirs, faster.met) == (True, True)
+    dearer = share_of_time(slow, quick, rounds=3, what="a", against="b", target=1.03)
+    assert 3 < dearer.ratio.median < 6
+    assert (dearer.ours > 0.03 > dearer.theirs, dearer.met) == (True, False)
+
+
+def test_the_median_decides_whether_a_target_is_met():
+    row = {"what": "a", "against": "b", "ratio": Spread.of([1.0, 2.0, 9.0])}
+    assert Row(**row, target=2, better="higher").met
+    assert not Row(**row, target=2.1, better="higher").met
+    assert Row(**row, target=2, better="lower").met
+    assert not Row(**row, target=1.9, better="lower").met
+
+
+def test_peak_memory_counts_what_is_taken_beyond_what_is_there():
+    kept = bytearray(50 * 2**20)
+    assert 29 * 2**20 < peak_memory(lambda: bytearray(b"\1") * (30 * 2**20)) < 34 * 2**20
+    assert peak_memory(lambda: len(kept)) < 2**20
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"ours": 1, "unit": "s"}, ["15.8 times (13 to 19.5)", "at least 15 times", "yes"]),
+        ({"ours": None, "unit": "min"}, ["15.8 min (13 to 19.5)", "at least 15 min", "yes"]),
+        (
+            {"ours": 1, "unit": "s", "met": False, "better": "lower"},
+            ["15.8 times (13 to 19.5)", "at most 15 times", "no"],
+        ),
+    ],
+)
+def test_a_line_of_the_table(tmp_path, row, expected):
+    of_row = {
+        "what": "it", "against": "the other", "ratio": {"median": 15.83, "low": 13.04, "high": 19.51}, "target": 15,
+        "better": "higher", "met": True,
+    }  # fmt: skip
+    machine = {"gpu": None, "cpu": "a CPU", "cores": 2, "torch": "2.15.0+cpu"}
+    content = {"benchmark": "samples", "machine": machine, "rows": [of_row | row]}
+    (tmp_path / "samples.json").write_text(json.dumps(content))
+    lines = table.markdown(tmp_path).splitlines()
+    assert lines[0] == "a CPU, 2 cores, torch 2.15.0:"
+    assert [cell.strip() for cell in lines[-1].strip("|").split("|")] == ["it", "the other", *expected]
