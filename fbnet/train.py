@@ -1,5 +1,6 @@
 """Trains one run of a study with one seed (Secs. 3.3 and 4.1)."""
 
+import math
 import signal
 import sys
 from dataclasses import dataclass
@@ -221,16 +222,17 @@ class _Optimisation:
             outputs = self.trained(normalise(images, device))
         shares = losses(outputs, labels, self.run, self.spec, training)
         told = torch.tensor(float(stop), device=device)
-        segmentation, balance, stops = mean_of(torch.stack([*shares, told]))
-        _check_finite(segmentation + balance, self.done, gathered(indices, device), self.samples.split, self.place)
+        means = mean_of(torch.stack([*shares, told]))
         self.optimiser.zero_grad(set_to_none=True)
         sum(shares).backward()
         self.optimiser.step()
-        values = segmentation.item(), balance.item()
+        # Looked at once and last, for a GPU to have the whole iteration to do meanwhile.
+        segmentation, balance, stops = means.tolist()
+        _check_finite(segmentation + balance, self.done, gathered(indices, device), self.samples.split, self.place)
         if rank() == 0:
-            self.history.add(self.done, rate, *values)
+            self.history.add(self.done, rate, segmentation, balance)
         self.done += 1
-        return *values, stops.item() > 0
+        return segmentation, balance, stops > 0
 
     def _keep(self) -> None:
         random = everyones(_random_state(self.device))
@@ -348,10 +350,10 @@ def _log_recipe(samples: TrainingSamples, spec: LabelSpec, device: torch.device,
     print(f"{place}: trains in {computed} on {device.type} with {words}", file=sys.stderr, flush=True)
 
 
-def _check_finite(loss: Tensor, iteration: int, indices: list[int], split: Split, place: str) -> None:
-    if not torch.isfinite(loss):
+def _check_finite(loss: float, iteration: int, indices: list[int], split: Split, place: str) -> None:
+    if not math.isfinite(loss):
         names = ", ".join(split.names[index] for index in indices)
         raise InputError(
-            f"{place}: the loss is {loss.item()} at iteration {iteration} with images {names}; "
+            f"{place}: the loss is {loss} at iteration {iteration} with images {names}; "
             "look at these images, or lower training.learning_rate"
         )
