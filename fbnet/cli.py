@@ -230,13 +230,21 @@ def report(study: str) -> None:
 
 @cli.command()
 @study_option
+@click.option("--hardware", default=None, help="A machine of params/hardware.yaml; by default its first.")
 @click.option("--json", "as_json", is_flag=True, help="Everything, seed by seed; null for what is not known.")
-def plan(study: str, as_json: bool) -> None:
-    """List what a study needs: data sets, trainings, evaluations, and which of them are done."""
+def plan(study: str, hardware: str | None, as_json: bool) -> None:
+    """List what a study needs and costs: data sets, trainings, evaluations, which of them are done; hours and money."""
+    loaded, machine = params.load_study(study), params.load_hardware(hardware)
+    from fbnet.report import cost_text
+    from fbnet.report.cost import estimate
     from fbnet.report.plan import make_plan, to_text
 
-    planned = make_plan(params.load_study(study))
-    click.echo(json.dumps(planned.as_dict(), indent=1) if as_json else to_text(planned))
+    planned = make_plan(loaded)
+    cost = estimate(loaded, planned, machine)
+    if as_json:
+        click.echo(json.dumps({**planned.as_dict(), "cost": cost.as_dict()}, indent=1))
+    else:
+        click.echo(f"{to_text(planned)}\n\n{cost_text.to_text(cost)}")
 
 
 @cli.command()

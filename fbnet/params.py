@@ -5,6 +5,7 @@ from dataclasses import replace
 from fbnet import paths
 from fbnet.config import RunConfig, RunsFile, Study, StudyFile, TableConfig
 from fbnet.errors import InputError
+from fbnet.hardware import Hardware
 from fbnet.names import WORD, is_word
 from fbnet.safe_yaml import read_yaml
 from fbnet.strict import Where, from_mapping
@@ -58,6 +59,27 @@ def load_study(name: str) -> Study:
         },
         figure_runs=figure_runs,
     )
+
+
+def load_hardware(name: str | None = None) -> Hardware:
+    """A machine of `params/hardware.yaml` by its name, by default the first. Raises InputError."""
+    content, where = read_yaml(paths.HARDWARE_FILE), Where(str(paths.HARDWARE_FILE))
+    machines = {key: _machine(key, entry, where.key(key)) for key, entry in content.items()}
+    if not machines:
+        raise where.error(None, "names no machine; describe one")
+    if name is not None and name not in machines:
+        raise InputError(f"{paths.HARDWARE_FILE}: no hardware {name!r}; choose from {', '.join(machines)}")
+    return machines[next(iter(machines)) if name is None else name]
+
+
+def _machine(name: object, content: object, where: Where) -> Hardware:
+    if not is_word(name):
+        raise where.error(None, WORD)
+    if not isinstance(content, dict):
+        raise where.error(None, "must hold keys and values")
+    machine = from_mapping(Hardware, {**content, "name": name}, where)
+    machine.check(where)
+    return machine
 
 
 def _with_defaults(name: str, delta: object, defaults: dict, where: Where) -> dict:

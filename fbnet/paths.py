@@ -5,6 +5,7 @@ from pathlib import Path
 
 PARAMS = Path("params")
 RUNS_FILE = PARAMS / "runs.yaml"
+HARDWARE_FILE = PARAMS / "hardware.yaml"
 STUDIES = PARAMS / "studies"
 REPORTED = PARAMS / "reported"
 SERVER_SCORES = REPORTED / "server_scores.csv"
@@ -13,6 +14,7 @@ WEIGHTS = DATA / "weights"
 RESULTS = Path("results")
 LOGS = Path("logs")
 WORK = Path("work")
+BENCHMARKS = Path("benchmarks/results")
 ARRAYS = ("images", "labels")
 
 
@@ -105,6 +107,12 @@ def provenance_file(study: str, kind: str, name: str) -> Path:
 def raw_listing(dataset: str) -> Path:
     """Sizes and times of the raw files that a data set was prepared from, on this machine."""
     return WORK / "raw" / f"{dataset}.json"
+
+
+def training_benchmarks(hardware: str) -> list[Path]:
+    """What was measured of training steps on a GPU, whose name may go on after a hyphen: `a100-sxm4-80gb`."""
+    names = (f"training_step_{hardware}{rest}.json" for rest in ("", "-*"))
+    return [path for name in names for path in sorted(BENCHMARKS.glob(name))]
 
 
 def report_file(study: str) -> Path:

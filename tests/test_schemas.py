@@ -9,11 +9,13 @@ import pytest
 import yaml
 
 from fbnet import config, recipe
+from fbnet.hardware import Hardware
 from tests.conftest import ROOT
 
 STUDIES = sorted(path.stem for path in (ROOT / "params" / "studies").glob("*.yaml"))
 SCHEMAS = {
-    name: json.loads((ROOT / "workflow" / "schemas" / f"{name}.schema.json").read_text()) for name in ("runs", "study")
+    name: json.loads((ROOT / "workflow" / "schemas" / f"{name}.schema.json").read_text())
+    for name in ("runs", "study", "hardware")
 }
 
 
@@ -26,6 +28,25 @@ class TestSchemas:
 
     def test_shipped_runs_fit(self):
         jsonschema.validate(yaml.safe_load((ROOT / "params/runs.yaml").read_text()), SCHEMAS["runs"])
+
+    def test_the_shipped_machines_fit(self):
+        jsonschema.validate(yaml.safe_load((ROOT / "params/hardware.yaml").read_text()), SCHEMAS["hardware"])
+
+    def test_a_machine_has_the_same_keys(self):
+        place = SCHEMAS["hardware"]["additionalProperties"]
+        names = {entry.name for entry in fields(Hardware)} - {"name"}  # which is its key in the file
+        assert set(place["properties"]) == set(place["required"]) == names
+        assert place["additionalProperties"] is False
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"utilisation": 1.1}, {"memory_gib": 0}, {"dollars_an_hour": -1}, {"float32_tflops": 2e9}, {"cores": 2}],
+    )
+    def test_what_no_machine_is_is_refused(self, change):
+        machines = yaml.safe_load((ROOT / "params/hardware.yaml").read_text())
+        machines["h100"] |= change
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(machines, SCHEMAS["hardware"])
 
     @pytest.mark.parametrize(
         ("schema", "cls", "keys"),

@@ -114,10 +114,10 @@ def to_text(plan: Plan) -> str:
             "data": entry.role,
             "data set": entry.dataset,
             "images": ", ".join(f"{split} {_known(images)}" for split, images in entry.images.items()),
-            "prepared": "yes" if entry.prepared else "no",
+            "packed": "yes" if entry.prepared else "no",
             "raw data": _raw(entry),
             "tables": _numbers(entry.tables),
-            "figures": _numbers(entry.figures),
+            "figs": _numbers(entry.figures),
         }
         for entry in plan.data
     ]
@@ -128,9 +128,9 @@ def to_text(plan: Plan) -> str:
             "iterations": _known(entry.iterations),
             "trained": _progress([entry.training]),
             "evaluated": _progress(entry.evaluations.values()),
-            "exported": _progress([entry.exports]),
+            "exports": _progress([entry.exports]),
             "tables": _numbers(entry.tables),
-            "figures": _numbers(entry.figures),
+            "figs": _numbers(entry.figures),
             "starts from": entry.start or NONE,
         }
         for entry in plan.runs

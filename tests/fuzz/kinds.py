@@ -34,8 +34,10 @@ from fbnet.models.build import build
 from fbnet.models.initial import load_initial_weights
 from fbnet.models.resnet import ResNet
 from fbnet.report import curves, records
+from fbnet.report.disk import data_bytes
 from fbnet.report.made_tables import read_table
 from fbnet.report.plan import make_plan
+from fbnet.report.rates import load_rates
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
 from fbnet.report.server_scores import HEADER, read_server_scores
@@ -94,6 +96,8 @@ def make_kinds() -> tuple[Kind, ...]:
         Kind("image, WebP", Path("image.webp"), lambda: _read_pixels("image.webp"), _plain("image.webp")),
         Kind("runs.yaml", paths.RUNS_FILE, _plan, _yaml(paths.RUNS_FILE)),
         Kind("study", paths.study_file("toy"), _plan, _yaml(ROOT / paths.study_file("demo"))),
+        Kind("hardware.yaml", paths.HARDWARE_FILE, params.load_hardware, _yaml(paths.HARDWARE_FILE)),
+        _benchmark(),
         Kind("manifest", manifest, lambda: _read_packed(study), _json(manifest)),
         Kind("packed array", array, lambda: _read_packed(study), _plain(array)),
         _centroids(study),
@@ -174,6 +178,10 @@ def _make_others(study: Study) -> None:
     shutil.copy(ROOT / "results/camvid_small/tables/table_1.md", "table_1.md")
     score = "paper,deeplabv3plus_r101_fbnet_trainval,0,81.2,2024-05-01"
     paths.SERVER_SCORES.write_text(f"{','.join(HEADER)}\n{score}\n")
+    paths.BENCHMARKS.mkdir(parents=True)
+    rates = {"step, R101": 2.5e14, "step, R101, compiled": 3e14}
+    settings = {"precision": "bfloat16", "operations_per_second": rates}
+    (paths.BENCHMARKS / "training_step_h100.json").write_text(json.dumps({"settings": settings}))
     with zipfile.ZipFile("test.zip", "w") as archive:
         for name, size in SUBMISSION.items():
             buffer = io.BytesIO()
@@ -194,6 +202,11 @@ def _raw_listing() -> Kind:
 def _weights_record() -> Kind:
     path = paths.weights_record("r50.pth")
     return Kind("record of weights", path, lambda: (weights.summary(path), weights.verified("r50.pth")), _json(path))
+
+
+def _benchmark() -> Kind:
+    machine, path = params.load_hardware(), paths.BENCHMARKS / "training_step_h100.json"
+    return Kind("benchmark", path, lambda: load_rates(machine), _json(path))
 
 
 def _metrics(study: Study) -> Kind:
@@ -225,6 +238,7 @@ def _plan() -> None:
 
 def _read_packed(study: Study) -> None:
     make_plan(study)
+    data_bytes(study.data)
     split = open_split(study.data, "train")
     for index in range(len(split)):
         split.image(index).max()

@@ -10,9 +10,10 @@ from tests.fuzz.trial import Outcome, try_inputs
 INPUTS = {"checkpoint": 12, "initial weights": 12, "provenance": 15, "history": 15, "runs.yaml": 25, "study": 25}
 OTHERS = 40
 KINDS = (
-    "label map", "image, PNG", "image, JPEG", "image, WebP", "runs.yaml", "study", "manifest", "packed array",
-    "centroids", "times of raw files", "Mapillary's config", "checkpoint", "initial weights", "record of weights",
-    "metrics", "samples", "provenance", "history", "table", "reported numbers", "server's scores", "zip for the server",
+    "label map", "image, PNG", "image, JPEG", "image, WebP", "runs.yaml", "study", "hardware.yaml", "benchmark",
+    "manifest", "packed array", "centroids", "times of raw files", "Mapillary's config", "checkpoint",
+    "initial weights", "record of weights", "metrics", "samples", "provenance", "history", "table", "reported numbers",
+    "server's scores", "zip for the server",
 )  # fmt: skip
 FORGIVEN = ("times of raw files",)
 """What is only kept to save time: where it is damaged, the files themselves are looked at."""
