@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: env demo report bench test fuzz lint lock
+.PHONY: env demo report bench test test-all fuzz lint lock
 
 env: .venv/.installed
 
@@ -26,6 +26,10 @@ report: env
 	fbnet report --study $(STUDY)
 
 test: env lint
+	pytest -m "not slow"
+
+# With the tests that take minutes each.
+test-all: env lint
 	pytest
 
 # Both sides of every comparison in turn, on a machine with nothing else to do; some twenty minutes.

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from fbnet import config, graph, params, sources
+from fbnet import config, graph, params, paths, sources
 from fbnet.errors import InputError
-from fbnet.provenance import Device, recording
+from fbnet.provenance import Device, fingerprint, recording
 from fbnet.recipe import Precision
 
 # torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
@@ -105,17 +105,34 @@ def record_weights(entry: str) -> None:
 @cli.command()
 @run_options
 @click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs that share every batch.")
-def train(study: str, run_id: str, seed: int | None, device: str, threads: int | None, gpus: int) -> None:
-    """Train one run with one seed."""
+@click.option(
+    "--keep-every",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    metavar="ITERATIONS",
+    help="How often to keep what an interrupted training goes on from.",
+)
+def train(
+    study: str, run_id: str, seed: int | None, device: str, threads: int | None, gpus: int, keep_every: int
+) -> None:
+    """Train one run with one seed, or go on where it was interrupted.
+
+    SIGTERM, SIGUSR1 and SIGINT stop it after the iteration that it is at; the same command goes on from there.
+    """
     loaded, run, seed = _lookup(study, run_id, seed)
     chosen, workers = _use(device, threads)
     if gpus > 1 and chosen.type != "cuda":
         raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
+    from fbnet.state import TrainingState
     from fbnet.train import train as train_run
 
-    with recording(loaded, graph.of_run("train", run.id, seed)) as made:
+    result = graph.of_run("train", run.id, seed)
+    state = TrainingState(paths.state_dir(study, run.id, seed), fingerprint(loaded, result), every=keep_every)
+    with recording(loaded, result) as made:
         _note(made, chosen, loaded.training_of(run.id).precision)
-        train_run(loaded, run, seed, chosen, workers=workers, gpus=gpus)
+        train_run(loaded, run, seed, chosen, workers=workers, gpus=gpus, state=state)
+    state.remove()
 
 
 @cli.command()

@@ -36,7 +36,9 @@ def run_processes(processes: int, device: torch.device, work: Callable[[torch.de
         failure = Path(folder) / "failure"
         try:
             multiprocessing.spawn(_process, (processes, device.type, folder, work), nprocs=processes)
-        except multiprocessing.ProcessExitedException:
+        except multiprocessing.ProcessExitedException as error:
+            if error.exit_code > 128:  # stopped by a signal, after it kept its state
+                raise SystemExit(error.exit_code) from None
             if not failure.is_file():
                 raise
             raise InputError(failure.read_text(encoding="utf-8")) from None
@@ -88,6 +90,15 @@ def gathered(values: Tensor, device: torch.device) -> list[int]:
     parts = [torch.empty_like(values, device=device) for _ in range(processes())]
     distributed.all_gather(parts, values.to(device))
     return torch.cat(parts).tolist()
+
+
+def everyones(value: object) -> list:
+    """A value of each process, in the order of their numbers."""
+    if not distributed.is_initialized():
+        return [value]
+    values = [None] * processes()
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def _process(number: int, count: int, kind: str, folder: str, work: Callable[[torch.device], None]) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from fbnet.files import write_text
@@ -43,6 +43,23 @@ class History:
         self.sums = [self.sums[0] + segmentation, self.sums[1] + balance]
         if (iteration + 1) % self.epoch_length == 0:
             self._close_epoch(iteration + 1, rate)
+
+    def state(self) -> dict:
+        """All that `restore` needs, as plain values."""
+        now = time.monotonic()
+        return {
+            "records": [asdict(record) for record in self.records],
+            "sums": list(self.sums),
+            "seconds": now - self.start,
+            "epoch_seconds": now - self.epoch_start,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Goes on from where `state` was taken; the time in between does not count."""
+        now = time.monotonic()
+        self.records = [EpochRecord(**record) for record in state["records"]]
+        self.sums = list(state["sums"])
+        self.start, self.epoch_start = now - state["seconds"], now - state["epoch_seconds"]
 
     def write(self, path: Path) -> None:
         """Writes the epochs so far as csv."""

@@ -73,6 +73,11 @@ def checkpoint_file(study: str, run: str, seed: int) -> Path:
     return result_dir(study, run, seed) / "model.pt"
 
 
+def state_dir(study: str, run: str, seed: int) -> Path:
+    """What an interrupted training goes on from."""
+    return WORK / "states" / study / run / f"seed{seed}"
+
+
 def history_file(study: str, run: str, seed: int) -> Path:
     return result_dir(study, run, seed) / "history.csv"
 

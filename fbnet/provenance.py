@@ -178,6 +178,19 @@ def changes(study: Study, result: Result, declared: Declared, record: Provenance
     return found
 
 
+def fingerprint(study: Study, result: Result) -> str:
+    """A hash of all that a result would be made from now: where it is another, so is the result.
+
+    Raises InputError for a damaged record of what it is made from.
+    """
+    declared = declare(study)[result]
+    made_from = {
+        **_present(result, declared),
+        "inputs": {str(entry): _digest_of(study, entry) for entry in declared.inputs},
+    }
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
 def restamp(study: Study, because: str, kinds: Iterable[str] = ()) -> list[tuple[Result, list[str]]]:
     """Accepts, for results there are, that their sources or parameters changed without changing them.
 

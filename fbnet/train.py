@@ -1,11 +1,12 @@
 """Trains one run of a study with one seed (Secs. 3.3 and 4.1)."""
 
+import math
+import signal
 import sys
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from fbnet import checkpoint, paths
@@ -16,7 +17,7 @@ from fbnet.data.packed import open_split
 from fbnet.data.sampling import TrainingSamples, training_batches
 from fbnet.data.specs import IGNORE_INDEX, LabelSpec
 from fbnet.device import autocast, choose_precision, normalise
-from fbnet.distributed import gathered, mean_of, processes, rank, run_processes, synchronised
+from fbnet.distributed import everyones, gathered, mean_of, processes, rank, run_processes, synchronised
 from fbnet.errors import InputError
 from fbnet.history import History
 from fbnet.losses import block_bce, block_labels, cross_entropy, image_weighted_cross_entropy, ohem_cross_entropy
@@ -25,6 +26,7 @@ from fbnet.models.build import SegmentationNetwork, build
 from fbnet.models.initial import load_initial_weights, load_parent
 from fbnet.models.resize import resize_to
 from fbnet.recipe import TrainingConfig
+from fbnet.state import Interrupted, TrainingState, asked_to_stop
 from fbnet.weights import verified
 
 COMPILED_LENGTH = 10_000  # iterations in which a GPU wins back the minutes that compiling a network takes
@@ -38,6 +40,7 @@ class Training:
     run: RunConfig
     seed: int
     workers: int
+    state: TrainingState | None
 
     def __call__(self, device: torch.device) -> None:
         """Trains on a device, and in the first process writes the results."""
@@ -51,12 +54,9 @@ class Training:
         # Dropout draws differently in each process.
         torch.manual_seed(self.seed + rank())
         samples = open_samples(study, run, self.seed)
-        batches = training_batches(
-            samples, workers=self.workers, pin_memory=device.type == "cuda", part=rank(), parts=processes()
-        )
         if rank() == 0:
             _log_recipe(samples, labels, device, place)
-        history = _optimise(network, batches, run, labels, device, place)
+        history = _Optimisation(network, samples, run, labels, device, place, self.state)(self.workers)
         if rank() == 0:
             config = checkpoint.CheckpointConfig(
                 study=study.name,
@@ -65,14 +65,23 @@ class Training:
                 dataset=study.data_of(run.id).dataset,
                 width=study.settings.width,
                 training=training,
-                iterations=len(batches),
+                iterations=samples.iterations,
                 torch_version=str(torch.__version__),
             )
             history.write(paths.history_file(study.name, run.id, self.seed))
             checkpoint.save(paths.checkpoint_file(study.name, run.id, self.seed), network, config)
 
 
-def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, workers: int = 0, gpus: int = 1) -> None:
+def train(
+    study: Study,
+    run: RunConfig,
+    seed: int,
+    device: torch.device,
+    *,
+    workers: int = 0,
+    gpus: int = 1,
+    state: TrainingState | None = None,
+) -> None:
     """Trains a run and writes its checkpoint and history.
 
     Args:
@@ -82,13 +91,17 @@ def train(study: Study, run: RunConfig, seed: int, device: torch.device, *, work
         device: `cpu` or `cuda`.
         workers: loader processes of each training process; they do not change the result.
         gpus: how many share out every batch; on `cpu`, as many processes do.
+        state: what it goes on from, and keeps for the next time; None begins at the beginning and keeps nothing.
 
     Raises:
         InputError: if the prepared data do not fit the study, what the run starts from is missing or does not fit it,
-            or the loss is not finite; earlier results stay.
+            the loss is not finite, or another process has taken the training over; earlier results stay.
+        Interrupted: when a signal asked it to stop; what was done is in the state.
     """
     _check_batch(study, run, gpus)
-    run_processes(gpus, device, Training(study, run, seed, workers))
+    if state is not None:
+        state.claim()
+    run_processes(gpus, device, Training(study, run, seed, workers, state))
 
 
 def poly_learning_rate(training: TrainingConfig, iteration: int, length: int) -> float:
@@ -149,42 +162,134 @@ def _auxiliary_loss(logits: Tensor, labels: Tensor, stride: int, config: Balance
     return block_bce(logits, targets, mask)
 
 
-def _optimise(
-    network: SegmentationNetwork,
-    batches: DataLoader,
-    run: RunConfig,
-    spec: LabelSpec,
-    device: torch.device,
-    place: str,
-) -> History:
-    samples: TrainingSamples = batches.dataset
-    training = samples.training
-    length = len(batches)
-    optimiser = torch.optim.SGD(
-        network.parameters(), training.learning_rate, training.momentum, weight_decay=training.weight_decay
-    )
-    history = History(length // training.epochs, training.epochs, place)
-    trained = synchronised(network, device).train()
-    if compiles(training, device, length):
-        trained.compile()
-    with tqdm(batches, desc=place, unit="it", disable=None if rank() == 0 else True) as progress:
-        for iteration, (images, labels, indices) in enumerate(progress):
-            rate = poly_learning_rate(training, iteration, length)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            labels = labels.to(device, non_blocking=True)
-            with autocast(training.precision, device):
-                outputs = trained(normalise(images, device))
-            shares = losses(outputs, labels, run, spec, training)
-            segmentation, balance = mean_of(torch.stack(shares))
-            _check_finite(segmentation + balance, iteration, gathered(indices, device), samples.split, place)
-            optimiser.zero_grad(set_to_none=True)
-            sum(shares).backward()
-            optimiser.step()
-            if rank() == 0:
-                history.add(iteration, rate, segmentation.item(), balance.item())
-            progress.set_postfix(loss=f"{(segmentation + balance).item():.3f}", rate=f"{rate:.5f}", refresh=False)
-    return history
+class _Optimisation:
+    """The iterations of a training, from the first or from where it was interrupted to the last."""
+
+    def __init__(
+        self,
+        network: SegmentationNetwork,
+        samples: TrainingSamples,
+        run: RunConfig,
+        spec: LabelSpec,
+        device: torch.device,
+        place: str,
+        state: TrainingState | None,
+    ) -> None:
+        training = samples.training
+        self.network, self.samples, self.run, self.spec = network, samples, run, spec
+        self.device, self.place, self.state = device, place, state
+        self.optimiser = torch.optim.SGD(
+            network.parameters(), training.learning_rate, training.momentum, weight_decay=training.weight_decay
+        )
+        self.history = History(samples.iterations // training.epochs, training.epochs, place)
+        self.random: dict[str, Tensor] | None = (
+            None  # the state that random numbers go on from, where it was interrupted
+        )
+        self.done = self._restore()
+        self.trained = synchronised(network, device).train()
+        if compiles(training, device, samples.iterations):
+            self.trained.compile()
+
+    def __call__(self, workers: int) -> History:
+        on_gpu, length = self.device.type == "cuda", self.samples.iterations
+        batches = training_batches(
+            self.samples, workers=workers, pin_memory=on_gpu, part=rank(), parts=processes(), first=self.done
+        )
+        shown = None if rank() == 0 else True
+        with (
+            asked_to_stop() as signals,
+            tqdm(batches, desc=self.place, unit="it", initial=self.done, total=length, disable=shown) as progress,
+        ):
+            loaded = iter(progress)
+            self._restore_random()  # after the loader has drawn its own
+            for images, labels, indices in loaded:
+                segmentation, balance, stop = self._step(images, labels, indices, bool(signals))
+                progress.set_postfix(loss=f"{segmentation + balance:.3f}", refresh=False)
+                if self.state is not None and (stop or self.done % self.state.every == 0 or self.done == length):
+                    self._keep()
+                if stop and self.done < length:
+                    raise self._interrupted(signals)
+        return self.history
+
+    def _step(self, images: Tensor, labels: Tensor, indices: Tensor, stop: bool) -> tuple[float, float, bool]:
+        """One iteration: its two losses, and whether any process was asked to stop."""
+        training, device = self.samples.training, self.device
+        rate = poly_learning_rate(training, self.done, self.samples.iterations)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        labels = labels.to(device, non_blocking=True)
+        with autocast(training.precision, device):
+            outputs = self.trained(normalise(images, device))
+        shares = losses(outputs, labels, self.run, self.spec, training)
+        told = torch.tensor(float(stop), device=device)
+        means = mean_of(torch.stack([*shares, told]))
+        self.optimiser.zero_grad(set_to_none=True)
+        sum(shares).backward()
+        self.optimiser.step()
+        # Looked at once and last, for a GPU to have the whole iteration to do meanwhile.
+        segmentation, balance, stops = means.tolist()
+        _check_finite(segmentation + balance, self.done, gathered(indices, device), self.samples.split, self.place)
+        if rank() == 0:
+            self.history.add(self.done, rate, segmentation, balance)
+        self.done += 1
+        return segmentation, balance, stops > 0
+
+    def _keep(self) -> None:
+        random = everyones(_random_state(self.device))
+        if rank() == 0:
+            self.state.save(
+                {
+                    "iteration": self.done,
+                    "network": self.network.state_dict(),
+                    "optimiser": self.optimiser.state_dict(),
+                    "history": self.history.state(),
+                    "random": random,
+                }
+            )
+
+    def _restore(self) -> int:
+        """Takes over the kept state and returns how many iterations it has done; 0 without any."""
+        kept = None if self.state is None else self.state.load()
+        if kept is None or len(kept["random"]) != processes():
+            return 0
+        self.network.load_state_dict(kept["network"])
+        self.optimiser.load_state_dict(kept["optimiser"])
+        self.history.restore(kept["history"])
+        self.random = kept["random"][rank()]
+        if rank() == 0:
+            print(
+                f"{self.place}: goes on from iteration {kept['iteration']} of {self.samples.iterations}",
+                file=sys.stderr,
+                flush=True,
+            )
+        return kept["iteration"]
+
+    def _restore_random(self) -> None:
+        if self.random is not None:
+            _set_random_state(self.random, self.device)
+
+    def _interrupted(self, signals: list[int]) -> Interrupted:
+        number = signals[0] if signals else signal.SIGTERM
+        if rank() == 0:
+            kept = "the same command goes on from here" if self.state is not None else "nothing is kept"
+            print(
+                f"{self.place}: stopped by {signal.Signals(number).name} after iteration {self.done} of "
+                f"{self.samples.iterations}; {kept}",
+                file=sys.stderr,
+                flush=True,
+            )
+        return Interrupted(number)
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def _set_random_state(states: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
@@ -245,10 +350,10 @@ def _log_recipe(samples: TrainingSamples, spec: LabelSpec, device: torch.device,
     print(f"{place}: trains in {computed} on {device.type} with {words}", file=sys.stderr, flush=True)
 
 
-def _check_finite(loss: Tensor, iteration: int, indices: list[int], split: Split, place: str) -> None:
-    if not torch.isfinite(loss):
+def _check_finite(loss: float, iteration: int, indices: list[int], split: Split, place: str) -> None:
+    if not math.isfinite(loss):
         names = ", ".join(split.names[index] for index in indices)
         raise InputError(
-            f"{place}: the loss is {loss.item()} at iteration {iteration} with images {names}; "
+            f"{place}: the loss is {loss} at iteration {iteration} with images {names}; "
             "look at these images, or lower training.learning_rate"
         )

@@ -49,6 +49,11 @@ class TrainingSamples(Dataset):
         self.ordinary = len(split) if ordinary is None else ordinary
         self.epoch_samples = self.ordinary // training.batch_size * training.batch_size
 
+    @property
+    def iterations(self) -> int:
+        """Of the whole training."""
+        return len(self) // self.training.batch_size
+
     def __len__(self) -> int:
         return self.training.epochs * self.epoch_samples
 
@@ -96,16 +101,17 @@ class TrainingSamples(Dataset):
 
 
 def training_batches(
-    samples: TrainingSamples, *, workers: int, pin_memory: bool, part: int = 0, parts: int = 1
+    samples: TrainingSamples, *, workers: int, pin_memory: bool, part: int = 0, parts: int = 1, first: int = 0
 ) -> DataLoader:
-    """The batches of a whole training, (N, h, w, 3), (N, h, w) and (N,), in order; 0 workers load in this process.
+    """The batches of a training from the `first` one on, (N, h, w, 3), (N, h, w) and (N,), in order; 0 workers load in
+    this process.
 
     Where a batch is shared out to `parts` processes, each one's `part` is a stretch of it, and the parts together are
     the batch of one process.
     """
     batch_size = samples.training.batch_size
     share = batch_size // parts
-    starts = range(part * share, len(samples), batch_size)
+    starts = range(first * batch_size + part * share, len(samples), batch_size)
     return DataLoader(
         samples,
         batch_sampler=[range(start, start + share) for start in starts],
