@@ -9,9 +9,9 @@ from fbnet.config import RunConfig
 from fbnet.data.specs import CITYSCAPES
 from fbnet.device import autocast, normalise
 from fbnet.models.build import build
+from fbnet.objective import losses
 from fbnet.params import load_runs
 from fbnet.recipe import TrainingConfig
-from fbnet.train import losses
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # What a CPU does in seconds; a GPU gets the paper's own batch and crop.

@@ -14,6 +14,7 @@ ORDER = (
     "block_labels",
     "ohem",
     "fbnet_cost",
+    "determinism",
     "training_step",
     "evaluation",
     "multi_scale",

@@ -35,6 +35,12 @@ def open_array(path: Path, remedy: str) -> np.ndarray:
         raise InputError(f"{path}: cannot be read ({error}); {remedy}") from None
 
 
+def check_length(array: np.memmap, remedy: str) -> None:
+    """Raises InputError if the file of a mapped array has become shorter: to read beyond its end kills a process."""
+    if array._mmap.size() < array.offset + array.nbytes:
+        raise InputError(f"{array.filename}: became shorter while it was in use; {remedy}")
+
+
 def read_archive(path: Path, remedy: str) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by their names. Raises InputError for a missing or damaged file, and for objects."""
     try:

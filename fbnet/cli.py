@@ -25,14 +25,11 @@ role_option = click.option(
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
 )
-threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), default=None, help="CPU threads; on a GPU, loader processes."
-)
 
 
 def run_options(command: Callable) -> Callable:
     """Which run of which study, and where to compute."""
-    for option in (threads_option, device_option, seed_option, run_option, study_option):
+    for option in (device_option, seed_option, run_option, study_option):
         command = option(command)
     return command
 
@@ -106,6 +103,13 @@ def record_weights(entry: str) -> None:
 @run_options
 @click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs that share every batch.")
 @click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=4,
+    show_default=True,
+    help="Loader processes of each GPU; on a CPU a training loads by itself.",
+)
+@click.option(
     "--keep-every",
     type=click.IntRange(min=1),
     default=500,
@@ -113,15 +117,14 @@ def record_weights(entry: str) -> None:
     metavar="ITERATIONS",
     help="How often to keep what an interrupted training goes on from.",
 )
-def train(
-    study: str, run_id: str, seed: int | None, device: str, threads: int | None, gpus: int, keep_every: int
-) -> None:
+def train(study: str, run_id: str, seed: int | None, device: str, gpus: int, workers: int, keep_every: int) -> None:
     """Train one run with one seed, or go on where it was interrupted.
 
     SIGTERM, SIGUSR1 and SIGINT stop it after the iteration that it is at; the same command goes on from there.
     """
     loaded, run, seed = _lookup(study, run_id, seed)
-    chosen, workers = _use(device, threads)
+    settings = loaded.training_of(run.id)
+    chosen = _use(device, settings.threads)
     if gpus > 1 and chosen.type != "cuda":
         raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
     from fbnet.state import TrainingState
@@ -130,22 +133,22 @@ def train(
     result = graph.of_run("train", run.id, seed)
     state = TrainingState(paths.state_dir(study, run.id, seed), fingerprint(loaded, result), every=keep_every)
     with recording(loaded, result) as made:
-        _note(made, chosen, loaded.training_of(run.id).precision)
-        train_run(loaded, run, seed, chosen, workers=workers, gpus=gpus, state=state)
+        _note(made, chosen, settings.precision)
+        train_run(loaded, run, seed, chosen, workers=workers if chosen.type == "cuda" else 0, gpus=gpus, state=state)
     state.remove()
 
 
 @cli.command()
 @run_options
 @click.option("--multi-scale", is_flag=True, help="At the study's several scales, with mirror images.")
-def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: int | None, multi_scale: bool) -> None:
+def evaluate(study: str, run_id: str, seed: int | None, device: str, multi_scale: bool) -> None:
     """Evaluate a trained run on the evaluation split of its data."""
     loaded, run, seed = _lookup(study, run_id, seed)
-    chosen, _ = _use(device, threads)
-    from fbnet.evaluate import evaluate as evaluate_run
-
     kind = "evaluate_multi_scale" if multi_scale else "evaluate"
     settings = loaded.evaluation_of(run.id, graph.SCALES[kind])
+    chosen = _use(device, settings.threads)
+    from fbnet.evaluate import evaluate as evaluate_run
+
     with recording(loaded, graph.of_run(kind, run.id, seed)) as made:
         _note(made, chosen, settings.precision)
         evaluate_run(loaded, run, seed, chosen, scales=graph.SCALES[kind])
@@ -156,19 +159,19 @@ def evaluate(study: str, run_id: str, seed: int | None, device: str, threads: in
 @study_option
 @seed_option
 @device_option
-@threads_option
-def export(run_id: str, study: str, seed: int | None, device: str, threads: int | None) -> None:
+def export(run_id: str, study: str, seed: int | None, device: str) -> None:
     """Predict Cityscapes' test images and zip the label ids for the test server."""
     loaded, run, seed = _lookup(study, run_id, seed)
-    chosen, _ = _use(device, threads)
+    loaded.role("cityscapes_test")
+    settings = loaded.evaluation(loaded.export_scales)
+    chosen = _use(device, settings.threads)
     from fbnet.export import export as export_run
 
-    loaded.role("cityscapes_test")
     if run.evaluated:
         click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
         return
     with recording(loaded, graph.of_run("export", run.id, seed)) as made:
-        _note(made, chosen, loaded.evaluation(loaded.export_scales).precision)
+        _note(made, chosen, settings.precision)
         click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
 
 
@@ -177,7 +180,7 @@ def export(run_id: str, study: str, seed: int | None, device: str, threads: int 
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder to write to.")
 @click.option("--show-balance", is_flag=True, help="Write the mean of FBNet's features X_o over channels as well.")
 @device_option
-@threads_option
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads; all cores by default.")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 def predict(
     checkpoint: Path, output: Path, show_balance: bool, device: str, threads: int | None, images: tuple[Path, ...]
@@ -186,7 +189,7 @@ def predict(
 
     An image that cannot be read is named and left out; the exit code is then 1.
     """
-    chosen, _ = _use(device, threads)
+    chosen = _use(device, threads)
     from fbnet.predict import predict_images
 
     if predict_images(checkpoint, images, output, chosen, show_balance=show_balance):
@@ -384,14 +387,12 @@ def _note(made: Device, device, precision: Precision) -> None:
 
 
 def _use(device: str, threads: int | None):
-    """The device, and the number of loader processes: a GPU leaves the threads to loading."""
+    """The device; a CPU computes with so many threads."""
     import torch
 
     from fbnet.device import choose_device
 
     chosen = choose_device(device)
-    if chosen.type == "cuda":
-        return chosen, threads or 4
-    if threads is not None:
+    if chosen.type == "cpu" and threads is not None:
         torch.set_num_threads(threads)
-    return chosen, 0
+    return chosen

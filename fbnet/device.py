@@ -1,5 +1,8 @@
-"""Where tensors live and in which precision the network computes."""
+"""Where tensors live, and how the network computes there: precision, determinism, compilation."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -8,8 +11,10 @@ from torch import Tensor
 
 from fbnet.data.augment import MEAN, STD
 from fbnet.errors import InputError
-from fbnet.recipe import Precision
+from fbnet.recipe import Precision, TrainingConfig
 
+COMPILED_LENGTH = 10_000
+"""Iterations from which a training is compiled on a GPU, where compiling takes minutes. Assumed, not measured."""
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86 and of ARM, as Linux names them
 
@@ -35,6 +40,31 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """The context in which the network computes; in float32 it changes nothing."""
     wanted = choose_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
+def compiles(training: TrainingConfig, device: torch.device, length: int) -> bool:
+    """Whether a training of so many iterations compiles its network, which changes its numbers by rounding only."""
+    if training.compile == "auto":
+        return device.type == "cuda" and length >= COMPILED_LENGTH
+    return training.compile == "always"
+
+
+@contextmanager
+def reproducible(wanted: bool) -> Iterator[None]:
+    """Inside, the same computation on the same machine gives the same bytes, or torch refuses it with a RuntimeError.
+
+    Otherwise it may take what is fastest: algorithms that add up in any order, and those of cuDNN that win a trial.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if wanted:  # what cuBLAS asks for, before it is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.benchmark = not wanted
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def normalise(images: Tensor, device: torch.device) -> Tensor:

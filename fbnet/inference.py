@@ -17,9 +17,9 @@ NOTE not in the paper: its images are smaller than MAX_PIXELS, and predicted as 
 """
 
 import math
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 
 import numpy as np
@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from fbnet.device import autocast, normalise
+from fbnet.memory import ran_out, within_memory
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.resize import resize_to
 from fbnet.recipe import OUTPUT_STRIDE, EvaluationConfig, Precision
@@ -55,12 +56,17 @@ def predict_labels(
 
     Returns:
         (H, W) uint8 train ids.
+
+    Raises:
+        InputError: if memory does not hold what a single tile needs; several at once are halved before.
     """
     labels = np.empty(image.shape[:2], dtype=np.uint8)
-    for piece in pieces(labels.shape, math.floor(MAX_PIXELS / max(1.0, *settings.scales) ** 2)):
-        # Without a name for the values, or they would still be there while those of the next piece are made.
-        predicted = predict(network, image[piece.seen], settings, device).argmax(dim=0).byte()
-        labels[piece.kept] = predicted[piece.inner].cpu().numpy()
+    place = f"an image of {labels.shape[0]} x {labels.shape[1]} pixels"
+    with within_memory(place, device, "set evaluation.mode to sliding, with a smaller evaluation.tile"):
+        for piece in pieces(labels.shape, math.floor(MAX_PIXELS / max(1.0, *settings.scales) ** 2)):
+            # Without a name for the values, or they would still be there while those of the next piece are made.
+            predicted = predict(network, image[piece.seen], settings, device).argmax(dim=0).byte()
+            labels[piece.kept] = predicted[piece.inner].cpu().numpy()
     return labels
 
 
@@ -197,11 +203,10 @@ class _Tiling:
     tiles: list[Window]
     device: torch.device
 
-    def batches(self) -> Iterator[list[Window]]:
-        """The tiles in order, as many at once as BATCH_PIXELS hold, but one at least."""
-        pixels = math.prod(part.stop - part.start for part in self.tiles[0])
-        count = max(1, BATCH_PIXELS // pixels)
-        return (self.tiles[start : start + count] for start in range(0, len(self.tiles), count))
+    @property
+    def at_once(self) -> int:
+        """As many tiles as BATCH_PIXELS hold, but one at least."""
+        return max(1, BATCH_PIXELS // math.prod(part.stop - part.start for part in self.tiles[0]))
 
     @cached_property
     def counts(self) -> Tensor:
@@ -266,11 +271,41 @@ def _logits_of(network: SegmentationNetwork, values: Tensor, tiling: _Tiling, pr
 
 
 def _sliding(network: SegmentationNetwork, padded: Tensor, tiling: _Tiling, precision: Precision) -> Tensor:
-    total = None
-    for tiles in tiling.batches():
-        values = torch.cat([padded[..., *tile] for tile in tiles])
-        total = _plus_tiles(total, tiling.size, tiles, _logits(network, values, precision))
+    total, done, count = None, 0, tiling.at_once
+    while done < len(tiling.tiles):
+        tiles = tiling.tiles[done : done + count]
+        added = _plus_batch(total, network, padded, tiling.size, tiles, precision)
+        if added is None:
+            count = len(tiles) // 2
+            _say_halved(len(tiles), count)
+        else:
+            total, done = added, done + len(tiles)
     return total.div_(tiling.counts)
+
+
+def _plus_batch(
+    total: Tensor | None,
+    network: SegmentationNetwork,
+    padded: Tensor,
+    size: tuple[int, int],
+    tiles: list[Window],
+    precision: Precision,
+) -> Tensor | None:
+    """`_plus_tiles` of the tiles' logits; None where memory does not hold so many tiles at once."""
+    try:
+        values = torch.cat([padded[..., *tile] for tile in tiles])
+        return _plus_tiles(total, size, tiles, _logits(network, values, precision))
+    except RuntimeError as error:
+        if len(tiles) == 1 or not ran_out(error):
+            raise
+    torch.cuda.empty_cache()
+    return None
+
+
+@cache
+def _say_halved(tiles: int, half: int) -> None:
+    """Says it once."""
+    print(f"fbnet: out of memory with {tiles} tiles at once; goes on with {half}", file=sys.stderr, flush=True)
 
 
 def _plus_tiles(total: Tensor | None, size: tuple[int, int], tiles: list[Window], batch: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from fbnet.files import sha256, write_json
 from fbnet.graph import Declared, Result, declare
 from fbnet.names import is_path
 from fbnet.reading import read_json
+from fbnet.recipe import MOST_THREADS
 from fbnet.sources import PACKAGE, source_files
 from fbnet.strict import Where, from_mapping
 
@@ -33,7 +34,6 @@ FORMAT = 1
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "matplotlib", "fbnet")
 CODE = ("fbnet", "params", "workflow", "Snakefile", "requirements.lock")
 SHOWN = 3  # changes in a line
-MOST_THREADS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)

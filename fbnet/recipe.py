@@ -15,6 +15,7 @@ LARGEST_BLUR = 100  # pixels
 LARGEST_BATCH = 2**16
 MOST_EPOCHS = 10**6
 MOST_SAMPLES = 10**4
+MOST_THREADS = 2**12
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """What a network computes in; weights and losses are float32 in any case. `auto` is bfloat16 where the GPU or the CPU
@@ -127,6 +128,11 @@ class TrainingConfig:
     compile: Literal["auto", "always", "never"] = "auto"
     """Whether torch compiles the network: auto does on a GPU for trainings that are long enough to win the minutes
     back."""
+    deterministic: bool = True
+    """Whether the same seed gives the same bytes on the same machine; what cannot is refused. Otherwise a GPU may take
+    what is fastest."""
+    threads: int = 1
+    """What it computes with on a CPU, whatever else runs there: the last bits depend on it."""
 
     def check(self, where: Where) -> None:
         _check_sides(self.crop, where, "crop", "must be multiples of the output stride")
@@ -136,6 +142,7 @@ class TrainingConfig:
             raise where.error("batch_size", f"must be at most {LARGEST_BATCH}")
         if not 1 <= self.epochs <= MOST_EPOCHS:
             raise where.error("epochs", f"must be at least 1 and at most {MOST_EPOCHS}")
+        _check_threads(self.threads, where)
         if self.learning_rate <= 0:
             raise where.error("learning_rate", "must be positive")
         for key in ("poly_power", "momentum", "weight_decay"):
@@ -185,6 +192,8 @@ class EvaluationConfig:
     """Evenly spaced evaluation images whose predictions are kept for the figures."""
     precision: Precision = "auto"
     """What the network computes in, as for training."""
+    threads: int = 1
+    """What it computes with on a CPU, as for training."""
 
     def check(self, where: Where) -> None:
         if (self.mode == "sliding") != (self.tile is not None and self.stride is not None):
@@ -194,6 +203,7 @@ class EvaluationConfig:
             if any(not 0 < step <= side for step, side in zip(self.stride, self.tile, strict=True)):
                 raise where.error("stride", "must be positive and at most the tile, or pixels would be left out")
         _check_scales(self.scales, where)
+        _check_threads(self.threads, where)
         if not 1 <= self.samples <= MOST_SAMPLES:
             raise where.error("samples", f"must be at least 1 and at most {MOST_SAMPLES}")
 
@@ -219,3 +229,8 @@ def _check_sides(sides: tuple[int, int], where: Where, key: str, problem: str) -
 def _check_scales(scales: tuple[float, ...], where: Where) -> None:
     if not scales or min(scales) <= 0 or len(set(scales)) != len(scales) or max(scales) > LARGEST_SCALE:
         raise where.error("scales", f"must be one or more different factors above 0, at most {LARGEST_SCALE}")
+
+
+def _check_threads(threads: int, where: Where) -> None:
+    if not 1 <= threads <= MOST_THREADS:
+        raise where.error("threads", f"must be at least 1 and at most {MOST_THREADS}")

@@ -32,6 +32,7 @@ NEUTRAL = frozenset(
         "fbnet.recipe",
         "fbnet.safe_yaml",
         "fbnet.sources",
+        "fbnet.state",
         "fbnet.strict",
         "fbnet.weights",
     }

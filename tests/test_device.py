@@ -6,12 +6,11 @@ import torch
 from fbnet import device
 from fbnet.config import RunConfig
 from fbnet.data.specs import CITYSCAPES
-from fbnet.device import autocast, choose_device, choose_precision, normalise
+from fbnet.device import COMPILED_LENGTH, autocast, choose_device, choose_precision, compiles, normalise
 from fbnet.errors import InputError
 from fbnet.models.build import build
 from fbnet.params import load_runs
 from fbnet.recipe import TrainingConfig
-from fbnet.train import COMPILED_LENGTH, compiles
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 X86 = "processor\t: 0\nmodel name\t: some processor\nflags\t\t: fpu sse2 avx512f {}\nbogomips\t: 1\n"
@@ -86,3 +85,22 @@ def test_only_long_trainings_on_a_gpu_are_compiled_unless_asked_for():
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(InputError, match="--device cuda: torch finds no CUDA GPU"):
         choose_device("cuda")
+
+
+class TestReproducible:
+    def test_refuses_what_has_no_deterministic_algorithm(self):
+        def put() -> torch.Tensor:
+            return torch.zeros(3).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
+
+        with device.reproducible(True), pytest.raises(RuntimeError, match="deterministic"):
+            put()
+        with device.reproducible(False):
+            put()
+
+    @pytest.mark.parametrize("wanted", [True, False])
+    def test_what_was_set_before_comes_back(self, wanted):
+        with device.reproducible(wanted):
+            assert torch.are_deterministic_algorithms_enabled() is wanted
+            assert torch.backends.cudnn.benchmark is not wanted
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark

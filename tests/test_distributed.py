@@ -13,6 +13,7 @@ from fbnet.data.specs import CITYSCAPES
 from fbnet.distributed import rank, run_processes, synchronised
 from fbnet.errors import InputError
 from fbnet.models.build import build
+from fbnet.objective import losses
 from fbnet.params import load_runs, load_study
 from fbnet.recipe import OhemConfig, TrainingConfig
 
@@ -46,7 +47,7 @@ class Gradients:
         trained = synchronised(network, device)
         count = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         part = slice(rank() * 4 // count, (rank() + 1) * 4 // count)
-        sum(train.losses(trained(images[part]), labels[part], RUN, CITYSCAPES, self.training)).backward()
+        sum(losses(trained(images[part]), labels[part], RUN, CITYSCAPES, self.training)).backward()
         if rank() == 0:
             torch.save({name: value.grad for name, value in network.named_parameters()}, self.path)
 

@@ -21,6 +21,7 @@ from fbnet.errors import InputError
 from fbnet.params import load_study
 from fbnet.state import Interrupted, TrainingState
 from fbnet.train import train
+from tests.conftest import EVERYTHING
 
 CPU = torch.device("cpu")
 RUN = "fcn_r50_fbnet"
@@ -91,6 +92,22 @@ class TestInterrupted:
         said = capsys.readouterr().err
         assert f"stopped by {number.name} after iteration 4 of 6; the same command goes on from here" in said
         assert "goes on from iteration 4 of 6" in said
+
+    def test_random_numbers_go_on_as_well(self, project, signal_at):
+        """Of a network with dropout, the last of its draws are those of a training that was not interrupted."""
+        dropped = "deeplabv3plus_wrn38_mapillary"
+        project.write_study(**EVERYTHING, training__epochs=2)
+        study = load_study("toy")
+        prepare(study.role("mapillary"))
+        train(study, study.run(dropped), 0, CPU)
+        path = paths.checkpoint_file(study.name, dropped, 0)
+        expected = path.read_bytes()
+        signal_at(1)
+        with pytest.raises(Interrupted):
+            train(study, study.run(dropped), 0, CPU, state=state_of(study))
+        signal_at(None)
+        train(study, study.run(dropped), 0, CPU, state=state_of(study))
+        assert path.read_bytes() == expected
 
     def test_again_and_again(self, study, undisturbed, signal_at):
         for iteration in range(ITERATIONS - 1):

@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from fbnet import checkpoint, paths, train
-from fbnet.config import BalanceConfig
+from fbnet import checkpoint, loop, paths, train
 from fbnet.data.centroids import write_centroids
 from fbnet.data.pack import prepare
 from fbnet.data.packed import open_split
-from fbnet.data.specs import CAMVID, CITYSCAPES
+from fbnet.data.specs import CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.evaluate import evaluate
 from fbnet.history import History
-from fbnet.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
 from fbnet.params import load_runs, load_study
-from fbnet.recipe import OhemConfig, TrainingConfig
+from fbnet.recipe import TrainingConfig
 from tests.conftest import EVERYTHING, ROOT, Project
 
 CPU = torch.device("cpu")
@@ -94,67 +92,6 @@ def test_every_run_steps_and_is_evaluated(everything, run):
     assert ("balance_0" in samples) == modulated
 
 
-class TestLosses:
-    def outputs(self, *, stages):
-        generator = torch.Generator().manual_seed(0)
-        balance = [torch.randn(1, 6, 16 // s, 24 // s, generator=generator) for s in stages]
-        return {"out": torch.randn(1, 11, 16, 24, generator=generator), "balance": balance}
-
-    def labels(self):
-        return torch.from_numpy(np.random.default_rng(0).choice([0, 2, 5, 8, 255], (1, 16, 24)).astype(np.uint8))
-
-    def test_baseline_has_no_auxiliary_loss(self):
-        outputs = self.outputs(stages=())
-        segmentation, balance = train.losses(outputs, self.labels(), RUNS["fcn_r50"], CAMVID, PLAIN)
-        assert segmentation == cross_entropy(outputs["out"], self.labels())
-        assert balance.item() == 0
-
-    def test_class_weights_and_hard_examples_are_the_segmentation_loss_alone(self):
-        weights = tuple(0.5 + 0.1 * index for index in range(11))
-        outputs, labels = self.outputs(stages=()), self.labels()
-        weighted = replace(PLAIN, class_weights=weights)
-        both = replace(weighted, ohem=OhemConfig(threshold=0.2, min_kept=7))
-        expected = cross_entropy(outputs["out"], labels, weights=weights)
-        assert train.losses(outputs, labels, RUNS["fcn_r50"], CAMVID, weighted)[0] == expected
-        expected = ohem_cross_entropy(outputs["out"], labels, threshold=0.2, min_kept=7, weights=weights)
-        assert train.losses(outputs, labels, RUNS["fcn_r50"], CAMVID, both)[0] == expected
-
-        run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), auxiliary="pce"))
-        outputs["balance"] = [outputs["out"]]
-        expected = cross_entropy(outputs["out"], labels)
-        assert train.losses(outputs, labels, run, CAMVID, both)[1] == expected
-
-    def test_stages_are_summed_at_their_own_strides(self):
-        run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5", "res2"), weight=0.5))
-        outputs, labels = self.outputs(stages=(4, 8)), self.labels()
-        _, balance = train.losses(outputs, labels, run, CAMVID, PLAIN)
-        expected = sum(
-            block_bce(logits, *block_labels(labels, CAMVID.foreground_ids, stride))
-            for logits, stride in zip(outputs["balance"], (4, 8), strict=True)
-        )
-        assert balance.item() == pytest.approx(0.5 * expected.item())
-
-    def test_ignored_blocks_may_count_as_negative(self):
-        labels = torch.full((1, 16, 24), 255, dtype=torch.uint8)
-        outputs = self.outputs(stages=(8,))
-        skip, negative = (
-            replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), ignored=ignored))
-            for ignored in ("skip", "negative")
-        )
-        assert train.losses(outputs, labels, skip, CAMVID, PLAIN)[1].item() == 0
-        expected = torch.nn.functional.softplus(outputs["balance"][0]).mean()
-        assert train.losses(outputs, labels, negative, CAMVID, PLAIN)[1].item() == pytest.approx(expected.item())
-
-    def test_pointwise_cross_entropy_is_at_the_labels_resolution(self):
-        run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), auxiliary="pce"))
-        logits = torch.zeros(1, 11, 2, 3)
-        logits[:, 2] = 1.0  # the same everywhere, so that resizing cannot change it
-        labels = torch.full((1, 16, 24), 2, dtype=torch.uint8)
-        outputs = {"out": torch.zeros(1, 11, 16, 24), "balance": [logits]}
-        expected = np.log(np.e + 10) - 1
-        assert train.losses(outputs, labels, run, CAMVID, PLAIN)[1].item() == pytest.approx(expected, rel=1e-6)
-
-
 class TestChains:
     PARENT, CHILD = "deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet"
 
@@ -162,7 +99,8 @@ class TestChains:
         """Before its first step the child's backbone and head are the parent's."""
         parent, _ = checkpoint.load(trained(everything, self.PARENT))
         seen = []
-        monkeypatch.setattr(train, "_optimise", lambda network, *_: seen.append(network) or History(1, 1, ""))
+        without_iterations = lambda network, *_: lambda _workers: seen.append(network) or History(1, 1, "")  # noqa: E731
+        monkeypatch.setattr(train, "Loop", without_iterations)
         trained(everything, self.CHILD)
         ours = seen[0].state_dict()
         theirs = parent.state_dict()
@@ -186,9 +124,9 @@ class TestChains:
 
 def test_poly_schedule(study):
     training = replace(study.settings.training, learning_rate=0.01)
-    assert train.poly_learning_rate(training, 0, 100) == 0.01
-    assert train.poly_learning_rate(training, 50, 100) == pytest.approx(0.01 * 0.5**0.9)
-    assert train.poly_learning_rate(training, 99, 100) == pytest.approx(0.01 * 0.01**0.9)
+    assert loop.poly_learning_rate(training, 0, 100) == 0.01
+    assert loop.poly_learning_rate(training, 50, 100) == pytest.approx(0.01 * 0.5**0.9)
+    assert loop.poly_learning_rate(training, 99, 100) == pytest.approx(0.01 * 0.01**0.9)
 
 
 def test_history(project):

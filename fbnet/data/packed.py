@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fbnet import paths
-from fbnet.arrays import open_array
+from fbnet.arrays import check_length, open_array
 from fbnet.data.images import MAX_IMAGE_PIXELS
 from fbnet.data.manifest import read_manifest, remedy
 from fbnet.data.source import DataConfig
@@ -25,25 +25,32 @@ class PackedSplit:
     names: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
     offsets: tuple[int, ...]
-    _images: np.ndarray
-    _labels: np.ndarray | None
+    _images: np.memmap
+    _labels: np.memmap | None
     """None in a split without labels."""
+    _remedy: str
+    """What to do about damaged files."""
 
     def __len__(self) -> int:
         return len(self.names)
 
     def image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, a read-only view."""
+        """(H, W, 3) uint8 RGB, a read-only view. Raises InputError if its file was cut short in the meantime."""
+        check_length(self._images, self._remedy)
         height, width = self.sizes[index]
         start = 3 * self.offsets[index]
         return self._images[start : start + 3 * height * width].reshape(height, width, 3)
 
     def labels(self, index: int) -> np.ndarray:
-        """(H, W) uint8 train ids, 255 ignored, a read-only view. Raises InputError in a split without labels."""
+        """(H, W) uint8 train ids, 255 ignored, a read-only view.
+
+        Raises InputError in a split without labels, and if their file was cut short in the meantime.
+        """
         if self._labels is None:
             raise InputError(
                 f"{self.names[index]}: has no labels, as its split is one to predict; take a split that has"
             )
+        check_length(self._labels, self._remedy)
         height, width = self.sizes[index]
         start = self.offsets[index]
         return self._labels[start : start + height * width].reshape(height, width)
@@ -73,6 +80,7 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
         offsets=tuple(int(offset) for offset in np.cumsum([0, *pixels[:-1]])),
         _images=arrays["images"],
         _labels=arrays.get("labels"),
+        _remedy=again,
     )
 
 

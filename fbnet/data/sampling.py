@@ -4,6 +4,8 @@ An epoch is a shuffled pass over the images. With class-uniform sampling a part 
 replaced by crops around a class, each class equally often. Coarsely annotated images take part only in these.
 """
 
+import signal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from fbnet.data.augment import draw_crop, take_crop
 from fbnet.data.joined import Split
 from fbnet.data.photometric import change_colours
 from fbnet.recipe import TrainingConfig
+from fbnet.state import SIGNALS
 
 # Independent random streams of one seed; a new one comes last, for the others to stay as they are.
 _ORDER, _AUGMENTATION, _CLASSES, _CENTROID, _PHOTOMETRIC = range(5)
@@ -117,4 +120,11 @@ def training_batches(
         batch_sampler=[range(start, start + share) for start in starts],
         num_workers=workers,
         pin_memory=pin_memory,
+        worker_init_fn=_leave_stopping_to_the_trainer,
     )
+
+
+def _leave_stopping_to_the_trainer(_worker: int) -> None:
+    """A signal to all processes at once would end the loaders, and with them the iteration that is to be finished."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

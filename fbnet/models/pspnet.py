@@ -2,6 +2,7 @@
 
 from torch import Tensor, cat, nn
 
+from fbnet.models.region_means import RegionMeans
 from fbnet.models.resize import resize_to
 from fbnet.models.resnet import convolution, scaled
 
@@ -24,7 +25,7 @@ class PSPNetHead(nn.Module):
         super().__init__()
         inner = scaled(512, width)
         self.pyramid = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(bins), convolution(channels["res5"], inner, 1)) for bins in BINS
+            nn.Sequential(RegionMeans(bins), convolution(channels["res5"], inner, 1)) for bins in BINS
         )
         self.classifier = nn.Sequential(
             convolution(channels["res5"] + len(BINS) * inner, inner, 1),

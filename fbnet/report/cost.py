@@ -15,13 +15,13 @@ import torch
 
 from fbnet.config import Scales, Study
 from fbnet.data.source import DataConfig, Role
+from fbnet.device import compiles
 from fbnet.hardware import Hardware
 from fbnet.recipe import EvaluationConfig, Precision
 from fbnet.report.disk import CHECKPOINT_BYTES, data_bytes, image_sizes
 from fbnet.report.footprint import Footprint, footprint, seen_pixels
 from fbnet.report.plan import Jobs, Plan, RunPlan, make_plan
 from fbnet.report.rates import Rates, load_rates
-from fbnet.train import compiles
 
 HOUR = 3600
 GIB = 2**30

@@ -18,9 +18,9 @@ from fbnet.models.build import build
 from fbnet.models.flops import count
 from fbnet.models.resnet import ResNet
 from fbnet.models.wider_resnet import IdentityResidualBlock, WiderResNet
+from fbnet.objective import losses
 from fbnet.params import load_runs
 from fbnet.recipe import TrainingConfig
-from fbnet.train import losses
 
 RUN = load_runs().runs["fcn_r50"]
 ALL = ("res2", "res3", "res4", "res5")

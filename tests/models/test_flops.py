@@ -7,6 +7,7 @@ from torch import nn
 from fbnet.data.specs import CITYSCAPES
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.flops import count, operations
+from fbnet.models.region_means import RegionMeans
 from fbnet.params import load_runs
 
 RUNS = load_runs().runs
@@ -23,6 +24,7 @@ RUNS = load_runs().runs
         (nn.ReLU(), (1, 3, 2, 5), 30),
         (nn.MaxPool2d(3, 2, 1), (1, 2, 4, 4), 32),
         (nn.AdaptiveAvgPool2d(2), (1, 2, 4, 4), 32),
+        (RegionMeans(2), (1, 2, 4, 4), 32),
         (nn.Sigmoid(), (1, 2, 4, 4), 0),
     ],
 )

@@ -44,9 +44,11 @@ if workflow.is_main_process:
         if why is not None and why.changed:
             print(f"fbnet: {result} is stale: {why}", file=sys.stderr)
 
-# Trainings go side by side and share out the cores: 16 of them on 64 cores get 4 each, on 2 cores 1.
+# Trainings go side by side and share out the cores, for loader processes: 16 on 64 cores get 4 each, on 2 cores 1. What
+# a study computes with on a CPU it says itself, as the last bits depend on it.
 TRAININGS = len(STUDY.runs) * len(STUDY.settings.seeds)
-THREADS = max(1, workflow.cores // TRAININGS) if workflow.cores else 1
+COMPUTING = max(STUDY.settings.evaluation.threads, *(STUDY.training_of(run).threads for run in STUDY.runs))
+THREADS = max(COMPUTING, (workflow.cores or 1) // TRAININGS)
 
 # Entries of initial weights by the name of the note on them.
 INITIAL_WEIGHTS = {

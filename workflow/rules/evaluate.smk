@@ -15,7 +15,7 @@ rule evaluate:
         gpu=1,
     shell:
         "{FBNET} evaluate --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
-        " --threads {threads} > {log:q} 2>&1"
+        " > {log:q} 2>&1"
 
 
 # The same at several scales.
@@ -34,7 +34,7 @@ rule evaluate_multi_scale:
         gpu=1,
     shell:
         "{FBNET} evaluate --multi-scale --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
-        " --threads {threads} > {log:q} 2>&1"
+        " > {log:q} 2>&1"
 
 
 # Predictions for the test server, of the runs that leave no labelled image to evaluate them on.
@@ -53,4 +53,4 @@ rule export:
         gpu=1,
     shell:
         "{FBNET} export {wildcards.run:q} --study {STUDY.name:q} --seed {wildcards.seed:q}"
-        " --threads {threads} > {log:q} 2>&1"
+        " > {log:q} 2>&1"

@@ -15,4 +15,4 @@ rule train:
         gpu=1,
     shell:
         "{FBNET} train --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
-        " --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --workers {threads} --gpus {resources.gpu} > {log:q} 2>&1"

@@ -1,0 +1,147 @@
+"""Prepared data that go away or become shorter while a training reads them, and loader processes that die."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fbnet import paths
+from fbnet.data.pack import prepare
+from fbnet.data.sampling import TrainingSamples
+from fbnet.errors import InputError
+from fbnet.params import load_study
+from fbnet.state import TrainingState
+from fbnet.train import train
+
+CPU = torch.device("cpu")
+RUN, BATCH = "fcn_r50_fbnet", 2
+
+
+@pytest.fixture
+def study(project):
+    project.write_study(training__epochs=3, seeds=[0])
+    study = load_study("toy")
+    prepare(study.data)
+    return study
+
+
+@pytest.fixture
+def at_iteration(monkeypatch):
+    """Does something while the images of an iteration, counted from 0, are loaded; None for nothing any more."""
+    load = TrainingSamples.__getitem__
+
+    def arrange(iteration: int | None, action=None) -> None:
+        def loading(samples, sample):
+            if sample == iteration * BATCH:
+                action()
+            return load(samples, sample)
+
+        monkeypatch.setattr(TrainingSamples, "__getitem__", load if iteration is None else loading)
+
+    return arrange
+
+
+def state_of(study) -> TrainingState:
+    return TrainingState(paths.state_dir(study.name, RUN, 0), "of this training", 100)
+
+
+def trained(study, **options) -> bytes:
+    train(study, study.run(RUN), 0, CPU, state=state_of(study), **options)
+    return paths.checkpoint_file(study.name, RUN, 0).read_bytes()
+
+
+def undisturbed(study) -> bytes:
+    train(study, study.run(RUN), 0, CPU)
+    path = paths.checkpoint_file(study.name, RUN, 0)
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def images(study) -> Path:
+    return paths.array_file(study.data.dataset, "train", "images")
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_array_that_is_cut_short_stops_it_and_nothing_is_lost(study, at_iteration, workers, capsys):
+    expected, whole = undisturbed(study), images(study).read_bytes()
+    # With loaders ahead of the training, the iteration it stops at is not fixed.
+    at_iteration(3, lambda: cut(images(study)))
+    with pytest.raises(InputError) as stopped:
+        trained(study, workers=workers)
+    message = str(stopped.value)
+    assert message.startswith(f"{RUN} seed 0: stopped after iteration ")
+    assert message.endswith(
+        "images.npy: became shorter while it was in use; prepare data set 'synthetic' again with `fbnet prepare`"
+    )
+    assert "Traceback" not in message
+    at_iteration(None)
+    images(study).write_bytes(whole)
+    assert trained(study) == expected
+    assert f"goes on from iteration {message.split('iteration ')[1].split(':')[0]} of 6" in capsys.readouterr().err
+
+
+def test_an_array_that_is_deleted_is_there_to_the_end(study, at_iteration):
+    expected = undisturbed(study)
+    at_iteration(3, lambda: images(study).unlink(missing_ok=True))
+    assert trained(study) == expected
+    with pytest.raises(InputError, match=r"images\.npy: not there; prepare data set 'synthetic' again"):
+        train(study, study.run(RUN), 0, CPU)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_loader_that_dies_stops_it_and_nothing_is_lost(study, at_iteration, number, capsys):
+    expected, trainer = undisturbed(study), os.getpid()
+
+    def die() -> None:
+        assert os.getpid() != trainer
+        os.kill(os.getpid(), number)
+
+    at_iteration(4, die)
+    with pytest.raises(InputError, match=rf"^{RUN} seed 0: stopped after iteration \d: DataLoader worker .* exited"):
+        trained(study, workers=2)
+    at_iteration(None)
+    assert trained(study) == expected
+    assert "goes on from iteration" in capsys.readouterr().err
+
+
+SIGNALLED = f"""
+import os, signal, torch
+from fbnet import paths
+from fbnet.data.sampling import TrainingSamples
+from fbnet.params import load_study
+from fbnet.state import TrainingState
+from fbnet.train import train
+
+load = TrainingSamples.__getitem__
+
+def loading(samples, sample):
+    if sample == 0:  # which the training waits for
+        os.killpg(0, signal.SIGTERM)
+    return load(samples, sample)
+
+TrainingSamples.__getitem__ = loading
+torch.set_num_threads({{threads}})
+study = load_study("toy")
+state = TrainingState(paths.state_dir("toy", "{RUN}", 0), "of this training", 100)
+train(study, study.run("{RUN}"), 0, torch.device("cpu"), workers=2, state=state)
+"""
+
+
+def test_a_signal_to_all_processes_stops_after_a_whole_iteration(study, capsys):
+    """What Slurm and a terminal send goes to the loaders as well."""
+    expected = undisturbed(study)
+    script = SIGNALLED.format(threads=torch.get_num_threads())
+    stopped = subprocess.run([sys.executable, "-c", script], start_new_session=True, capture_output=True, timeout=60)
+    assert stopped.returncode == 128 + signal.SIGTERM
+    assert b"Traceback" not in stopped.stderr
+    assert trained(study) == expected
+    assert "goes on from iteration" in capsys.readouterr().err

@@ -1,0 +1,109 @@
+"""A job that the machine has too little memory for; here the limit of a process of its own."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fbnet import paths
+from fbnet.data.pack import prepare
+from fbnet.params import load_study
+
+RUN = "fcn_r50_fbnet"
+NEEDED = r"it held up to \d+\.\d\d GiB and asked for \d+\.\d\d GiB more"
+LIMIT = """
+import resource
+import torch
+
+def virtual(key):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(key)).split()[1]) * 1024
+
+def limit(more):
+    resource.setrlimit(resource.RLIMIT_AS, (virtual("VmSize") + int(more), resource.RLIM_INFINITY))
+"""
+EVALUATION = (
+    LIMIT
+    + """
+import sys
+from fbnet.data.specs import CITYSCAPES
+from fbnet.inference import predict_labels
+from fbnet.models.build import build
+from fbnet.params import load_runs
+from fbnet.recipe import EvaluationConfig
+import numpy as np
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+network = build(load_runs().runs["fcn_r50_fbnet"], CITYSCAPES, width=0.125).eval()
+settings = EvaluationConfig(mode="sliding", tile=(128, 128), stride=(128, 128), precision="float32")
+image = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+device = torch.device("cpu")
+predict_labels(network, image[:128, :128], settings, device)
+before = virtual("VmSize")
+if len(sys.argv) > 2:
+    limit(sys.argv[2])
+np.save(sys.argv[1], predict_labels(network, image, settings, device))
+print(virtual("VmPeak") - before)
+"""
+)
+TRAINING = (
+    LIMIT
+    + """
+import sys
+import torch._dynamo  # as an optimiser does
+import fbnet.train
+from fbnet.cli import main
+
+torch.set_num_threads(1)
+limit(256 * 2**20)
+sys.argv = ["fbnet", "train", "--study", "toy", "--run", "fcn_r50_fbnet", "--device", "cpu"]
+main()
+"""
+)
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_evaluation_halves_its_batch_and_says_so(tmp_path):
+    whole, halved = tmp_path / "whole.npy", tmp_path / "halved.npy"
+    needed = int(run(EVALUATION, str(whole)).stdout)
+    result = run(EVALUATION, str(halved), str(int(0.85 * needed)))
+    assert result.returncode == 0, result.stderr
+    said = result.stderr.splitlines()
+    assert said[0] == "fbnet: out of memory with 64 tiles at once; goes on with 32"
+    assert len(set(said)) == len(said)
+    # The same but for rounding, which decides where two classes are equally likely.
+    assert (np.load(whole) == np.load(halved)).mean() > 0.999
+
+
+def test_a_single_tile_that_is_too_large_is_said(tmp_path):
+    result = run(EVALUATION, str(tmp_path / "none.npy"), "1000000")
+    assert result.returncode == 1
+    said = rf"an image of 1024 x 1024 pixels: out of memory on cpu: {NEEDED}; set evaluation.mode to sliding, with a "
+    last = result.stderr.splitlines()[-1]
+    assert re.search(said + "smaller evaluation.tile$", last), last
+
+
+@pytest.fixture
+def study(project):
+    project.write_study(seeds=[0], training__crop=[1024, 1024])
+    study = load_study("toy")
+    prepare(study.data)
+    return study
+
+
+def test_training_stops_with_what_it_needed_and_keeps_earlier_results(study):
+    path = paths.checkpoint_file("toy", RUN, 0)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"an earlier result")
+    result = run(TRAINING)
+    assert result.returncode == 2, result.stderr
+    last = result.stderr.splitlines()[-1]
+    said = rf"fbnet: {RUN} seed 0: out of memory on cpu: {NEEDED}; lower training.batch_size or training.crop, .*"
+    assert re.fullmatch(said, last), result.stderr
+    assert "Traceback" not in result.stderr
+    assert path.read_bytes() == b"an earlier result"

@@ -1,0 +1,31 @@
+"""Means over parts of a map, against torch's own, whose gradient on a GPU is not deterministic."""
+
+import pytest
+import torch
+from torch.nn.functional import adaptive_avg_pool2d
+
+from fbnet.models.region_means import RegionMeans
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 6])
+@pytest.mark.parametrize("size", [(12, 18), (13, 17), (5, 3)])
+def test_values_and_gradients_are_those_of_torch(bins, size):
+    torch.manual_seed(0)
+    values = torch.randn(2, 4, *size, dtype=torch.float64, requires_grad=True)
+    ours, theirs = RegionMeans(bins)(values), adaptive_avg_pool2d(values, bins)
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-14)
+    weights = torch.randn(ours.shape, dtype=torch.float64)
+    gradients = [torch.autograd.grad(means, values, weights)[0] for means in (ours, theirs)]
+    assert torch.allclose(*gradients, rtol=0, atol=1e-14)
+
+
+def test_parts_share_a_row_where_the_size_is_no_multiple_of_them():
+    rows = torch.tensor([1.0, 2.0, 4.0])[None, None, :, None]
+    assert RegionMeans(2)(rows.expand(1, 1, 3, 2))[0, 0, :, 0].tolist() == [1.5, 3.0]
+
+
+def test_half_precision_stays():
+    values = torch.ones(1, 2, 7, 7, dtype=torch.bfloat16)
+    means = RegionMeans(3)(values)
+    assert means.dtype == torch.bfloat16
+    assert means.eq(1).all()
