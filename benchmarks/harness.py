@@ -43,6 +43,8 @@ class Row:
     theirs: float | None = None
     unit: str = ""
     """Of both sides, and where there is only one, of the figure in the place of the ratio."""
+    account: str = ""
+    """What bounds it; the table says so where the target is not met."""
 
     @property
     def met(self) -> bool:

@@ -1,7 +1,9 @@
 """Training samples from 1024 x 2048: prepared data beside decoding, resizing and cropping every time, on one core."""
 
 import contextlib
+import statistics
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +13,8 @@ from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from benchmarks.harness import times_as_fast, write
+from benchmarks.harness import Row, seconds, times_as_fast, write
+from fbnet.data.augment import Crop, draw_crop, picked, resampled
 from fbnet.data.pack import prepare
 from fbnet.data.packed import open_split
 from fbnet.data.sampling import TrainingSamples
@@ -39,6 +42,8 @@ def main() -> None:
             times_as_fast(ours, OpenCV(pairs), rounds=ROUNDS, what=what, against="OpenCV", target=15),
             times_as_fast(ours, Torchvision(pairs), rounds=ROUNDS, what=what, against="torchvision v2", target=40),
         ]
+        least = Least(ours.samples)
+        rows = [replace(row, account=account(row, least)) for row in rows]
         size = sum(path.stat().st_size for path in files) / len(files) / 1e6
     write("samples", rows, image=SIZE, crop=CROP, scale=SCALE, samples=SAMPLES, rounds=ROUNDS, png_megabytes=size)
 
@@ -53,6 +58,40 @@ class Ours:
         for _ in range(SAMPLES):
             self.samples[self.next % len(self.samples)]
             self.next += 1
+
+
+class Least:
+    """The two kernels that no sample can do without: resampling the image, and picking labels."""
+
+    def __init__(self, samples: TrainingSamples) -> None:
+        self.samples = samples
+
+    def milliseconds(self) -> tuple[float, float]:
+        """Of both, a sample; the median of the rounds."""
+        rounds = [self._round() for _ in range(ROUNDS)]
+        resampling, picking = (statistics.median(values) / SAMPLES * 1e3 for values in zip(*rounds, strict=True))
+        return resampling, picking
+
+    def _round(self) -> tuple[float, float]:
+        windows = [self._window(number) for number in range(SAMPLES)]
+        split = self.samples.split
+        resampling = seconds(lambda: [resampled(split.image(index), window, CROP) for index, window in windows])
+        return resampling, seconds(lambda: [picked(split.labels(index), window, CROP) for index, window in windows])
+
+    def _window(self, number: int) -> tuple[int, Crop]:
+        index, _ = self.samples.place(number)
+        return index, draw_crop(SIZE, CROP, SCALE, np.random.default_rng(number))
+
+
+def account(row: Row, least: Least) -> str:
+    """What a sample's time is made of."""
+    resampling, picking = least.milliseconds()
+    whole, theirs = (value / SAMPLES * 1e3 for value in (row.ours, row.theirs))
+    return (
+        f"a sample takes {whole:.2f} ms, theirs {theirs:.0f} ms. Of ours, torch's antialiased resampling of the window "
+        f"takes {resampling:.2f} ms, mirrored or not, and copying labels pixel by pixel {picking:.2f} ms: with nothing "
+        f"else to do it would be {theirs / (resampling + picking):.0f} times."
+    )
 
 
 class OpenCV:

@@ -56,7 +56,12 @@ def _machine(machine: dict) -> str:
 def _table(machine: str, rows: list[dict]) -> str:
     lines = [[row["what"], row["against"], _measured(row), _target(row), "yes" if row["met"] else "no"] for row in rows]
     headers = ["What", "Beside", "Measured: median (lowest to highest)", "Target", "Met"]
-    return f"{machine}:\n\n{tabulate(lines, headers, tablefmt='github', disable_numparse=True)}\n"
+    accounts = [
+        f"\nBelow its target, {row['what']} beside {row['against']}: {row['account']}\n"
+        for row in rows
+        if row.get("account") and not row["met"]
+    ]
+    return f"{machine}:\n\n{tabulate(lines, headers, tablefmt='github', disable_numparse=True)}\n{''.join(accounts)}"
 
 
 def _measured(row: dict) -> str:

@@ -75,34 +75,46 @@ def take_crop(
     Returns:
         (h, w, 3) uint8 and (h, w) uint8; beyond the image's edge the mean colour and 255.
     """
-    height, width = (min(sides) for sides in zip(crop, window.scaled, strict=True))
-    rows, columns = (slice(window.top, window.top + height), slice(window.left, window.left + width))
-    near_rows, near_columns = (
-        _nearest(whole, scaled, place)
-        for whole, scaled, place in zip(labels.shape, window.scaled, (rows, columns), strict=True)
-    )
-    cut = (
-        _resize(torch.from_numpy(image), window.scaled, (rows, columns)),
-        torch.from_numpy(_picked(labels, near_rows, near_columns)),
-    )
-    if (height, width) != crop:
-        cut = tuple(_filled(values, canvas) for values, canvas in zip(cut, _canvases(crop), strict=True))
+    cut = resampled(image, window, crop), picked(labels, window, crop)
+    if cut[1].shape != crop:
+        left = crop[1] - cut[1].shape[1] if window.flip else 0
+        cut = tuple(_filled(values, canvas, left) for values, canvas in zip(cut, _canvases(crop), strict=True))
+    return tuple(values.contiguous().numpy() for values in cut)
+
+
+def resampled(image: np.ndarray, window: Crop, crop: tuple[int, int]) -> Tensor:
+    """The window of the image (H, W, 3), as far as the image reaches."""
+    cut = _resize(torch.from_numpy(image), window.scaled, _places(window, crop))
     # Mirrored by torch, which is ten times as fast at it as numpy.
-    cut = tuple(values.flip(1) if window.flip else values.contiguous() for values in cut)
-    return cut[0].numpy(), cut[1].numpy()
+    return cut.flip(1) if window.flip else cut
+
+
+def picked(labels: np.ndarray, window: Crop, crop: tuple[int, int]) -> Tensor:
+    """The window of the labels (H, W), as far as they reach."""
+    rows, columns = (
+        _nearest(whole, scaled, place)
+        for whole, scaled, place in zip(labels.shape, window.scaled, _places(window, crop), strict=True)
+    )
+    if window.flip:
+        columns = columns[::-1]
+    # Picking columns is the slow part, and so done on the fewer rows.
+    there = labels[rows[0] : rows[-1] + 1]
+    if len(there) < len(rows):
+        return torch.from_numpy(there.take(columns, axis=1).take(rows - rows[0], axis=0))
+    return torch.from_numpy(labels.take(rows, axis=0).take(columns, axis=1))
+
+
+def _places(window: Crop, crop: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the scaled image that the crop shows."""
+    return tuple(
+        slice(start, start + min(side, whole))
+        for start, side, whole in zip((window.top, window.left), crop, window.scaled, strict=True)
+    )
 
 
 def _nearest(whole: int, scaled: int, place: slice) -> np.ndarray:
     """The source pixels that hold the centres of the scaled pixels of a place."""
     return (2 * np.arange(place.start, place.stop) + 1) * whole // (2 * scaled)
-
-
-def _picked(labels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """These rows and columns. Picking columns is the slow part, and so done on the fewer rows."""
-    there = labels[rows[0] : rows[-1] + 1]
-    if len(there) < len(rows):
-        return there.take(columns, axis=1).take(rows - rows[0], axis=0)
-    return labels.take(rows, axis=0).take(columns, axis=1)
 
 
 def _resize(image: Tensor, scaled: tuple[int, int], window: tuple[slice, slice]) -> Tensor:
@@ -133,10 +145,10 @@ def _span(whole: int, scaled: int, window: slice) -> tuple[slice, float, slice]:
     return slice(start, stop), factor, slice(window.start - first, window.stop - first)
 
 
-def _filled(values: Tensor, canvas: Tensor) -> Tensor:
-    """The canvas, its upper left covered by the values."""
+def _filled(values: Tensor, canvas: Tensor, left: int) -> Tensor:
+    """The canvas, covered by the values from its upper edge and a column on."""
     filled = canvas.clone()
-    filled[: values.shape[0], : values.shape[1]] = values
+    filled[: values.shape[0], left : left + values.shape[1]] = values
     return filled
 
 
