@@ -185,7 +185,7 @@ def test_the_recipe_is_off_by_default(project, study):
     # or trained networks would be made anew for parameters that they do not have
     assert set(loaded.training_parameters("fcn_r50")["training"]) <= {
         "crop", "batch_size", "epochs", "learning_rate", "poly_power", "momentum", "weight_decay", "scale", "precision",
-        "compile",
+        "compile", "deterministic", "threads",
     }  # fmt: skip
 
 
