@@ -53,19 +53,17 @@ class Row:
 
 def times_as_fast(ours: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int, **row: Any) -> Row:
     """Runs both sides in turn and compares seconds: the ratio of each round is theirs over ours."""
-    pairs = in_turn([ours, theirs], rounds)
-    return _row([(mine, other) for mine, other in pairs], "higher", "s", **row)
+    return _row(in_turn([ours, theirs], rounds), "higher", "s", **row)
 
 
 def share_of_time(ours: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int, **row: Any) -> Row:
     """Runs both sides in turn and compares seconds: the ratio of each round is ours over theirs."""
-    return _row([(other, mine) for mine, other in in_turn([ours, theirs], rounds)], "lower", "s", swapped=True, **row)
+    return _row(in_turn([ours, theirs], rounds), "lower", "s", **row)
 
 
 def share_of_memory(ours: Callable[[], Any], theirs: Callable[[], Any], **row: Any) -> Row:
     """Compares the peaks of memory that both sides take on top of what is there before: ours over theirs."""
-    mine, other = peak_memory(ours) / MEBI, peak_memory(theirs) / MEBI
-    return _row([(other, mine)], "lower", "MiB", swapped=True, **row)
+    return _row([(peak_memory(ours) / MEBI, peak_memory(theirs) / MEBI)], "lower", "MiB", **row)
 
 
 def in_turn(sides: list[Callable[[], Any]], rounds: int) -> list[tuple[float, ...]]:
@@ -118,10 +116,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _row(pairs: list[tuple[float, float]], better: str, unit: str, *, swapped: bool = False, **row: Any) -> Row:
-    ratios = Spread.of([second / first for first, second in pairs])
-    first, second = (statistics.median(values) for values in zip(*pairs, strict=True))
-    ours, theirs = (second, first) if swapped else (first, second)
+def _row(pairs: list[tuple[float, float]], better: str, unit: str, **row: Any) -> Row:
+    """Of ours and theirs in each round: the ratio says how many times as fast ours is, or which share of theirs."""
+    ratios = Spread.of([theirs / ours if better == "higher" else ours / theirs for ours, theirs in pairs])
+    ours, theirs = (statistics.median(values) for values in zip(*pairs, strict=True))
     return Row(ratio=ratios, better=better, ours=ours, theirs=theirs, unit=unit, **row)
 
 

@@ -74,3 +74,24 @@ def test_a_line_of_the_table(tmp_path, row, expected):
     lines = table.markdown(tmp_path).splitlines()
     assert lines[0] == "a CPU, 2 cores, torch 2.15.0:"
     assert [cell.strip() for cell in lines[-1].strip("|").split("|")] == ["it", "the other", *expected]
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_what_bounds_a_row_is_said_where_it_is_below_its_target(tmp_path, met):
+    ratio = {"median": 1.0, "low": 1.0, "high": 1.0}
+    row = {
+        "what": "it",
+        "against": "the other",
+        "ratio": ratio,
+        "target": 2,
+        "better": "higher",
+        "ours": 1,
+        "unit": "s",
+    }
+    content = {
+        "benchmark": "samples",
+        "machine": {"gpu": "a GPU", "torch": "2.15.0"},
+        "rows": [row | {"met": met, "account": "bytes."}],
+    }
+    (tmp_path / "samples.json").write_text(json.dumps(content))
+    assert table.markdown(tmp_path).endswith("\nBelow its target, it beside the other: bytes.\n") is not met
