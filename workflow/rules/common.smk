@@ -6,7 +6,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from fbnet import params
+from fbnet import alone, params
 from fbnet import graph, paths, provenance
 from fbnet.errors import InputError
 from fbnet.graph import Result
@@ -21,6 +21,9 @@ def checked(work, *arguments):
         print(f"fbnet: {error}", file=sys.stderr)
         raise SystemExit(2)
 
+
+# Kept open to the end. A dry run locks nothing.
+ALIVE = alone.enter() if workflow.is_main_process and not workflow.output_settings.dryrun else None
 
 STUDY = checked(params.load_study, str(config.get("study", "demo")))
 DECLARED = graph.declare(STUDY)
