@@ -2,6 +2,7 @@
 import atexit
 import re
 import shlex
+import shutil
 import sys
 import uuid
 from pathlib import Path
@@ -30,8 +31,11 @@ DECLARED = graph.declare(STUDY)
 # Asked once and for all results: what goes wrong in an input function may pass without a word.
 STALE = checked(provenance.stale, STUDY)
 LOGS = str(paths.LOGS / STUDY.name)
-# The command of the environment that Snakemake itself runs in, activated or not.
+# The command of the environment that Snakemake itself runs in, activated or not. When Snakemake is killed, the kernel
+# ends its jobs as well, a training with its state kept: the next Snakemake starts them again.
 FBNET = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
+if SETPRIV := shutil.which("setpriv"):
+    FBNET = f"exec {shlex.quote(SETPRIV)} --pdeathsig TERM {FBNET}"
 
 # Newer than every result and like no other file: what is stale is made from it as well, and so made again.
 MARKER = paths.WORK / "stale" / uuid.uuid4().hex
