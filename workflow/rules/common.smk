@@ -1,5 +1,6 @@
 # The study, checked, and what the rules ask of it.
 import atexit
+import os
 import re
 import shlex
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from fbnet import alone, params
 from fbnet import graph, paths, provenance
 from fbnet.errors import InputError
+from fbnet.files import set_back
 from fbnet.graph import Result
 from fbnet.report.plan import lacking
 
@@ -37,10 +39,17 @@ FBNET = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
 if SETPRIV := shutil.which("setpriv"):
     FBNET = f"exec {shlex.quote(SETPRIV)} --pdeathsig TERM {FBNET}"
 
-# Newer than every result and like no other file: what is stale is made from it as well, and so made again.
+# Snakemake compares times, and a clock may have been ahead when they were written.
+set_back(path for declared in DECLARED.values() for path in declared.outputs)
+
+# Newer than every stale result and like no other file: what is stale is made from it as well, and so made again. Hardly
+# newer, for what is made from it to be newer still if the clock is set right meanwhile.
 MARKER = paths.WORK / "stale" / uuid.uuid4().hex
 MARKER.parent.mkdir(parents=True, exist_ok=True)
 MARKER.write_text(MARKER.name)
+REPLACED = [path for result, why in STALE.items() if why is not None for path in DECLARED[result].outputs]
+NEWEST = max((path.stat().st_mtime for path in REPLACED if path.exists()), default=0)
+os.utime(MARKER, (NEWEST + 1, NEWEST + 1))
 atexit.register(MARKER.unlink, missing_ok=True)
 
 # Said before anything starts; what needs none of it still goes.
