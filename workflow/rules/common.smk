@@ -54,6 +54,8 @@ atexit.register(MARKER.unlink, missing_ok=True)
 
 # Said before anything starts; what needs none of it still goes.
 if workflow.is_main_process:
+    if any(STALE.values()) and paths.RESULTS.exists() and not os.access(paths.RESULTS, os.W_OK):
+        print(f"fbnet: {paths.RESULTS}: cannot be written; see to its permissions and the disk", file=sys.stderr)
     for line in lacking(STUDY):
         print(f"fbnet: {line}", file=sys.stderr)
     for result, why in STALE.items():
