@@ -3,13 +3,18 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Lets `write` fill a file that replaces `path` only once it is complete and on the disk."""
+    """Lets `write` fill a file that replaces `path` only once it is complete and on the disk.
+
+    Raises OSError that names the file, for a full disk too.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
@@ -18,8 +23,25 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except (OSError, RuntimeError) as error:
+        refused = _refusal(error)
+        if refused is None:
+            raise
+        raise OSError(refused.errno, refused.strerror or str(refused), str(path)) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def set_back(paths: Iterable[Path]) -> None:
+    """Gives files from the future the present time: the clock was ahead when they were written.
+
+    Snakemake throws away what it made from files that are newer.
+    """
+    now = time.time()
+    for path in paths:
+        with suppress(OSError):  # not there, or another's
+            if path.stat().st_mtime > now:
+                os.utime(path, (now, now))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -41,3 +63,13 @@ def sha256(path: Path) -> str:
     """A file's sha256, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """What the system refused while a file was written, which names no file; torch answers it with an error of its own.
+
+    None for other errors: those that name a file, and those of networks, which are of types of their own.
+    """
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error if type(error) is OSError and error.filename is None else None

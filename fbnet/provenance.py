@@ -22,7 +22,7 @@ from fbnet.config import Study
 from fbnet.data import raw
 from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
-from fbnet.files import sha256, write_json
+from fbnet.files import set_back, sha256, write_json
 from fbnet.graph import Declared, Result, declare
 from fbnet.names import is_path
 from fbnet.reading import read_json
@@ -132,6 +132,8 @@ def recording(study: Study, result: Result) -> Iterator[Device]:
         _file(study, result),
         {**begun, "outputs": outputs, "digest": digest(outputs), "environment": environment, "ended": _now()},
     )
+    set_back(path for entry in declared.inputs for path in declare(study)[entry].outputs)
+    set_back(declared.files)
 
 
 def read(study: Study, result: Result) -> Provenance | None:

@@ -50,15 +50,18 @@ class TrainingState:
     def previous(self) -> Path:
         return self.folder / "state.previous.pt"
 
+    @property
+    def _owner_file(self) -> Path:
+        return self.folder / "owner"
+
     def claim(self) -> None:
         """Takes the state over: a training that still had it, its workflow gone perhaps, stops at its next keeping."""
-        write_text(self.folder / "owner", self.owner)
+        write_text(self._owner_file, self.owner)
 
     def check_owner(self) -> None:
         """Raises InputError if another process has taken the training over, or its results are there already."""
-        path = self.folder / "owner"
-        if not path.is_file() or path.read_text(encoding="utf-8") != self.owner:
-            raise InputError(f"{path}: this training was taken over by another process; this one stops")
+        if not self._is_owner():
+            raise InputError(f"{self._owner_file}: this training was taken over by another process; this one stops")
 
     def load(self) -> dict | None:
         """The newest state that is whole and of this training, None without any. Says what is passed over."""
@@ -98,10 +101,14 @@ class TrainingState:
         part.replace(self.newest)
 
     def remove(self) -> None:
-        """Forgets the state, when its training is done and recorded."""
-        for path in (self.previous, self.newest, self.folder / "owner"):
-            path.unlink(missing_ok=True)
-        self.folder.rmdir()
+        """Forgets the state, when its training is done and recorded; one that was taken over is another's to forget."""
+        if self._is_owner():
+            for path in (self.previous, self.newest, self._owner_file):
+                path.unlink(missing_ok=True)
+            self.folder.rmdir()
+
+    def _is_owner(self) -> bool:
+        return self._owner_file.is_file() and self._owner_file.read_text(encoding="utf-8") == self.owner
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 # The study, checked, and what the rules ask of it.
 import atexit
+import os
 import re
 import shlex
+import shutil
 import sys
 import uuid
 from pathlib import Path
 
-from fbnet import params
+from fbnet import alone, params
 from fbnet import graph, paths, provenance
 from fbnet.errors import InputError
+from fbnet.files import set_back
 from fbnet.graph import Result
 from fbnet.report.plan import lacking
 
@@ -22,22 +25,37 @@ def checked(work, *arguments):
         raise SystemExit(2)
 
 
+# Kept open to the end. A dry run locks nothing.
+ALIVE = alone.enter() if workflow.is_main_process and not workflow.output_settings.dryrun else None
+
 STUDY = checked(params.load_study, str(config.get("study", "demo")))
 DECLARED = graph.declare(STUDY)
 # Asked once and for all results: what goes wrong in an input function may pass without a word.
 STALE = checked(provenance.stale, STUDY)
 LOGS = str(paths.LOGS / STUDY.name)
-# The command of the environment that Snakemake itself runs in, activated or not.
+# The command of the environment that Snakemake itself runs in, activated or not. When Snakemake is killed, the kernel
+# ends its jobs as well, a training with its state kept: the next Snakemake starts them again.
 FBNET = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
+if SETPRIV := shutil.which("setpriv"):
+    FBNET = f"exec {shlex.quote(SETPRIV)} --pdeathsig TERM {FBNET}"
 
-# Newer than every result and like no other file: what is stale is made from it as well, and so made again.
+# Snakemake compares times, and a clock may have been ahead when they were written.
+set_back(path for declared in DECLARED.values() for path in declared.outputs)
+
+# Newer than every stale result and like no other file: what is stale is made from it as well, and so made again. Hardly
+# newer, for what is made from it to be newer still if the clock is set right meanwhile.
 MARKER = paths.WORK / "stale" / uuid.uuid4().hex
 MARKER.parent.mkdir(parents=True, exist_ok=True)
 MARKER.write_text(MARKER.name)
+REPLACED = [path for result, why in STALE.items() if why is not None for path in DECLARED[result].outputs]
+NEWEST = max((path.stat().st_mtime for path in REPLACED if path.exists()), default=0)
+os.utime(MARKER, (NEWEST + 1, NEWEST + 1))
 atexit.register(MARKER.unlink, missing_ok=True)
 
 # Said before anything starts; what needs none of it still goes.
 if workflow.is_main_process:
+    if any(STALE.values()) and paths.RESULTS.exists() and not os.access(paths.RESULTS, os.W_OK):
+        print(f"fbnet: {paths.RESULTS}: cannot be written; see to its permissions and the disk", file=sys.stderr)
     for line in lacking(STUDY):
         print(f"fbnet: {line}", file=sys.stderr)
     for result, why in STALE.items():
