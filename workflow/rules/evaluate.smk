@@ -14,8 +14,7 @@ rule evaluate:
     resources:
         gpu=1,
     shell:
-        "{FBNET} evaluate --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
-        " > {log:q} 2>&1"
+        "{FBNET} evaluate --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q} > {log:q} 2>&1"
 
 
 # The same at several scales.
@@ -33,8 +32,7 @@ rule evaluate_multi_scale:
     resources:
         gpu=1,
     shell:
-        "{FBNET} evaluate --multi-scale --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
-        " > {log:q} 2>&1"
+        "{FBNET} evaluate --multi-scale --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q} > {log:q} 2>&1"
 
 
 # Predictions for the test server, of the runs that leave no labelled image to evaluate them on.
@@ -52,5 +50,4 @@ rule export:
     resources:
         gpu=1,
     shell:
-        "{FBNET} export {wildcards.run:q} --study {STUDY.name:q} --seed {wildcards.seed:q}"
-        " > {log:q} 2>&1"
+        "{FBNET} export {wildcards.run:q} --study {STUDY.name:q} --seed {wildcards.seed:q} > {log:q} 2>&1"
