@@ -1,6 +1,7 @@
 """Arrays out of .npy and .npz files that may not hold what they say: nothing is allocated but what is there."""
 
 import math
+import os
 import tokenize
 import warnings
 import zipfile
@@ -33,6 +34,18 @@ def open_array(path: Path, remedy: str) -> np.ndarray:
         raise InputError(f"{path}: not there; {remedy}") from None
     except DAMAGED as error:
         raise InputError(f"{path}: cannot be read ({error}); {remedy}") from None
+
+
+def create_array(path: Path, length: int) -> np.ndarray:
+    """An .npy file of so many bytes to be filled, memory-mapped. Raises OSError where the disk has no room for it."""
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, (length,))
+    with path.open("r+b") as file:
+        try:
+            # Its room is taken at once: what finds none while it is filled would be killed without a word.
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    return array
 
 
 def check_length(array: np.memmap, remedy: str) -> None:

@@ -60,10 +60,11 @@ def predict_labels(
     Raises:
         InputError: if memory does not hold what a single tile needs; several at once are halved before.
     """
-    labels = np.empty(image.shape[:2], dtype=np.uint8)
-    place = f"an image of {labels.shape[0]} x {labels.shape[1]} pixels"
+    size = image.shape[:2]
+    place = f"an image of {size[0]} x {size[1]} pixels"
     with within_memory(place, device, "set evaluation.mode to sliding, with a smaller evaluation.tile"):
-        for piece in pieces(labels.shape, math.floor(MAX_PIXELS / max(1.0, *settings.scales) ** 2)):
+        labels = np.empty(size, dtype=np.uint8)
+        for piece in pieces(size, math.floor(MAX_PIXELS / max(1.0, *settings.scales) ** 2)):
             # Without a name for the values, or they would still be there while those of the next piece are made.
             predicted = predict(network, image[piece.seen], settings, device).argmax(dim=0).byte()
             labels[piece.kept] = predicted[piece.inner].cpu().numpy()

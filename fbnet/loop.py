@@ -4,6 +4,8 @@ import math
 import signal
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from multiprocessing import active_children
 
 import torch
 from torch import Tensor
@@ -83,7 +85,7 @@ class Loop:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             shown = None if rank() == 0 else True
             progress = tqdm(loaded, desc=self.place, unit="it", initial=self.done, total=length, disable=shown)
-            with progress:
+            with progress, _no_loader_left():
                 for images, labels, indices in self._readable(progress):
                     segmentation, balance, stop = self._step(images, labels, indices, bool(signals))
                     progress.set_postfix(loss=f"{segmentation + balance:.3f}", refresh=False)
@@ -166,6 +168,16 @@ class Loop:
     def _say(self, text: str) -> None:
         if rank() == 0:
             print(f"{self.place}: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _no_loader_left() -> Iterator[None]:
+    """Ends loader processes that an error leaves behind, as they do not heed a signal to stop."""
+    try:
+        yield
+    finally:
+        for loader in active_children():
+            loader.kill()
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fbnet import paths
+from fbnet.arrays import create_array
 from fbnet.data import readers, synthetic
 from fbnet.data.images import image_size, read_labels, read_stored_image
 from fbnet.data.packed import CHANNELS, FORMAT
@@ -69,7 +70,7 @@ def _pack_split(found: list[Pair], split: str, labels: LabelSpec, folder: Path) 
     pixels = sum(height * width for height, width in sizes)
     labelled = found[0].label is not None
     arrays = {
-        kind: np.lib.format.open_memmap(folder / f"{split}_{kind}.npy", "w+", np.uint8, (CHANNELS[kind] * pixels,))
+        kind: create_array(folder / f"{split}_{kind}.npy", CHANNELS[kind] * pixels)
         for kind in (paths.ARRAYS if labelled else ("images",))
     }
     entries, offset = [], 0

@@ -36,7 +36,7 @@ import numpy as np
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-network = build(load_runs().runs["fcn_r50_fbnet"], CITYSCAPES, width=0.125).eval()
+network = build(load_runs().runs["fcn_r50_fbnet"], CITYSCAPES, width=0.25).eval()
 settings = EvaluationConfig(mode="sliding", tile=(128, 128), stride=(128, 128), precision="float32")
 image = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
 device = torch.device("cpu")
@@ -71,7 +71,11 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
 def test_evaluation_halves_its_batch_and_says_so(tmp_path):
     whole, halved = tmp_path / "whole.npy", tmp_path / "halved.npy"
     needed = int(run(EVALUATION, str(whole)).stdout)
-    result = run(EVALUATION, str(halved), str(int(0.85 * needed)))
+    # How much of it is taken in one piece differs from time to time: less and less is given until it is too little.
+    for share in range(95, 50, -5):
+        result = run(EVALUATION, str(halved), str(share * needed // 100))
+        if result.stderr:
+            break
     assert result.returncode == 0, result.stderr
     said = result.stderr.splitlines()
     assert said[0] == "fbnet: out of memory with 64 tiles at once; goes on with 32"
