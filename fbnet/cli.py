@@ -1,5 +1,6 @@
 """The `fbnet` command. Each subcommand does one step of one study; bad input ends in one line and exit code 2."""
 
+import errno
 import json
 import sys
 import traceback
@@ -13,6 +14,9 @@ from fbnet import config, graph, params, paths, sources
 from fbnet.errors import InputError
 from fbnet.provenance import Device, fingerprint, recording
 from fbnet.recipe import Precision
+
+DISK = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk refuses while a file is written, without naming it."""
 
 # torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
 
@@ -340,9 +344,10 @@ def main() -> None:
         click.echo(f"fbnet: {error}", err=True)
         sys.exit(2)
     except OSError as error:  # what the system refuses while it writes or lists: no permission, no space, a long name
-        if error.filename is None or "--debug" in sys.argv:
+        if (error.filename is None and error.errno not in DISK) or "--debug" in sys.argv:
             raise
-        refused = InputError(f"{error.filename}: {error.strerror}; see to the path, its permissions and the disk")
+        place = "" if error.filename is None else f"{error.filename}: "
+        refused = InputError(f"{place}{error.strerror}; see to the path, its permissions and the disk")
         click.echo(f"fbnet: {refused}", err=True)
         sys.exit(2)
 

@@ -16,9 +16,12 @@ from fbnet.errors import InputError
 from fbnet.params import load_study
 from fbnet.state import TrainingState
 from fbnet.train import train
+from tests.faults.conftest import Disk
 
 CPU = torch.device("cpu")
 RUN, BATCH = "fcn_r50_fbnet", 2
+FBNET = Path(sys.executable).with_name("fbnet")
+FULL = "No space left on device; see to the path, its permissions and the disk"
 
 
 @pytest.fixture
@@ -62,8 +65,8 @@ def undisturbed(study) -> bytes:
     return content
 
 
-def images(study) -> Path:
-    return paths.array_file(study.data.dataset, "train", "images")
+def array() -> Path:
+    return paths.array_file("synthetic", "train", "images")
 
 
 def cut(path: Path) -> None:
@@ -72,9 +75,9 @@ def cut(path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_array_that_is_cut_short_stops_it_and_nothing_is_lost(study, at_iteration, workers, capsys):
-    expected, whole = undisturbed(study), images(study).read_bytes()
+    expected, whole = undisturbed(study), array().read_bytes()
     # With loaders ahead of the training, the iteration it stops at is not fixed.
-    at_iteration(3, lambda: cut(images(study)))
+    at_iteration(3, lambda: cut(array()))
     with pytest.raises(InputError) as stopped:
         trained(study, workers=workers)
     message = str(stopped.value)
@@ -84,14 +87,14 @@ def test_an_array_that_is_cut_short_stops_it_and_nothing_is_lost(study, at_itera
     )
     assert "Traceback" not in message
     at_iteration(None)
-    images(study).write_bytes(whole)
+    array().write_bytes(whole)
     assert trained(study) == expected
     assert f"goes on from iteration {message.split('iteration ')[1].split(':')[0]} of 6" in capsys.readouterr().err
 
 
 def test_an_array_that_is_deleted_is_there_to_the_end(study, at_iteration):
     expected = undisturbed(study)
-    at_iteration(3, lambda: images(study).unlink(missing_ok=True))
+    at_iteration(3, lambda: array().unlink(missing_ok=True))
     assert trained(study) == expected
     with pytest.raises(InputError, match=r"images\.npy: not there; prepare data set 'synthetic' again"):
         train(study, study.run(RUN), 0, CPU)
@@ -145,3 +148,25 @@ def test_a_signal_to_all_processes_stops_after_a_whole_iteration(study, capsys):
     assert b"Traceback" not in stopped.stderr
     assert trained(study) == expected
     assert "goes on from iteration" in capsys.readouterr().err
+
+
+def test_a_disk_too_small_for_prepared_arrays_is_said_before_they_are_filled(project):
+    """To write to a mapped file that has no room would kill the process."""
+    scenes = {"height": 256, "width": 512, "images": {"train": 4, "val": 2}, "seed": 0}
+    project.write_study(data__cityscapes__synthetic=scenes)
+    prepare(load_study("toy").data)
+    before = array().read_bytes()
+    # For the scenes, which are drawn again beside those there are, and for a part of the arrays.
+    room = sum(-(-path.stat().st_size // 4096) * 4096 for path in paths.DATA.glob("raw/**/*") if path.is_file())
+    assert room < len(before) + len(before) // 3  # the first array has room, its labels have none
+    disk = Disk(paths.DATA)
+    disk.mount()
+    try:
+        disk.fill(room)
+        result = subprocess.run([FBNET, "prepare", "--study", "toy"], capture_output=True, text=True, check=False)
+        assert array().read_bytes() == before
+        assert sorted(path.name for path in paths.DATA.iterdir()) == ["filler", "raw", "synthetic"]
+    finally:
+        subprocess.run(["umount", "-l", paths.DATA], check=True)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.splitlines()[-1] == f"fbnet: data/synthetic.part/train_labels.npy: {FULL}"

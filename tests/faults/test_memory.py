@@ -12,6 +12,7 @@ from fbnet.data.pack import prepare
 from fbnet.params import load_study
 
 RUN = "fcn_r50_fbnet"
+HALVED = r"fbnet: out of memory with (\d+) tiles at once; goes on with (\d+)"
 NEEDED = r"it held up to \d+\.\d\d GiB and asked for \d+\.\d\d GiB more"
 LIMIT = """
 import resource
@@ -36,9 +37,9 @@ import numpy as np
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-network = build(load_runs().runs["fcn_r50_fbnet"], CITYSCAPES, width=0.25).eval()
-settings = EvaluationConfig(mode="sliding", tile=(128, 128), stride=(128, 128), precision="float32")
-image = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+network = build(load_runs().runs["fcn_r50_fbnet"], CITYSCAPES, width=0.125).eval()
+settings = EvaluationConfig(mode="sliding", tile=(128, 128), stride=(32, 32), precision="float32")
+image = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
 device = torch.device("cpu")
 predict_labels(network, image[:128, :128], settings, device)
 before = virtual("VmSize")
@@ -77,9 +78,9 @@ def test_evaluation_halves_its_batch_and_says_so(tmp_path):
         if result.stderr:
             break
     assert result.returncode == 0, result.stderr
-    said = result.stderr.splitlines()
-    assert said[0] == "fbnet: out of memory with 64 tiles at once; goes on with 32"
-    assert len(set(said)) == len(said)
+    said = [re.fullmatch(HALVED, line) for line in result.stderr.splitlines()]
+    assert all(line is not None and int(line[2]) == int(line[1]) // 2 for line in said)
+    assert len({line[1] for line in said}) == len(said)
     # The same but for rounding, which decides where two classes are equally likely.
     assert (np.load(whole) == np.load(halved)).mean() > 0.999
 
@@ -87,7 +88,7 @@ def test_evaluation_halves_its_batch_and_says_so(tmp_path):
 def test_a_single_tile_that_is_too_large_is_said(tmp_path):
     result = run(EVALUATION, str(tmp_path / "none.npy"), "1000000")
     assert result.returncode == 1
-    said = rf"an image of 1024 x 1024 pixels: out of memory on cpu: {NEEDED}; set evaluation.mode to sliding, with a "
+    said = rf"an image of 512 x 512 pixels: out of memory on cpu: {NEEDED}; set evaluation.mode to sliding, with a "
     last = result.stderr.splitlines()[-1]
     assert re.search(said + "smaller evaluation.tile$", last), last
 
