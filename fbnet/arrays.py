@@ -48,9 +48,9 @@ def create_array(path: Path, length: int) -> np.ndarray:
     return array
 
 
-def check_length(array: np.memmap, remedy: str) -> None:
+def check_length(array: np.ndarray, remedy: str) -> None:
     """Raises InputError if the file of a mapped array has become shorter: to read beyond its end kills a process."""
-    if array._mmap.size() < array.offset + array.nbytes:
+    if isinstance(array, np.memmap) and array._mmap.size() < array.offset + array.nbytes:
         raise InputError(f"{array.filename}: became shorter while it was in use; {remedy}")
 
 

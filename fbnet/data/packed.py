@@ -25,10 +25,10 @@ class PackedSplit:
     names: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
     offsets: tuple[int, ...]
-    _images: np.memmap
-    _labels: np.memmap | None
+    _images: np.ndarray
+    _labels: np.ndarray | None
     """None in a split without labels."""
-    _remedy: str
+    _remedy: str = "prepare the data again"
     """What to do about damaged files."""
 
     def __len__(self) -> int:

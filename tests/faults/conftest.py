@@ -29,6 +29,12 @@ COMMAND = ("snakemake", "--cores", "2", "--config", "study=toy")
 KILLED = "fbnet: an earlier snakemake was killed here; its locks are removed"
 
 
+def _heed_signals() -> None:
+    """What started the tests may ignore some, in the background for example, and hands that on."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Disturbed(Clone):
     """A clone that is disturbed while snakemake is at work in it."""
 
@@ -60,6 +66,7 @@ class Disturbed(Clone):
                 stderr=subprocess.STDOUT,
                 env=variables,
                 start_new_session=True,
+                preexec_fn=_heed_signals,
             )
         self.started.append(process)
         return process
