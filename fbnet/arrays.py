@@ -39,6 +39,8 @@ def open_array(path: Path, remedy: str) -> np.ndarray:
 def create_array(path: Path, length: int) -> np.ndarray:
     """An .npy file of so many bytes to be filled, memory-mapped. Raises OSError where the disk has no room for it."""
     array = np.lib.format.open_memmap(path, "w+", np.uint8, (length,))
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return array
     with path.open("r+b") as file:
         try:
             # Its room is taken at once: what finds none while it is filled would be killed without a word.

@@ -15,8 +15,8 @@ from fbnet.errors import InputError
 from fbnet.provenance import Device, fingerprint, recording
 from fbnet.recipe import Precision
 
-DISK = (errno.ENOSPC, errno.EDQUOT)
-"""What a disk refuses while a file is written, without naming it."""
+DISK = (errno.ENOSPC, errno.EDQUOT)  # refused while a file is written, and without its name
+SEE = "see to the path, its permissions and the disk"
 
 # torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
 
@@ -347,8 +347,7 @@ def main() -> None:
         if (error.filename is None and error.errno not in DISK) or "--debug" in sys.argv:
             raise
         place = "" if error.filename is None else f"{error.filename}: "
-        refused = InputError(f"{place}{error.strerror}; see to the path, its permissions and the disk")
-        click.echo(f"fbnet: {refused}", err=True)
+        click.echo(f"fbnet: {InputError(f'{place}{error.strerror}; {SEE}')}", err=True)
         sys.exit(2)
 
 
