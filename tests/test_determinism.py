@@ -43,6 +43,7 @@ def test_with_any_number_of_loader_processes(study):
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.slow
 def test_with_any_number_of_threads_that_the_machine_offers(study):
     def trained(threads: int) -> bytes:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}

@@ -40,6 +40,7 @@ def test_trainer_is_killed(begun, undisturbed):
     assert "4 of 4 steps" in result.stderr
 
 
+@pytest.mark.slow
 def test_snakemake_is_killed(begun, undisturbed):
     finished = begun.stamps()
     snakemake, trainer = begun.start_training()

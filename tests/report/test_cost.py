@@ -370,6 +370,7 @@ class TestCommand:
         assert content["hardware"]["name"] == "test"
         assert list(content["tables"]) == ["table_1", "table_2", "figures"]
 
+    @pytest.mark.slow
     def test_of_the_paper_on_a_named_machine(self, project):
         result = fbnet("plan", "--study", "paper", "--hardware", "a100")
         assert result.returncode == 0, result.stderr

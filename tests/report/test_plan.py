@@ -237,6 +237,7 @@ class TestData:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_as_json(self, paper):
         write_checkpoint(paper, "fcn_r50", 1)
         result = fbnet("plan", "--study", "paper", "--json")

@@ -74,6 +74,7 @@ def test_nothing_to_be_done_after_a_pull(cloned, cache):
     assert "up to date" in cloned.run("dvc", "repro", "toy").stdout
 
 
+@pytest.mark.slow
 def test_an_edit_after_a_pull_is_made(cloned):
     cloned.run("dvc", "pull")
     cloned.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
@@ -85,6 +86,7 @@ def test_an_edit_after_a_pull_is_made(cloned):
     assert not any("fcn_r50/seed0/model.pt.dvc" in line for line in changed)
 
 
+@pytest.mark.slow
 def test_back_to_an_old_revision_and_forth(versioned, tmp_path):
     shutil.copytree(versioned.folder, tmp_path / "project", symlinks=True)
     project = Clone(tmp_path / "project")
@@ -107,6 +109,7 @@ def test_one_table_trains_its_runs_only(tmp_path):
     assert "Data and pipelines are up to date" in again
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(tmp_path):
     """What was finished is not made again."""
     project = make_clone(tmp_path / "project")
@@ -142,6 +145,7 @@ def test_metrics_and_plots(versioned, tmp_path):
     assert "history.csv" in (tmp_path / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_experiment_with_one_changed_parameter(versioned, tmp_path):
     shutil.copytree(versioned.folder, tmp_path / "project", symlinks=True)
     project = Clone(tmp_path / "project")

@@ -114,7 +114,7 @@ def test_one_table(workflow):
     assert "figure" not in jobs
 
 
-@pytest.mark.parametrize("study", ["paper", "demo"])
+@pytest.mark.parametrize("study", ["paper", pytest.param("demo", marks=pytest.mark.slow)])
 def test_every_run_of_the_tables_is_planned_once(workflow, study):
     """As many jobs as `fbnet plan` counts, which goes through tables, baselines and chains by itself."""
     result = subprocess.run([FBNET, "plan", "--study", study, "--json"], capture_output=True, text=True, check=True)
@@ -148,6 +148,7 @@ class TestLacking:
         assert needs["no initial weights data/weights/wider_resnet38.pth.tar"] == "table_5"
         assert needs["no initial weights data/weights/resnet50-imagenet.pth"] == "table_1, table_2"
 
+    @pytest.mark.slow
     def test_tables_that_need_none_of_it_are_made(self, workflow):
         bdd100k = {"dataset": "bdd100k", "root": "data/raw/bdd100k", "train": "train", "evaluate": "val"}
         runs = ["fcn_r50", "fcn_r50_fbnet", "deeplabv3plus_r101_bdd100k"]
@@ -168,6 +169,7 @@ class TestLacking:
 class TestChain:
     PARENT, CHILD = "deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet"
 
+    @pytest.mark.slow
     def test_a_changed_parent_makes_the_child_stale(self, workflow):
         content = EVERYTHING | {"seeds": [0], "runs": [self.CHILD], "tables": ["table_5"], "figures": []}
         workflow.write_study(**content)
