@@ -3,6 +3,7 @@
 from torch import Tensor, cat, nn
 
 from fbnet.models.fcn import SKIP_CHANNELS, decoder
+from fbnet.models.pooling import GlobalMean
 from fbnet.models.resize import resize_to
 from fbnet.models.resnet import convolution, scaled
 
@@ -25,7 +26,7 @@ class DeepLabv3PlusHead(nn.Module):
         super().__init__()
         inner, skip = scaled(256, width), scaled(SKIP_CHANNELS, width)
         deep = channels["res5"]
-        self.pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), convolution(deep, inner, 1))
+        self.pooled = nn.Sequential(GlobalMean(), convolution(deep, inner, 1))
         self.branches = nn.ModuleList(
             [convolution(deep, inner, 1), *(convolution(deep, inner, 3, dilation=rate) for rate in RATES)]
         )

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from fbnet.config import BalanceConfig
+from fbnet.models.pooling import GlobalMean
 
 
 class DualFeatureModulator(nn.Module):
@@ -21,7 +22,7 @@ class DualFeatureModulator(nn.Module):
         super().__init__()
         self.spatial_sensor = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.Sigmoid())
         self.channel_sensor = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), *_fully_connected(channels, squeeze_ratio), nn.Sigmoid()
+            GlobalMean(), nn.Flatten(), *_fully_connected(channels, squeeze_ratio), nn.Sigmoid()
         )
 
     def forward(self, features: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from fbnet.config import RunConfig
 from fbnet.data.specs import LabelSpec
 from fbnet.models.build import build
-from fbnet.models.region_means import RegionMeans
+from fbnet.models.pooling import GlobalMean, RegionMeans
 
 SIZE = (1024, 1024)  # of the image, as in Table 2
 
@@ -49,6 +49,6 @@ def _layer_operations(layer: nn.Module, values: Tensor, output: Tensor) -> int:
         return 2 * output.numel()
     if isinstance(layer, nn.ReLU):
         return output.numel()
-    if isinstance(layer, nn.MaxPool2d | nn.AdaptiveAvgPool2d | RegionMeans):
+    if isinstance(layer, nn.MaxPool2d | GlobalMean | RegionMeans):
         return values.numel()
     return 0

@@ -2,7 +2,7 @@
 
 from torch import Tensor, cat, nn
 
-from fbnet.models.region_means import RegionMeans
+from fbnet.models.pooling import RegionMeans
 from fbnet.models.resize import resize_to
 from fbnet.models.resnet import convolution, scaled
 

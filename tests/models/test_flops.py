@@ -7,7 +7,7 @@ from torch import nn
 from fbnet.data.specs import CITYSCAPES
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.flops import count, operations
-from fbnet.models.region_means import RegionMeans
+from fbnet.models.pooling import GlobalMean, RegionMeans
 from fbnet.params import load_runs
 
 RUNS = load_runs().runs
@@ -23,7 +23,7 @@ RUNS = load_runs().runs
         (nn.BatchNorm2d(3), (1, 3, 2, 5), 2 * 30),
         (nn.ReLU(), (1, 3, 2, 5), 30),
         (nn.MaxPool2d(3, 2, 1), (1, 2, 4, 4), 32),
-        (nn.AdaptiveAvgPool2d(2), (1, 2, 4, 4), 32),
+        (GlobalMean(), (1, 2, 4, 4), 32),
         (RegionMeans(2), (1, 2, 4, 4), 32),
         (nn.Sigmoid(), (1, 2, 4, 4), 0),
     ],

@@ -1,10 +1,29 @@
-"""Means over parts of a map, against torch's own, whose gradient on a GPU is not deterministic."""
+"""Means over a map and its parts, against torch's own."""
 
 import pytest
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from fbnet.models.region_means import RegionMeans
+from fbnet.models.pooling import GlobalMean, RegionMeans
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(16, 32), (13, 17), (1, 1)])
+def test_a_global_mean_and_its_gradient_are_torch_s_to_the_last_bit(size, layout):
+    torch.manual_seed(0)
+    values = torch.randn(2, 48, *size).to(memory_format=layout).requires_grad_()
+    ours, theirs = GlobalMean()(values), adaptive_avg_pool2d(values, 1)
+    assert torch.equal(ours, theirs)
+    weights = torch.randn(ours.shape)
+    assert torch.equal(*(torch.autograd.grad(means, values, weights)[0] for means in (ours, theirs)))
+
+
+def test_a_global_mean_in_half_precision_is_rounded_twice_at_most():
+    torch.manual_seed(0)
+    values = torch.rand(2, 48, 13, 17).bfloat16()
+    means = GlobalMean()(values)
+    assert means.dtype == torch.bfloat16
+    assert torch.allclose(means.double(), values.double().mean(dim=(2, 3), keepdim=True), rtol=2**-7, atol=0)
 
 
 @pytest.mark.parametrize("bins", [1, 2, 3, 6])
