@@ -67,8 +67,13 @@ def _table(machine: str, rows: list[dict]) -> str:
 def _measured(row: dict) -> str:
     ratio, unit = row["ratio"], _unit(row)
     if ratio["low"] == ratio["high"]:
-        return f"{ratio['median']:.3g}{unit}"
-    return f"{ratio['median']:.3g}{unit} ({ratio['low']:.3g} to {ratio['high']:.3g})"
+        return f"{_number(ratio['median'])}{unit}"
+    return f"{_number(ratio['median'])}{unit} ({_number(ratio['low'])} to {_number(ratio['high'])})"
+
+
+def _number(value: float) -> str:
+    """Three digits; near 1, three that say how far from it."""
+    return f"{value:.3f}" if 0.9 < value < 1.1 else f"{value:.3g}"
 
 
 def _target(row: dict) -> str:

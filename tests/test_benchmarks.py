@@ -61,6 +61,10 @@ def test_peak_memory_counts_what_is_taken_beyond_what_is_there():
             {"ours": 1, "unit": "s", "met": False, "better": "lower"},
             ["15.8 times (13 to 19.5)", "at most 15 times", "no"],
         ),
+        (
+            {"ours": 1, "unit": "s", "ratio": {"median": 1.0057, "low": 0.9, "high": 1.126}, "target": 1.01},
+            ["1.006 times (0.9 to 1.13)", "at least 1.01 times", "yes"],
+        ),
     ],
 )
 def test_a_line_of_the_table(tmp_path, row, expected):
