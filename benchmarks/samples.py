@@ -23,7 +23,7 @@ from fbnet.data.specs import IGNORE_INDEX
 from fbnet.recipe import TrainingConfig
 
 SIZE, CROP, SCALE = (1024, 2048), (832, 832), (0.5, 2.0)
-IMAGES, SAMPLES, ROUNDS = 12, 24, 7
+IMAGES, SAMPLES, ROUNDS = 12, 24, 21
 
 
 def main() -> None:

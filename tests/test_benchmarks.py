@@ -46,6 +46,12 @@ def test_the_median_decides_whether_a_target_is_met():
     assert not Row(**row, target=1.9, better="lower").met
 
 
+def test_what_was_freed_before_does_not_hide_it():
+    chunks = [bytearray(b"\1") * 50_000 for _ in range(800)]  # small enough for the allocator to keep them when freed
+    del chunks
+    assert peak_memory(lambda: [bytearray(b"\1") * 50_000 for _ in range(400)]) > 18 * 2**20
+
+
 def test_peak_memory_counts_what_is_taken_beyond_what_is_there():
     kept = bytearray(50 * 2**20)
     assert 29 * 2**20 < peak_memory(lambda: bytearray(b"\1") * (30 * 2**20)) < 34 * 2**20

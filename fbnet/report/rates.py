@@ -13,6 +13,7 @@ from fbnet.hardware import Hardware
 from fbnet.reading import read_json
 
 REMEDY = "run `python -m benchmarks training_step` again on that machine, or remove the file"
+EXA = 1e18  # what no machine reaches
 # What the keys of the benchmark's rates end with, by whether the network was compiled.
 ENDINGS = {False: ", R101", True: ", R101, compiled"}
 
@@ -64,7 +65,7 @@ def _read(path: Path) -> tuple[str, dict[bool, float]]:
     found = {}
     for compiled, ending in ENDINGS.items():
         for key in (key for key in rates if key.endswith(ending)):
-            if isinstance(rates[key], bool) or not isinstance(rates[key], int | float) or rates[key] < 1:
+            if isinstance(rates[key], bool) or not isinstance(rates[key], int | float) or not 1 <= rates[key] < EXA:
                 raise InputError(f"{path}: damaged ({key!r} is no rate); {REMEDY}")
             found[compiled] = float(rates[key])
     return settings["precision"], found

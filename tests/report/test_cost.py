@@ -220,6 +220,10 @@ class TestRates:
                 "'x, R101' is no rate",
             ),
             ('{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": "1"}}}', "is no rate"),
+            (
+                '{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": 1' + 400 * "0" + "}}}",
+                "is no rate",
+            ),
         ],
     )
     def test_a_damaged_one_is_refused(self, small, machine, content, message):
