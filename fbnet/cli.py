@@ -1,6 +1,5 @@
 """The `fbnet` command. Each subcommand does one step of one study; bad input ends in one line and exit code 2."""
 
-import errno
 import json
 import sys
 import traceback
@@ -11,12 +10,9 @@ import click
 from tabulate import tabulate
 
 from fbnet import config, graph, params, paths, sources
-from fbnet.errors import InputError
+from fbnet.errors import InputError, of_system
 from fbnet.provenance import Device, fingerprint, recording
 from fbnet.recipe import Precision
-
-DISK = (errno.ENOSPC, errno.EDQUOT)  # refused while a file is written, and without its name
-SEE = "see to the path, its permissions and the disk"
 
 # torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
 
@@ -343,11 +339,11 @@ def main() -> None:
             traceback.print_exc()
         click.echo(f"fbnet: {error}", err=True)
         sys.exit(2)
-    except OSError as error:  # what the system refuses while it writes or lists: no permission, no space, a long name
-        if (error.filename is None and error.errno not in DISK) or "--debug" in sys.argv:
+    except OSError as error:
+        refused = of_system(error)
+        if refused is None or "--debug" in sys.argv:
             raise
-        place = "" if error.filename is None else f"{error.filename}: "
-        click.echo(f"fbnet: {InputError(f'{place}{error.strerror}; {SEE}')}", err=True)
+        click.echo(f"fbnet: {refused}", err=True)
         sys.exit(2)
 
 
