@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.harness import share_of_memory, times_as_fast, write
-from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX
-from fbnet.losses import block_labels
+from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX
+from fbnet.training.losses import block_labels
 
 IMAGES, SIDE, STRIDE, ROUNDS = 8, 832, 8, 15
 

@@ -2,7 +2,8 @@
 
 from benchmarks.harness import share_of_time, write
 from benchmarks.networks import BATCH, CROP, DEVICE, Step
-from fbnet.device import choose_precision, reproducible
+from fbnet.runtime.determinism import deterministic_algorithms
+from fbnet.runtime.precision import choose_precision
 
 ROUNDS = 9
 
@@ -27,7 +28,7 @@ class Within:
         self.step, self.wanted = step, wanted
 
     def __call__(self) -> None:
-        with reproducible(self.wanted):
+        with deterministic_algorithms(self.wanted):
             self.step()
 
 

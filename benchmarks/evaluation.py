@@ -9,16 +9,16 @@ import torch
 
 from benchmarks.harness import Row, Spread, write
 from benchmarks.networks import DEVICE
-from fbnet.data.pack import prepare
+from fbnet.config.datasets import DataConfig, SyntheticConfig
+from fbnet.config.evaluation import EvaluationConfig
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs
 from fbnet.data.packed import open_split
-from fbnet.data.source import DataConfig, SyntheticConfig
-from fbnet.data.specs import CITYSCAPES
-from fbnet.device import choose_precision
-from fbnet.inference import predict_labels
-from fbnet.metrics import confusion_matrix
+from fbnet.data.prepare import prepare
+from fbnet.evaluation.metrics import confusion_matrix
+from fbnet.evaluation.predictor import predict_labels
 from fbnet.models.build import build
-from fbnet.params import load_runs
-from fbnet.recipe import EvaluationConfig
+from fbnet.runtime.precision import choose_precision
 
 SIZE = (1024, 2048)
 IMAGES = 64 if DEVICE.type == "cuda" else 4

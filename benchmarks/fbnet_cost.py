@@ -9,10 +9,10 @@ from torch import Tensor
 
 from benchmarks.harness import Row, seconds, share_of_time, write
 from benchmarks.networks import BATCH, CROP, DEVICE, Step
-from fbnet.data.specs import CITYSCAPES
-from fbnet.device import autocast, choose_precision
-from fbnet.losses import block_bce, block_labels
+from fbnet.config.labels import CITYSCAPES
 from fbnet.models.flops import count
+from fbnet.runtime.precision import autocast, choose_precision
+from fbnet.training.losses import block_bce, block_labels
 
 STAGE, STRIDE = "res5", 8
 STEPS, PREDICTIONS = 45, 121  # rounds; the difference is small beside what a machine's other work makes of it

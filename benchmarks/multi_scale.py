@@ -8,12 +8,13 @@ from torch.nn import functional
 
 from benchmarks.harness import share_of_memory, times_as_fast, write
 from benchmarks.networks import DEVICE
-from fbnet.data.specs import CITYSCAPES
-from fbnet.device import autocast, normalise
-from fbnet.inference import predict_labels, tile_starts
+from fbnet.config.evaluation import EvaluationConfig
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs
+from fbnet.data.normalisation import normalise
+from fbnet.evaluation.predictor import predict_labels, tile_starts
 from fbnet.models.build import build
-from fbnet.params import load_runs
-from fbnet.recipe import EvaluationConfig
+from fbnet.runtime.precision import autocast
 
 SIZE, WIDTH = (1024, 2048), 1.0 if DEVICE.type == "cuda" else 0.125
 SETTINGS = EvaluationConfig(mode="sliding", tile=(832, 832), stride=(560, 560), scales=(0.5, 1.0, 1.5), mirror=True)
@@ -52,9 +53,9 @@ def tile_by_tile(network: nn.Module, image: np.ndarray) -> np.ndarray:
     total = 0
     for scale in SETTINGS.scales:
         size = [round(side * scale) for side in SIZE]
-        scaled = values if scale == 1 else functional.interpolate(values, size, mode="bilinear", antialias=True)
+        scale_channels = values if scale == 1 else functional.interpolate(values, size, mode="bilinear", antialias=True)
         for mirror in (False, True):
-            logits = sliding(network, scaled.flip(-1) if mirror else scaled, max(1.0, scale))
+            logits = sliding(network, scale_channels.flip(-1) if mirror else scale_channels, max(1.0, scale))
             logits = logits.flip(-1) if mirror else logits
             total = total + functional.interpolate(logits, SIZE, mode="bilinear").softmax(dim=1)
     return total.argmax(dim=1)[0].byte().cpu().numpy()

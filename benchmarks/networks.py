@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from fbnet.config import RunConfig
-from fbnet.data.specs import CITYSCAPES
-from fbnet.device import autocast, normalise
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs
+from fbnet.config.runs import RunConfig
+from fbnet.config.training import TrainingConfig
+from fbnet.data.normalisation import normalise
 from fbnet.models.build import build
-from fbnet.objective import losses
-from fbnet.params import load_runs
-from fbnet.recipe import TrainingConfig
+from fbnet.runtime.precision import autocast
+from fbnet.training.objective import losses
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # What a CPU does in seconds; a GPU gets the paper's own batch and crop.

@@ -6,9 +6,9 @@ from torch.nn import functional
 
 from benchmarks.block_labels import IMAGES, SIDE, patches
 from benchmarks.harness import share_of_memory, times_as_fast, write
-from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX
-from fbnet.losses import ohem_cross_entropy
-from fbnet.recipe import OhemConfig
+from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX
+from fbnet.config.training import OhemConfig
+from fbnet.training.losses import ohem_cross_entropy
 
 ROUNDS = 7
 SETTINGS = OhemConfig()

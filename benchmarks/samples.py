@@ -14,13 +14,13 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from benchmarks.harness import Row, seconds, times_as_fast, write
+from fbnet.config.datasets import DataConfig, SyntheticConfig
+from fbnet.config.labels import IGNORE_INDEX
+from fbnet.config.training import TrainingConfig
 from fbnet.data.augment import Crop, draw_crop, picked, resampled
-from fbnet.data.pack import prepare
 from fbnet.data.packed import open_split
-from fbnet.data.sampling import TrainingSamples
-from fbnet.data.source import DataConfig, SyntheticConfig
-from fbnet.data.specs import IGNORE_INDEX
-from fbnet.recipe import TrainingConfig
+from fbnet.data.prepare import prepare
+from fbnet.data.sampler import TrainingSamples
 
 SIZE, CROP, SCALE = (1024, 2048), (832, 832), (0.5, 2.0)
 IMAGES, SAMPLES, ROUNDS = 12, 24, 21

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.harness import Row, Spread, times_as_fast, write
 from benchmarks.networks import BATCH, CROP, DEVICE, Step, TorchvisionStep
-from fbnet.device import choose_precision
+from fbnet.runtime.precision import choose_precision
 
 ROUNDS = 7
 TARGET = 2.0 if DEVICE.type == "cuda" else 1.8

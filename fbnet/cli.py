@@ -9,10 +9,14 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from fbnet import config, graph, params, paths, sources
+from fbnet import paths
+from fbnet.config.load import load_hardware, load_study
+from fbnet.config.runs import RunConfig
+from fbnet.config.study import Study
+from fbnet.config.training import Precision
 from fbnet.errors import InputError, of_system
-from fbnet.provenance import Device, fingerprint, recording
-from fbnet.recipe import Precision
+from fbnet.provenance import graph, sources
+from fbnet.provenance.records import Device, fingerprint, recording
 
 # torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
 
@@ -48,8 +52,8 @@ def cli(debug: bool) -> None:
 @role_option
 def prepare(study: str, role: str | None) -> None:
     """Check a study's raw data and pack them; draw them first where they are synthetic."""
-    loaded = params.load_study(study)
-    from fbnet.data.pack import prepare as prepare_data
+    loaded = load_study(study)
+    from fbnet.data.prepare import prepare as prepare_data
 
     for name in [role] if role else loaded.settings.data:
         data = loaded.role(name)
@@ -62,7 +66,7 @@ def prepare(study: str, role: str | None) -> None:
 @role_option
 def centroids(study: str, role: str | None) -> None:
     """Find where the classes are in a study's prepared training images, for class-uniform sampling."""
-    loaded = params.load_study(study)
+    loaded = load_study(study)
     from fbnet.data.centroids import write_centroids
 
     parts = dict.fromkeys(part for run in loaded.runs for part in loaded.centroids_of(run))
@@ -79,8 +83,8 @@ def centroids(study: str, role: str | None) -> None:
 @study_option
 def fetch_weights(study: str) -> None:
     """Download a study's initial weights where they can be, and record what they are."""
-    loaded = params.load_study(study)
-    from fbnet.weights import entries, fetch, record, summary
+    loaded = load_study(study)
+    from fbnet.models.weight_files import entries, fetch, record, summary
 
     for entry in entries(loaded):
         fetch(entry)
@@ -94,7 +98,7 @@ def record_weights(entry: str) -> None:
 
     ENTRY is what `training.initial_weights` names: a path, or one of torchvision's weights.
     """
-    from fbnet.weights import record, summary
+    from fbnet.models.weight_files import record, summary
 
     click.echo(summary(record(entry)), err=True)
 
@@ -127,8 +131,8 @@ def train(study: str, run_id: str, seed: int | None, device: str, gpus: int, wor
     chosen = _use(device, settings.threads)
     if gpus > 1 and chosen.type != "cuda":
         raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
-    from fbnet.state import TrainingState
-    from fbnet.train import train as train_run
+    from fbnet.training.resume import TrainingState
+    from fbnet.training.train import train as train_run
 
     result = graph.of_run("train", run.id, seed)
     state = TrainingState(paths.state_dir(study, run.id, seed), fingerprint(loaded, result), every=keep_every)
@@ -147,7 +151,7 @@ def evaluate(study: str, run_id: str, seed: int | None, device: str, multi_scale
     kind = "evaluate_multi_scale" if multi_scale else "evaluate"
     settings = loaded.evaluation_of(run.id, graph.SCALES[kind])
     chosen = _use(device, settings.threads)
-    from fbnet.evaluate import evaluate as evaluate_run
+    from fbnet.evaluation.evaluate import evaluate as evaluate_run
 
     with recording(loaded, graph.of_run(kind, run.id, seed)) as made:
         _note(made, chosen, settings.precision)
@@ -165,7 +169,7 @@ def export(run_id: str, study: str, seed: int | None, device: str) -> None:
     loaded.role("cityscapes_test")
     settings = loaded.evaluation(loaded.export_scales)
     chosen = _use(device, settings.threads)
-    from fbnet.export import export as export_run
+    from fbnet.evaluation.submission import export as export_run
 
     if run.evaluated:
         click.echo(f"wrote {export_run(loaded, run, seed, chosen)}", err=True)
@@ -190,7 +194,7 @@ def predict(
     An image that cannot be read is named and left out; the exit code is then 1.
     """
     chosen = _use(device, threads)
-    from fbnet.predict import predict_images
+    from fbnet.evaluation.predict import predict_images
 
     if predict_images(checkpoint, images, output, chosen, show_balance=show_balance):
         sys.exit(1)
@@ -203,7 +207,7 @@ def table(study: str, name: str) -> None:
     """Write a table of a study, such as table_1, as csv, markdown and LaTeX."""
     from fbnet.report.tables import write_table
 
-    loaded = params.load_study(study)
+    loaded = load_study(study)
     loaded.table(name)
     with recording(loaded, graph.Result("table", name)):
         write_table(loaded, name)
@@ -216,7 +220,7 @@ def figure(study: str, name: str) -> None:
     """Draw a figure of a study, such as figure_2, as png and svg."""
     from fbnet.report.figures import write_figure
 
-    loaded = params.load_study(study)
+    loaded = load_study(study)
     loaded.figure(name)
     with recording(loaded, graph.Result("figure", name)):
         write_figure(loaded, name)
@@ -228,7 +232,7 @@ def report(study: str) -> None:
     """Write a study's tables, figures, training curves and provenance as one HTML page."""
     from fbnet.report.page import write_page
 
-    click.echo(f"wrote {write_page(params.load_study(study))}", err=True)
+    click.echo(f"wrote {write_page(load_study(study))}", err=True)
 
 
 @cli.command()
@@ -237,10 +241,10 @@ def report(study: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Everything, seed by seed; null for what is not known.")
 def plan(study: str, hardware: str | None, as_json: bool) -> None:
     """List what a study needs and costs: data sets, trainings, evaluations, which of them are done; hours and money."""
-    loaded, machine = params.load_study(study), params.load_hardware(hardware)
-    from fbnet.report import cost_text
-    from fbnet.report.cost import estimate
-    from fbnet.report.plan import make_plan, to_text
+    loaded, machine = load_study(study), load_hardware(hardware)
+    from fbnet.planning import cost_text
+    from fbnet.planning.cost import estimate
+    from fbnet.planning.plan import make_plan, to_text
 
     planned = make_plan(loaded)
     cost = estimate(loaded, planned, machine)
@@ -255,7 +259,7 @@ def plan(study: str, hardware: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="A list of {run, gflops, parameters}.")
 def flops(study: str, as_json: bool) -> None:
     """Count operations and parameters of a study's runs at 1024 x 1024."""
-    loaded = params.load_study(study)
+    loaded = load_study(study)
     from fbnet.models.flops import count
 
     counted = []
@@ -277,8 +281,8 @@ def flops(study: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Fractions of 1; null for what is not defined.")
 def score(dataset: str, predictions: Path, labels: Path, as_json: bool) -> None:
     """Score label maps predicted by any program, PNGs of raw label ids, against the ground truth."""
-    from fbnet.score import score as score_folders
-    from fbnet.score import table_rows
+    from fbnet.evaluation.score import score as score_folders
+    from fbnet.evaluation.score import table_rows
 
     result = score_folders(dataset, predictions, labels)
     if as_json:
@@ -313,7 +317,7 @@ def audit(paper: bool, study: str | None, deep: bool, as_json: bool) -> None:
 @study_option
 def large_files(study: str) -> None:
     """Name the large files of a study that are here, for `dvc add`: prepared data, checkpoints, predictions."""
-    for path in graph.large_files(params.load_study(study)):
+    for path in graph.large_files(load_study(study)):
         if path.exists():
             click.echo(path)
 
@@ -324,9 +328,9 @@ def large_files(study: str) -> None:
 @click.argument("kinds", nargs=-1, type=click.Choice(list(sources.ENTRY)))
 def restamp(study: str, because: str, kinds: tuple[str, ...]) -> None:
     """Accept that sources or parameters changed without changing the results there are, of some KINDS or all."""
-    from fbnet.provenance import restamp as restamp_results
+    from fbnet.provenance.records import restamp as restamp_results
 
-    for result, changes in restamp_results(params.load_study(study), because, kinds):
+    for result, changes in restamp_results(load_study(study), because, kinds):
         click.echo(f"{result}: accepted {', '.join(changes)}", err=True)
 
 
@@ -348,7 +352,7 @@ def main() -> None:
 
 
 def _audit_paper(as_json: bool) -> None:
-    from fbnet.report.audit import audit_paper, summary
+    from fbnet.audit.paper import audit_paper, summary
 
     result = summary(audit_paper())
     if as_json:
@@ -361,14 +365,14 @@ def _audit_paper(as_json: bool) -> None:
 def _audit_study(study: str, deep: bool, as_json: bool) -> None:
     from fbnet.audit.study import audit_study, to_text
 
-    result = audit_study(params.load_study(study), deep=deep)
+    result = audit_study(load_study(study), deep=deep)
     click.echo(json.dumps(result.as_dict(), indent=1) if as_json else to_text(result))
     if result.breaks:
         sys.exit(1)
 
 
-def _lookup(study: str, run: str, seed: int | None) -> tuple[config.Study, config.RunConfig, int]:
-    loaded = params.load_study(study)
+def _lookup(study: str, run: str, seed: int | None) -> tuple[Study, RunConfig, int]:
+    loaded = load_study(study)
     if seed is None:
         seed = loaded.settings.seeds[0]
     loaded.check_seed(seed)
@@ -379,7 +383,7 @@ def _note(made: Device, device, precision: Precision) -> None:
     """Notes where a job computes, and in what."""
     import torch
 
-    from fbnet.device import choose_precision
+    from fbnet.runtime.precision import choose_precision
 
     made.precision = choose_precision(precision, device)
     made.threads = torch.get_num_threads()
@@ -390,7 +394,7 @@ def _use(device: str, threads: int | None):
     """The device; a CPU computes with so many threads."""
     import torch
 
-    from fbnet.device import choose_device
+    from fbnet.runtime.device import choose_device
 
     chosen = choose_device(device)
     if chosen.type == "cpu" and threads is not None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fbnet import device, paths
+from fbnet import paths
+from fbnet.runtime import precision
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,7 +78,7 @@ class Project:
 @pytest.fixture(autouse=True)
 def _float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `auto` computes in does not depend on the machine that the tests run on: their values are of float32."""
-    monkeypatch.setattr(device, "CPU_INFO", Path("no such file"))
+    monkeypatch.setattr(precision, "CPU_INFO", Path("no such file"))
 
 
 @pytest.fixture

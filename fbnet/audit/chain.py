@@ -4,12 +4,13 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from fbnet import paths, provenance
+from fbnet import paths
 from fbnet.audit.findings import Break
-from fbnet.config import Study
+from fbnet.config.study import Study
 from fbnet.errors import InputError
-from fbnet.graph import SCALES, Declared, Result, declare, of_run
-from fbnet.provenance import Provenance
+from fbnet.provenance import records as provenance
+from fbnet.provenance.graph import SCALES, Node, Result, declare, of_run
+from fbnet.provenance.records import Provenance
 
 Records = dict[Result, Provenance]
 
@@ -63,7 +64,7 @@ class Chain:
     """By what a result is called; those without a record are left out."""
 
 
-def needed(study: Study) -> dict[Result, Declared]:
+def needed(study: Study) -> dict[Result, Node]:
     """What a study's tables and figures are made from, they themselves included, each after what it is made from."""
     declared = declare(study)
     found, waiting = set(), [result for result in declared if result.kind in ("table", "figure")]
@@ -74,7 +75,7 @@ def needed(study: Study) -> dict[Result, Declared]:
     return {result: declared[result] for result in declared if result in found}
 
 
-def read_records(study: Study, results: dict[Result, Declared]) -> tuple[Records, dict[Result, Break]]:
+def read_records(study: Study, results: dict[Result, Node]) -> tuple[Records, dict[Result, Break]]:
     """The records there are, and what is wrong with those that cannot be read."""
     records, damaged = {}, {}
     for result in results:
@@ -94,7 +95,7 @@ def record_file(study: Study, result: Result) -> Path:
     return paths.provenance_file(study.name, result.kind, result.name)
 
 
-def make_chain(study: Study, results: dict[Result, Declared], records: Records) -> Chain:
+def make_chain(study: Study, results: dict[Result, Node], records: Records) -> Chain:
     """The chain of every cell of a study's tables."""
     return Chain(
         tables={name: _table(study, name, results) for name in study.tables},
@@ -102,7 +103,7 @@ def make_chain(study: Study, results: dict[Result, Declared], records: Records) 
     )
 
 
-def _link(declared: Declared, record: Provenance) -> Link:
+def _link(declared: Node, record: Provenance) -> Link:
     return Link(
         files=tuple(
             File(path=path, sha256=sha256, here=Path(path).is_file()) for path, sha256 in record.outputs.items()
@@ -118,7 +119,7 @@ def _link(declared: Declared, record: Provenance) -> Link:
     )
 
 
-def _table(study: Study, name: str, results: dict[Result, Declared]) -> dict[str, dict[str, CellLink]]:
+def _table(study: Study, name: str, results: dict[Result, Node]) -> dict[str, dict[str, CellLink]]:
     classes = study.data_of_table(name).labels.classes
     columns = [part for column in study.table(name).columns for part in (classes if column == "iou" else (column,))]
     printed = _printed(paths.table_files(study.name, name)[0])
@@ -135,7 +136,7 @@ def _table(study: Study, name: str, results: dict[Result, Declared]) -> dict[str
     }
 
 
-def _sources(study: Study, results: dict[Result, Declared], table: Result, run: str, column: str) -> dict:
+def _sources(study: Study, results: dict[Result, Node], table: Result, run: str, column: str) -> dict:
     """Where a cell's number comes from: `read_from` and `made_from` of a `CellLink`."""
     runs = (run, study.run(run).baseline) if column.endswith("_gain") else (run,)
     kinds = ("export",) if column == "test_miou" else tuple(SCALES)

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fbnet import paths, provenance
+from fbnet import paths
 from fbnet.audit.chain import Records, record_file
 from fbnet.audit.findings import Break, Check
-from fbnet.config import Study
+from fbnet.config.labels import LabelSpec
+from fbnet.config.study import Study
 from fbnet.data.manifest import read_manifest
-from fbnet.data.specs import LabelSpec
 from fbnet.errors import InputError
-from fbnet.files import json_text, sha256
-from fbnet.graph import SCALES, Declared, Kind, Result, of_run
-from fbnet.metrics import scores
-from fbnet.reading import read_json
+from fbnet.evaluation.metrics import scores
+from fbnet.io.files import json_text, sha256
+from fbnet.io.text import read_json
+from fbnet.provenance import records as provenance
+from fbnet.provenance.graph import SCALES, Kind, Node, Result, of_run
 from fbnet.report import layout
 from fbnet.report.tables import make_table
 
@@ -41,7 +42,7 @@ UNREADABLE = (InputError, OSError, ValueError, KeyError, TypeError, IndexError, 
 SHOWN = 24  # characters of a line that differs
 
 
-def records(study: Study, results: dict[Result, Declared], found: Records, damaged: dict[Result, Break]) -> Check:
+def records(study: Study, results: dict[Result, Node], found: Records, damaged: dict[Result, Break]) -> Check:
     """Every result has a record, which holds in itself and is not stale.
 
     What is only made from something stale is not named. With a damaged record, what is stale cannot be told.
@@ -63,7 +64,7 @@ def records(study: Study, results: dict[Result, Declared], found: Records, damag
     return Check(what="records", checked=len(results), breaks=tuple(breaks))
 
 
-def files(study: Study, results: dict[Result, Declared], found: Records) -> list[Check]:
+def files(study: Study, results: dict[Result, Node], found: Records) -> list[Check]:
     """The files of every result that has a record are those that it names, as far as they are here."""
     expected = [
         entry
@@ -73,7 +74,7 @@ def files(study: Study, results: dict[Result, Declared], found: Records) -> list
     return [_file_check(what, expected) for what in dict.fromkeys(entry.what for entry in expected)]
 
 
-def metrics(study: Study, results: dict[Result, Declared]) -> Check:
+def metrics(study: Study, results: dict[Result, Node]) -> Check:
     """Every rate of a metrics file is, to the last digit, what its confusion matrix gives."""
     evaluations = [
         (paths.metrics_file(study.name, run, seed, scales), study.data_of(run).labels)

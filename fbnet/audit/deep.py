@@ -11,22 +11,23 @@ from tqdm import tqdm
 from fbnet import paths
 from fbnet.audit.chain import Records
 from fbnet.audit.findings import Break, Check
-from fbnet.config import RunConfig, Study
+from fbnet.config.evaluation import EvaluationConfig
+from fbnet.config.runs import RunConfig
+from fbnet.config.study import Study
 from fbnet.data.packed import PackedSplit, open_split
-from fbnet.device import choose_device
 from fbnet.errors import InputError
-from fbnet.evaluate import load_run
-from fbnet.graph import Declared, Result, of_run
-from fbnet.inference import predict_labels
-from fbnet.recipe import EvaluationConfig
+from fbnet.evaluation.evaluate import load_run
+from fbnet.evaluation.predictor import predict_labels
+from fbnet.provenance.graph import Node, Result, of_run
 from fbnet.report.results import Sample, require_samples
+from fbnet.runtime.device import choose_device
 
 TOLERANCE = 0.001
 """The share of an image's pixels that may be predicted otherwise on another machine, device or version of torch, where
 sums are rounded otherwise; none on the same."""
 
 
-def predictions(study: Study, results: dict[Result, Declared], found: Records) -> Check:
+def predictions(study: Study, results: dict[Result, Node], found: Records) -> Check:
     """Predicts the kept sample images of every single-scale evaluation again, and compares with what was kept.
 
     Of an evaluation, checkpoint, samples and prepared data must be here. No more images are predicted than were kept:

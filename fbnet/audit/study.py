@@ -7,8 +7,8 @@ from tabulate import tabulate
 from fbnet.audit import checks
 from fbnet.audit.chain import Chain, make_chain, needed, read_records, record_file
 from fbnet.audit.findings import Break, Check
-from fbnet.config import Study
-from fbnet.graph import Declared, Result
+from fbnet.config.study import Study
+from fbnet.provenance.graph import Node, Result
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def to_text(audit: Audit) -> str:
     return "\n".join([tabulate(counted, headers="keys"), *notes, *breaks, verdict])
 
 
-def _is_begun(study: Study, results: dict[Result, Declared]) -> bool:
+def _is_begun(study: Study, results: dict[Result, Node]) -> bool:
     """Whether there is anything of a study but the data, which belong to no study."""
     return any(
         path.exists()

@@ -9,12 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fbnet.data.specs import IGNORE_INDEX
+from fbnet.config.labels import IGNORE_INDEX
+from fbnet.data.normalisation import FILL
 
-# ImageNet's mean and standard deviation in 0 to 255, which images are normalised by where they are consumed.
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
-FILL = tuple(round(value) for value in MEAN)  # beyond the image's edge
 PHASE = 1 / 128  # source pixels that a crop may lie off its place, see `_span`
 
 

@@ -7,11 +7,11 @@ import numpy as np
 from tqdm import tqdm
 
 from fbnet import paths
-from fbnet.arrays import open_array
+from fbnet.config.datasets import DataConfig
 from fbnet.data.packed import PackedSplit, open_split
-from fbnet.data.source import DataConfig
 from fbnet.errors import InputError
-from fbnet.files import write_whole
+from fbnet.io.arrays import open_array
+from fbnet.io.files import write_whole
 
 DTYPE = np.dtype([("train_id", "u1"), ("image", "<i4"), ("row", "<f4"), ("column", "<f4")])
 
@@ -84,10 +84,10 @@ def open_centroids(data: DataConfig, split: str, tile: int, packed: PackedSplit)
         InputError: if they were not made, are damaged, or do not fit the split.
     """
     path = paths.centroids_file(data.dataset, split, tile)
-    remedy = "make it with `fbnet centroids`"
-    centroids = np.array(open_array(path, remedy))
+    hint = "make it with `fbnet centroids`"
+    centroids = np.array(open_array(path, hint))
     if centroids.dtype != DTYPE or centroids.ndim != 1 or not len(centroids) or not _lie_in(centroids, data, packed):
-        raise InputError(f"{path}: does not fit the prepared data; {remedy}")
+        raise InputError(f"{path}: does not fit the prepared data; {hint}")
     return centroids
 
 

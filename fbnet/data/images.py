@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from fbnet.data.specs import LabelSpec
+from fbnet.config.labels import LabelSpec
 from fbnet.errors import InputError
 
 MAX_IMAGE_PIXELS = 2**27
@@ -111,19 +111,19 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _open(source: Path | BinaryIO, place: str, formats: Iterable[str]) -> Image.Image:
-    remedy = f"give a {' or '.join(formats)} file in its place"
+    hint = f"give a {' or '.join(formats)} file in its place"
     if isinstance(source, Path) and not source.is_file():
-        raise InputError(f"{place}: cannot be read as an image (is no file); {remedy}")
+        raise InputError(f"{place}: cannot be read as an image (is no file); {hint}")
     try:
         image = Image.open(source, formats=formats)
     except Image.DecompressionBombError:
-        raise InputError(f"{place}: claims more than {MAX_IMAGE_PIXELS:,} pixels; {remedy}") from None
+        raise InputError(f"{place}: claims more than {MAX_IMAGE_PIXELS:,} pixels; {hint}") from None
     except DAMAGED as error:
-        raise InputError(f"{place}: cannot be read as an image ({error}); {remedy}") from None
+        raise InputError(f"{place}: cannot be read as an image ({error}); {hint}") from None
     if not 0 < image.width * image.height <= MAX_IMAGE_PIXELS:
         image.close()
         size = f"{image.width} x {image.height}"
-        raise InputError(f"{place}: claims {size} pixels, at most {MAX_IMAGE_PIXELS:,} are read; {remedy}")
+        raise InputError(f"{place}: claims {size} pixels, at most {MAX_IMAGE_PIXELS:,} are read; {hint}")
     return image
 
 

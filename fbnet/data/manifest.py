@@ -1,11 +1,11 @@
-"""Reads the manifest of a prepared data set, see `fbnet.data.pack`."""
+"""Reads the manifest of a prepared data set, see `fbnet.data.prepare`."""
 
 from fbnet import paths
 from fbnet.errors import InputError
-from fbnet.reading import read_json
+from fbnet.io.text import read_json
 
 
-def remedy(dataset: str) -> str:
+def hint(dataset: str) -> str:
     """What to do about prepared data that are missing or damaged."""
     return f"prepare data set {dataset!r} again with `fbnet prepare`"
 
@@ -16,12 +16,12 @@ def read_manifest(dataset: str) -> dict:
     Raises InputError for a missing or damaged file.
     """
     path = paths.manifest_file(dataset)
-    content = read_json(path, "damaged", remedy(dataset))
+    content = read_json(path, "damaged", hint(dataset))
     splits = content.get("splits") if isinstance(content, dict) else None
     if not isinstance(splits, dict):
-        raise InputError(f"{path}: damaged (no mapping 'splits'); {remedy(dataset)}")
+        raise InputError(f"{path}: damaged (no mapping 'splits'); {hint(dataset)}")
     for split, entry in splits.items():
         images = entry.get("images") if isinstance(entry, dict) else None
         if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
-            raise InputError(f"{path}: damaged (split {split!r} has no list 'images'); {remedy(dataset)}")
+            raise InputError(f"{path}: damaged (split {split!r} has no list 'images'); {hint(dataset)}")
     return content

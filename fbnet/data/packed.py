@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from fbnet import paths
-from fbnet.arrays import check_length, open_array
+from fbnet.config.datasets import DataConfig
 from fbnet.data.images import MAX_IMAGE_PIXELS
-from fbnet.data.manifest import read_manifest, remedy
-from fbnet.data.source import DataConfig
+from fbnet.data.manifest import hint, read_manifest
+from fbnet.data.raw_files import OFFICIAL_IMAGES
 from fbnet.errors import InputError
+from fbnet.io.arrays import check_length, open_array
 from fbnet.names import is_file_name
 
 FORMAT = 1
@@ -28,7 +29,7 @@ class PackedSplit:
     _images: np.ndarray
     _labels: np.ndarray | None
     """None in a split without labels."""
-    _remedy: str = "prepare the data again"
+    _hint: str = "prepare the data again"
     """What to do about damaged files."""
 
     def __len__(self) -> int:
@@ -36,7 +37,7 @@ class PackedSplit:
 
     def image(self, index: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB, a read-only view. Raises InputError if its file was cut short in the meantime."""
-        check_length(self._images, self._remedy)
+        check_length(self._images, self._hint)
         height, width = self.sizes[index]
         start = 3 * self.offsets[index]
         return self._images[start : start + 3 * height * width].reshape(height, width, 3)
@@ -50,7 +51,7 @@ class PackedSplit:
             raise InputError(
                 f"{self.names[index]}: has no labels, as its split is one to predict; take a split that has"
             )
-        check_length(self._labels, self._remedy)
+        check_length(self._labels, self._hint)
         height, width = self.sizes[index]
         start = self.offsets[index]
         return self._labels[start : start + height * width].reshape(height, width)
@@ -62,7 +63,7 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
     Raises:
         InputError: if it was not prepared, or prepared from something else, or its files do not fit its manifest.
     """
-    path, again = paths.manifest_file(data.dataset), remedy(data.dataset)
+    path, again = paths.manifest_file(data.dataset), hint(data.dataset)
     manifest = read_manifest(data.dataset)
     images = _packed_images(manifest, data.dataset, split)
     expected = json.loads(json.dumps({"format": FORMAT, **data.source}))
@@ -80,14 +81,33 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
         offsets=tuple(int(offset) for offset in np.cumsum([0, *pixels[:-1]])),
         _images=arrays["images"],
         _labels=arrays.get("labels"),
-        _remedy=again,
+        _hint=again,
     )
 
 
-def _open_array(path: Path, size: int, remedy: str) -> np.ndarray:
-    array = open_array(path, remedy)
+def split_images(data: DataConfig, split: str) -> int | None:
+    """How many images a split has: as a study asks for scenes, else as prepared, else as published; None if not known.
+
+    Raises InputError for a damaged manifest.
+    """
+    if data.synthetic is not None:
+        return data.synthetic.images[split]
+    return prepared_images(data).get(split, OFFICIAL_IMAGES[data.dataset].get(split))
+
+
+def prepared_images(data: DataConfig) -> dict[str, int]:
+    """The number of images of each prepared split; none where nothing is prepared."""
+    path = paths.manifest_file(data.dataset)
+    if not path.is_file():
+        return {}
+    splits = read_manifest(data.dataset)["splits"]
+    return {split: len(entry["images"]) for split, entry in splits.items()}
+
+
+def _open_array(path: Path, size: int, hint: str) -> np.ndarray:
+    array = open_array(path, hint)
     if array.shape != (size,) or array.dtype != np.uint8:
-        raise InputError(f"{path}: does not fit its manifest; {remedy}")
+        raise InputError(f"{path}: does not fit its manifest; {hint}")
     return array
 
 
@@ -99,16 +119,16 @@ def _packed_images(manifest: dict, dataset: str, split: str) -> list[tuple[str, 
     """
     path = paths.manifest_file(dataset)
     if split not in manifest["splits"]:
-        raise InputError(f"{path}: damaged, or without the split {split!r}; {remedy(dataset)}")
+        raise InputError(f"{path}: damaged, or without the split {split!r}; {hint(dataset)}")
     entries = manifest["splits"][split]["images"]
     images = [(entry.get("name"), entry.get("height"), entry.get("width")) for entry in entries]
     if not images:
-        raise InputError(f"{path}: the split {split!r} has no images; {remedy(dataset)}")
+        raise InputError(f"{path}: the split {split!r} has no images; {hint(dataset)}")
     for name, height, width in images:
         if not is_file_name(name):
-            raise InputError(f"{path}: damaged ({name!r} is no name of an image); {remedy(dataset)}")
+            raise InputError(f"{path}: damaged ({name!r} is no name of an image); {hint(dataset)}")
         if not _is_side(height) or not _is_side(width) or height * width > MAX_IMAGE_PIXELS:
-            raise InputError(f"{path}: damaged ({name} of {height!r} x {width!r} pixels); {remedy(dataset)}")
+            raise InputError(f"{path}: damaged ({name} of {height!r} x {width!r} pixels); {hint(dataset)}")
     return images
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from fbnet.recipe import PhotometricConfig
+from fbnet.config.training import PhotometricConfig
 
 
 def change_colours(image: np.ndarray, settings: PhotometricConfig, rng: np.random.Generator) -> np.ndarray:

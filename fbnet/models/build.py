@@ -2,15 +2,15 @@
 
 from torch import Tensor, nn
 
-from fbnet.config import RunConfig
-from fbnet.data.specs import LabelSpec
-from fbnet.models.backbone import Backbone, build_backbone, stage_channels
-from fbnet.models.deeplabv3plus import DeepLabv3PlusHead
-from fbnet.models.fcn import FCNHead, PlainFCNHead
+from fbnet.config.labels import LabelSpec
+from fbnet.config.runs import RunConfig
+from fbnet.models.backbones.build import Backbone, build_backbone, stage_channels
 from fbnet.models.feature_balance import FeatureBalance
-from fbnet.models.pspnet import PSPNetHead
+from fbnet.models.heads.deeplabv3plus import DeepLabv3PlusHead
+from fbnet.models.heads.fcn import FCNHead, PlainFCNHead
+from fbnet.models.heads.pspnet import PSPNetHead
+from fbnet.models.layers import initialise
 from fbnet.models.resize import resize_to
-from fbnet.models.resnet import initialise
 
 HEADS = {
     "fcn": FCNHead,

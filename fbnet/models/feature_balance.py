@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from fbnet.config import BalanceConfig
+from fbnet.config.runs import BalanceConfig
 from fbnet.models.pooling import GlobalMean
 
 

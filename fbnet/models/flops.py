@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from fbnet.config import RunConfig
-from fbnet.data.specs import LabelSpec
+from fbnet.config.labels import LabelSpec
+from fbnet.config.runs import RunConfig
 from fbnet.models.build import build
 from fbnet.models.pooling import GlobalMean, RegionMeans
 

@@ -4,13 +4,12 @@ import numpy as np
 from PIL import Image
 
 from fbnet import paths
-from fbnet.config import Study
-from fbnet.data.specs import IGNORE_INDEX
+from fbnet.config.labels import IGNORE_INDEX
+from fbnet.config.study import Study
+from fbnet.config.training import OUTPUT_STRIDE
 from fbnet.errors import InputError
-from fbnet.recipe import OUTPUT_STRIDE
 from fbnet.report import captions
-from fbnet.report.results import Sample, require_samples
-from fbnet.report.sheet import (
+from fbnet.report.canvas import (
     GAP,
     Sheet,
     colours,
@@ -20,6 +19,7 @@ from fbnet.report.sheet import (
     picture_size,
     pictures_height,
 )
+from fbnet.report.results import Sample, require_samples
 
 ROWS = 3
 BAR = 0.08

@@ -4,9 +4,11 @@ from collections.abc import Collection
 from dataclasses import fields, replace
 
 from fbnet import paths
-from fbnet.config import Study, TableConfig
-from fbnet.data.source import DataConfig
-from fbnet.recipe import EvaluationConfig, TrainingConfig
+from fbnet.config.datasets import DataConfig
+from fbnet.config.evaluation import EvaluationConfig
+from fbnet.config.runs import TableConfig
+from fbnet.config.study import Study
+from fbnet.config.training import TrainingConfig
 from fbnet.report.results import Metrics
 
 PAPER_DATA = {"cityscapes": "Cityscapes", "bdd100k": "BDD100K", "mapillary": "Mapillary Vistas"}
@@ -159,7 +161,7 @@ def _used(training: TrainingConfig, study: Study, runs: Collection[str]) -> Trai
 
 def _other_recipes(study: Study, table: TableConfig) -> str:
     """Where the training of the table's runs, and of those that they start from, is not the study's own."""
-    chains = dict.fromkeys(link for run in _runs(study, table) for link in study.chain(run))
+    chains = dict.fromkeys(link for run in _runs(study, table) for link in study.ancestors(run))
     phrases = {}
     for run in map(study.run, chains):
         parts = _changes(study.settings.training, study.training_of(run.id))

@@ -5,11 +5,11 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from fbnet.config import Study
-from fbnet.data.specs import LabelSpec
+from fbnet.config.labels import LabelSpec
+from fbnet.config.study import Study
 from fbnet.report import captions
+from fbnet.report.canvas import MARGIN, WIDTH, Sheet
 from fbnet.report.results import require_metrics
-from fbnet.report.sheet import MARGIN, WIDTH, Sheet
 
 MAP = colormaps["Blues"]
 NAMES_LEFT = 1.05

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from fbnet.errors import InputError
-from fbnet.history import EpochRecord
-from fbnet.reading import read_text
-from fbnet.report.sheet import STYLE
+from fbnet.io.text import read_text
+from fbnet.report.canvas import STYLE
+from fbnet.training.history import EpochRecord
 
 SIZE = (2.7, 1.75)  # inches
 LOSS_COLOUR = "#1f5a94"
@@ -28,12 +28,12 @@ def read_history(path: Path) -> History | None:
     """The epochs of a training; None where there is no file. Raises InputError for a damaged one."""
     if not path.is_file():
         return None
-    problem, remedy = "not a history as `fbnet train` writes it", "delete it and train again"
-    text = read_text(path, remedy, problem)
+    problem, hint = "not a history as `fbnet train` writes it", "delete it and train again"
+    text = read_text(path, hint, problem)
     try:
         return tuple(_record(row) for row in csv.DictReader(io.StringIO(text)))
     except (ValueError, KeyError, csv.Error) as error:
-        raise InputError(f"{path}: {problem} ({error}); {remedy}") from None
+        raise InputError(f"{path}: {problem} ({error}); {hint}") from None
 
 
 def _record(row: dict[str, str | None]) -> EpochRecord:

@@ -3,10 +3,10 @@
 import matplotlib
 
 from fbnet import paths
-from fbnet.config import Study
-from fbnet.files import write_whole
+from fbnet.config.study import Study
+from fbnet.io.files import write_whole
 from fbnet.report import balance_maps, captions, confusion, predictions
-from fbnet.report.sheet import STYLE
+from fbnet.report.canvas import STYLE
 
 DRAW = {"figure_1": predictions.draw, "figure_2": confusion.draw, "figure_7": balance_maps.draw}
 

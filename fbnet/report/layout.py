@@ -11,7 +11,8 @@ from tabulate import SEPARATING_LINE, tabulate
 from fbnet.report import captions
 
 if TYPE_CHECKING:
-    from fbnet.report.tables import Cell, Row, Table
+    from fbnet.report.cells import Table
+from fbnet.report.cells import Cell, Row
 
 NONE = "–"
 NONE_CSV = "-"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fbnet.errors import InputError
-from fbnet.reading import read_text
+from fbnet.io.text import read_text
 from fbnet.report import captions
 
 Alignment = Literal["left", "center", "right"]
@@ -40,8 +40,8 @@ class MadeTable:
 
 def read_table(name: str, path: Path) -> MadeTable:
     """A table from its Markdown file. Raises InputError for a file that is not as `fbnet table` writes it."""
-    problem, remedy = "not a table as `fbnet table` writes it", "make it again"
-    caption, _, body = read_text(path, remedy, problem).partition("\n\n")
+    problem, hint = "not a table as `fbnet table` writes it", "make it again"
+    caption, _, body = read_text(path, hint, problem).partition("\n\n")
     try:
         head, rule, *rows = [_cells(line) for line in body.strip().splitlines()]
         place = head.index("")  # the column of the kinds has no head
@@ -52,7 +52,7 @@ def read_table(name: str, path: Path) -> MadeTable:
             runs += [[]] if cells[place] in FIRST_KINDS else []
             runs[-1].append(Line(cells[place], _without(cells, place)))
     except (ValueError, IndexError) as error:
-        raise InputError(f"{path}: {problem} ({error}); {remedy}") from None
+        raise InputError(f"{path}: {problem} ({error}); {hint}") from None
     return MadeTable(
         name=name,
         caption=caption.removeprefix(f"**{captions.lead(name)}.** "),

@@ -9,13 +9,14 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fbnet import paths
-from fbnet.config import RunConfig, Study
-from fbnet.data.source import DataConfig
-from fbnet.files import write_text
+from fbnet.config.datasets import DataConfig
+from fbnet.config.runs import RunConfig
+from fbnet.config.study import Study
+from fbnet.data.packed import split_images
+from fbnet.io.files import write_text
 from fbnet.report import captions, curves, records, run_graph
 from fbnet.report.curves import History
 from fbnet.report.made_tables import MadeTable, read_table
-from fbnet.report.plan import split_images
 from fbnet.report.records import Entry
 
 TEMPLATE = "page.html.jinja"

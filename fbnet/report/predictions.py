@@ -3,12 +3,10 @@
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from fbnet.config import Study
+from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.report import captions
-from fbnet.report.improvements import Box, changes, find_boxes
-from fbnet.report.results import Sample, require_samples
-from fbnet.report.sheet import (
+from fbnet.report.canvas import (
     GAP,
     Sheet,
     colours,
@@ -18,6 +16,8 @@ from fbnet.report.sheet import (
     picture_size,
     pictures_height,
 )
+from fbnet.report.improvements import Box, changes, find_boxes
+from fbnet.report.results import Sample, require_samples
 
 ROWS = 3
 BOXED = slice(1, 4)  # label and both predictions

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbnet import paths
-from fbnet.config import RunConfig
+from fbnet.config.runs import RunConfig
 from fbnet.errors import InputError
 from fbnet.report.reported import read_lines
 

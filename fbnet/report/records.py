@@ -6,10 +6,10 @@ from typing import Literal, get_args
 
 import yaml
 
-from fbnet import provenance
-from fbnet.config import Study
-from fbnet.graph import Result, declare
-from fbnet.provenance import Provenance, Stale
+from fbnet.config.study import Study
+from fbnet.provenance import records as provenance
+from fbnet.provenance.graph import Result, declare
+from fbnet.provenance.records import Provenance, Stale
 
 State = Literal["holds", "stale", "no record", "not here"]
 STATES: tuple[State, ...] = get_args(State)

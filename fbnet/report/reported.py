@@ -6,11 +6,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fbnet import paths
-from fbnet.config import TableConfig
-from fbnet.data.specs import CITYSCAPES
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs
+from fbnet.config.runs import TableConfig
 from fbnet.errors import InputError
-from fbnet.params import load_runs
-from fbnet.reading import read_text
+from fbnet.io.text import read_text
 
 
 def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
@@ -33,11 +33,11 @@ def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
 
 def read_lines(path: Path, header: list[str]) -> list[list[str]]:
     """The cells of a csv file's lines below its header. Raises InputError for no csv file, or another header."""
-    remedy = "restore it from the repository"
+    hint = "restore it from the repository"
     try:
-        lines = list(csv.reader(read_text(path, remedy).splitlines()))
+        lines = list(csv.reader(read_text(path, hint).splitlines()))
     except csv.Error as error:
-        raise InputError(f"{path}: is no csv file ({error}); {remedy}") from None
+        raise InputError(f"{path}: is no csv file ({error}); {hint}") from None
     if not lines or lines[0] != header:
         raise InputError(f"{path}: line 1: the header must be {','.join(header)}")
     return lines[1:]

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from fbnet import paths
-from fbnet.arrays import read_archive
-from fbnet.config import Scales, Study
-from fbnet.data.specs import IGNORE_INDEX
+from fbnet.config.evaluation import EvaluationConfig, Scales
+from fbnet.config.labels import IGNORE_INDEX
+from fbnet.config.strict import Where, from_mapping
+from fbnet.config.study import Study
+from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
+from fbnet.io.arrays import read_archive
+from fbnet.io.text import read_json
 from fbnet.names import is_file_name
-from fbnet.reading import read_json
-from fbnet.recipe import EvaluationConfig, TrainingConfig
-from fbnet.strict import Where, from_mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +64,16 @@ def read_metrics(study: Study, run: str, seed: int, scales: Scales = "single_sca
     path = paths.metrics_file(study.name, run, seed, scales)
     if not path.is_file():
         return None
-    remedy = f"evaluate again: {_command(study, run, seed, scales)}"
-    content = read_json(path, "not valid JSON metrics", remedy)
+    hint = f"evaluate again: {_command(study, run, seed, scales)}"
+    content = read_json(path, "not valid JSON metrics", hint)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: not valid JSON metrics; {remedy}")
+        raise InputError(f"{path}: not valid JSON metrics; {hint}")
     try:
         known = {entry.name for entry in fields(Metrics)}
         metrics = from_mapping(Metrics, {key: content[key] for key in content if key in known}, Where(str(path)))
         _check_metrics(metrics, study, scales, run, seed)
     except InputError as error:
-        raise InputError(f"{error}; {remedy}") from None
+        raise InputError(f"{error}; {hint}") from None
     return metrics
 
 
@@ -89,13 +90,13 @@ def require_samples(study: Study, run: str, seed: int) -> list[Sample]:
     path = paths.samples_file(study.name, run, seed)
     if not path.is_file():
         raise _missing(path, study, run, seed)
-    remedy = f"evaluate again: {_command(study, run, seed)}"
-    arrays = read_archive(path, remedy)
+    hint = f"evaluate again: {_command(study, run, seed)}"
+    arrays = read_archive(path, hint)
     try:
         samples = [_sample(arrays, index, name) for index, name in enumerate(_sample_names(arrays))]
         _check_samples(samples, len(study.data_of(run).labels.classes))
     except (ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged ({error}); {remedy}") from None
+        raise InputError(f"{path}: damaged ({error}); {hint}") from None
     return samples
 
 

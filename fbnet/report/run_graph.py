@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fbnet.config import RunConfig, Study
+from fbnet.config.runs import RunConfig
+from fbnet.config.study import Study
 from fbnet.report import captions
 from fbnet.report.tables import BACKBONES
 
@@ -148,4 +149,4 @@ def _figure_need(study: Study, run: str) -> Need:
     shown = (study.figure_runs.baseline, study.figure_runs.fbnet)
     if run in shown:
         return "shown"
-    return "taken" if any(run in study.chain(name) for name in shown) else ""
+    return "taken" if any(run in study.ancestors(name) for name in shown) else ""

@@ -4,9 +4,9 @@ import math
 from datetime import date
 
 from fbnet import paths
-from fbnet.config import Study
+from fbnet.config.load import load_study
+from fbnet.config.study import Study
 from fbnet.errors import InputError
-from fbnet.params import load_study
 from fbnet.report.reported import read_lines
 
 HEADER = ["study", "run", "seed", "miou", "submitted"]

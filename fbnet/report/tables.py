@@ -4,47 +4,17 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from fbnet import paths
-from fbnet.config import STAGES, Study, TableConfig
-from fbnet.data.specs import CITYSCAPES
-from fbnet.files import write_json, write_text
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.runs import STAGES, TableConfig
+from fbnet.config.study import Study
+from fbnet.io.files import write_json, write_text
 from fbnet.report import captions, layout
+from fbnet.report.cells import Cell, Row, Table
 from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
 from fbnet.report.server_scores import Scores, read_server_scores
 
 BACKBONES = {"resnet50": "ResNet-50", "resnet101": "ResNet-101", "wider_resnet38": "WiderResNet38"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One result of one run, in percent (GFLOPs: in GFLOPs). None is a number that does not exist."""
-
-    mean: float | None
-    deviation: float | None
-    """Sample standard deviation, from two seeds on."""
-    seeds: int
-    """Number of seeds that it is the mean of."""
-    paper: float | None
-
-    @property
-    def difference(self) -> float | None:
-        """Ours minus the paper's."""
-        return None if self.mean is None or self.paper is None else self.mean - self.paper
-
-
-@dataclass(frozen=True)
-class Row:
-    """One run of a table."""
-
-    run: str
-    describe: dict[str, str | bool]
-    """What the run is, by description column; a bool is a mark."""
-    seeds: int
-    """Number of seeds that are evaluated; of a run that only the test server evaluates, those that it has scored."""
-    cells: dict[str, Cell]
-    """By column; `iou` stands as one column a class, by class name."""
-    quoted: bool = False
-    """Whether it is a method of others, with nothing but the number that the paper quotes."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +25,6 @@ class _Measured:
     baseline: dict[int, Metrics]
     server: dict[int, float]
     """mIoU on the test set, in percent."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with everything that its files show."""
-
-    name: str
-    caption: str
-    describe: tuple[str, ...]
-    columns: tuple[str, ...]
-    planned_seeds: int
-    rows: tuple[Row, ...]
 
 
 def make_table(study: Study, table: str) -> Table:
@@ -126,7 +84,7 @@ def describe(study: Study, run: str, column: str) -> str | bool:
     if column == "coarse":
         return bool(config.coarse_classes)
     if column == "mapillary":
-        return any(study.run(link).data == "mapillary" for link in study.chain(run))
+        return any(study.run(link).data == "mapillary" for link in study.ancestors(run))
     if column in STAGES:
         return column in config.balance.stages
     return bool(config.balance.stages) and column in (config.balance.auxiliary, config.balance.modulator)

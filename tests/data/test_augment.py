@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fbnet.data.augment import FILL, PHASE, Crop, draw_crop, take_crop
+from fbnet.data.augment import PHASE, Crop, draw_crop, take_crop
+from fbnet.data.normalisation import FILL
 
 CROP = (64, 96)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from fbnet import paths
+from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
-from fbnet.data.joined import join
-from fbnet.data.pack import prepare
+from fbnet.data.concat import join
 from fbnet.data.packed import open_split
-from fbnet.data.source import DataConfig, SyntheticConfig
+from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 
 SCENES = SyntheticConfig(height=64, width=128, images={"train": 4, "val": 2})

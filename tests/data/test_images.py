@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fbnet.config.labels import CAMVID, CITYSCAPES
 from fbnet.data.images import MAX_IMAGE_PIXELS, TURNS, image_size, read_image, read_labels, read_stored_image
-from fbnet.data.specs import CAMVID, CITYSCAPES
 from fbnet.errors import InputError
 from tests.conftest import ROOT
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
+from fbnet.config.training import PhotometricConfig
 from fbnet.data.photometric import adjustments, blur, change_colours, jitter
-from fbnet.recipe import PhotometricConfig
 
 
 def picture(seed=0, size=(24, 32)):

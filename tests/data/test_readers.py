@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fbnet.data.mapillary_labels import CLASS_OF, V1_2, V2_0
-from fbnet.data.pack import prepare
+from fbnet.config.datasets import DataConfig, SyntheticConfig
+from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX, LABELS
 from fbnet.data.packed import open_split
-from fbnet.data.readers import OFFICIAL_IMAGES, READERS, missing
-from fbnet.data.source import DataConfig, SyntheticConfig
-from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX, LABELS
+from fbnet.data.prepare import prepare
+from fbnet.data.raw_files import OFFICIAL_IMAGES, READERS, missing
+from fbnet.data.readers.mapillary_labels import CLASS_OF, V1_2, V2_0
 from fbnet.errors import InputError
 from tests.conftest import ROOT
 
@@ -313,6 +313,6 @@ class TestMissing:
         assert missing(DataConfig(dataset="synthetic_test", root="raw", predict="test", synthetic=scenes)) == ()
 
     def test_planning_loads_no_image_library(self):
-        script = "import sys, fbnet.data.readers; print(sorted({'numpy', 'PIL', 'torch'} & set(sys.modules)))"
+        script = "import sys, fbnet.data.raw_files; print(sorted({'numpy', 'PIL', 'torch'} & set(sys.modules)))"
         result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
         assert result.stdout == "[]\n"

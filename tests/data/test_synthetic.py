@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from fbnet.data import synthetic
-from fbnet.data.mapillary_labels import V1_2, V2_0
-from fbnet.data.pack import prepare
+from fbnet.config.datasets import SCENE_SPLITS, DataConfig, SyntheticConfig
+from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX
 from fbnet.data.packed import open_split
-from fbnet.data.source import SCENE_SPLITS, DataConfig, SyntheticConfig
-from fbnet.data.specs import CITYSCAPES, IGNORE_INDEX
-from fbnet.data.synthetic_layouts import CITIES, LAYOUTS, coarse
+from fbnet.data.prepare import prepare
+from fbnet.data.readers.mapillary_labels import V1_2, V2_0
+from fbnet.data.synthetic import write as synthetic
+from fbnet.data.synthetic.layouts import CITIES, LAYOUTS, coarse
 from fbnet.errors import InputError
 
 SMALL = SyntheticConfig(height=32, width=64, images={"train": 4, "val": 3})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fbnet.files import set_back
+from fbnet.io.files import set_back
 
 pytestmark = pytest.mark.workflow
 YEAR = 365 * 24 * 3600

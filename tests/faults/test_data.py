@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from fbnet import paths
-from fbnet.data.pack import prepare
-from fbnet.data.sampling import TrainingSamples
+from fbnet.config.load import load_study
+from fbnet.data.prepare import prepare
+from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
-from fbnet.params import load_study
-from fbnet.state import TrainingState
-from fbnet.train import train
+from fbnet.training.resume import TrainingState
+from fbnet.training.train import train
 from tests.faults.conftest import Disk
 
 CPU = torch.device("cpu")

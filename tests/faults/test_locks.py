@@ -4,7 +4,7 @@ import fcntl
 
 import pytest
 
-from fbnet import alone
+from fbnet.runtime import snakemake_lock as alone
 from tests.faults.conftest import KILLED
 
 pytestmark = pytest.mark.workflow

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fbnet import paths
-from fbnet.data.pack import prepare
-from fbnet.params import load_study
+from fbnet.config.load import load_study
+from fbnet.data.prepare import prepare
 
 RUN = "fcn_r50_fbnet"
 HALVED = r"fbnet: out of memory with (\d+) tiles at once; goes on with (\d+)"

@@ -1,6 +1,6 @@
 """Two processes at one training: its kept state belongs to whoever claimed it last."""
 
-from fbnet.state import TrainingState
+from fbnet.training.resume import TrainingState
 
 
 def test_a_training_that_was_taken_over_leaves_the_state_when_it_is_done(tmp_path):

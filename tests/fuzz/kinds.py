@@ -14,33 +14,38 @@ import yaml
 from hypothesis import strategies as st
 from PIL import Image
 
-from fbnet import checkpoint, graph, params, paths, provenance, weights
+from fbnet import paths
 from fbnet.audit import checks
 from fbnet.audit.chain import make_chain, needed, read_records
-from fbnet.config import Study
-from fbnet.data import raw
+from fbnet.config.datasets import DataConfig
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_hardware, load_runs, load_study
+from fbnet.config.study import Study
+from fbnet.data import raw_changes as raw
 from fbnet.data.centroids import open_centroids, write_centroids
 from fbnet.data.images import read_image, read_labels, read_stored_image
-from fbnet.data.mapillary import label_spec
-from fbnet.data.mapillary_labels import V1_2
-from fbnet.data.pack import prepare
 from fbnet.data.packed import open_split
-from fbnet.data.source import DataConfig
-from fbnet.data.specs import CITYSCAPES
-from fbnet.evaluate import evaluate
-from fbnet.export import check_submission
-from fbnet.history import EpochRecord, History
+from fbnet.data.prepare import prepare
+from fbnet.data.readers.mapillary import label_spec
+from fbnet.data.readers.mapillary_labels import V1_2
+from fbnet.evaluation.evaluate import evaluate
+from fbnet.evaluation.submission import check_submission
+from fbnet.models import checkpoint
+from fbnet.models import weight_files as weights
+from fbnet.models.backbones.resnet import ResNet
 from fbnet.models.build import build
-from fbnet.models.initial import load_initial_weights
-from fbnet.models.resnet import ResNet
+from fbnet.models.pretrained import load_initial_weights
+from fbnet.planning.disk import data_bytes
+from fbnet.planning.plan import make_plan
+from fbnet.planning.rates import load_rates
+from fbnet.provenance import graph
+from fbnet.provenance import records as provenance
 from fbnet.report import curves, records
-from fbnet.report.disk import data_bytes
 from fbnet.report.made_tables import read_table
-from fbnet.report.plan import make_plan
-from fbnet.report.rates import load_rates
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
 from fbnet.report.server_scores import HEADER, read_server_scores
+from fbnet.training.history import EpochRecord, History
 from tests.conftest import ROOT, TOY
 from tests.fuzz.mutations import checked_png, checked_zip, damaged, odd_checkpoint, odd_json, odd_yaml
 
@@ -70,7 +75,7 @@ def make_project() -> None:
     study["data"]["cityscapes"]["synthetic"] |= {"height": 32, "width": 64, "images": {"train": 2, "val": 1}}
     study |= {"width": WIDTH, "seeds": [0]}
     paths.study_file("toy").write_text(yaml.safe_dump(study))
-    toy = params.load_study("toy")
+    toy = load_study("toy")
     with provenance.recording(toy, graph.prepared(toy, "cityscapes")):
         prepare(toy.data)
     write_centroids(toy.data, "train", TILE)
@@ -83,8 +88,8 @@ def make_project() -> None:
 
 def make_kinds() -> tuple[Kind, ...]:
     """The kinds of file of the project in the working folder."""
-    study, backbone = params.load_study("toy"), ResNet("resnet50", width=WIDTH)
-    table = params.load_runs().tables["table_1"]
+    study, backbone = load_study("toy"), ResNet("resnet50", width=WIDTH)
+    table = load_runs().tables["table_1"]
     checkpoint_file = paths.checkpoint_file("toy", RUN, 0)
     record = paths.provenance_file("toy", "evaluate", f"{RUN}/seed0")
     manifest, array = paths.manifest_file("synthetic"), paths.array_file("synthetic", "train", "labels")
@@ -96,7 +101,7 @@ def make_kinds() -> tuple[Kind, ...]:
         Kind("image, WebP", Path("image.webp"), lambda: _read_pixels("image.webp"), _plain("image.webp")),
         Kind("runs.yaml", paths.RUNS_FILE, _plan, _yaml(paths.RUNS_FILE)),
         Kind("study", paths.study_file("toy"), _plan, _yaml(ROOT / paths.study_file("demo"))),
-        Kind("hardware.yaml", paths.HARDWARE_FILE, params.load_hardware, _yaml(paths.HARDWARE_FILE)),
+        Kind("hardware.yaml", paths.HARDWARE_FILE, load_hardware, _yaml(paths.HARDWARE_FILE)),
         _benchmark(),
         Kind("manifest", manifest, lambda: _read_packed(study), _json(manifest)),
         Kind("packed array", array, lambda: _read_packed(study), _plain(array)),
@@ -205,7 +210,7 @@ def _weights_record() -> Kind:
 
 
 def _benchmark() -> Kind:
-    machine, path = params.load_hardware(), paths.BENCHMARKS / "training_step_h100.json"
+    machine, path = load_hardware(), paths.BENCHMARKS / "training_step_h100.json"
     return Kind("benchmark", path, lambda: load_rates(machine), _json(path))
 
 
@@ -231,7 +236,7 @@ def _read_pixels(name: str) -> None:
 
 
 def _plan() -> None:
-    study = params.load_study("toy")
+    study = load_study("toy")
     graph.declare(study)
     make_plan(replace(study))
 

@@ -9,18 +9,18 @@ import yaml
 from torch import nn
 
 from fbnet import paths
-from fbnet.config import BalanceConfig
-from fbnet.data.specs import CITYSCAPES
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs
+from fbnet.config.runs import BalanceConfig
+from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
-from fbnet.losses import block_bce, block_labels
-from fbnet.models.backbone import BACKBONES, build_backbone, stage_channels, stage_strides
+from fbnet.models.backbones.build import BACKBONES, build_backbone, stage_channels, stage_strides
+from fbnet.models.backbones.resnet import ResNet
+from fbnet.models.backbones.wider_resnet import IdentityResidualBlock, WiderResNet
 from fbnet.models.build import build
 from fbnet.models.flops import count
-from fbnet.models.resnet import ResNet
-from fbnet.models.wider_resnet import IdentityResidualBlock, WiderResNet
-from fbnet.objective import losses
-from fbnet.params import load_runs
-from fbnet.recipe import TrainingConfig
+from fbnet.training.losses import block_bce, block_labels
+from fbnet.training.objective import losses
 
 RUN = load_runs().runs["fcn_r50"]
 ALL = ("res2", "res3", "res4", "res5")
@@ -103,10 +103,10 @@ class TestWiderResNet:
     def test_block_by_hand(self):
         """relu of (1, -2) is (1, 0), by the first 3x3 (3, 0), by the second (6, 0); the sum adds the input."""
         block = IdentityResidualBlock(1, (1, 1), stride=1, dilation=1, dropout=0).eval()
-        for convolution, centre in ((block.convs.conv1, 3.0), (block.convs.conv2, 2.0)):
+        for conv_bn_relu, centre in ((block.convs.conv1, 3.0), (block.convs.conv2, 2.0)):
             with torch.no_grad():
-                convolution.weight.zero_()
-                convolution.weight[0, 0, 1, 1] = centre
+                conv_bn_relu.weight.zero_()
+                conv_bn_relu.weight[0, 0, 1, 1] = centre
         values = torch.tensor([[[[1.0, -2.0]]]])
         assert block.proj_conv is None
         assert torch.allclose(block(values), torch.tensor([[[[7.0, -2.0]]]]), rtol=1e-4)
@@ -164,8 +164,8 @@ class TestWiderResNet:
 
 class TestRuns:
     def test_the_stem_is_part_of_the_architecture(self):
-        assert RUN.architecture["stem"] == "deep"
-        assert replace(RUN, stem="plain").architecture != RUN.architecture
+        assert RUN.network_key["stem"] == "deep"
+        assert replace(RUN, stem="plain").network_key != RUN.network_key
 
     @pytest.mark.parametrize(
         ("delta", "message"),

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fbnet.config import BalanceConfig
-from fbnet.data.specs import CITYSCAPES
-from fbnet.models.backbone import stage_channels, stage_strides
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs
+from fbnet.config.runs import BalanceConfig
+from fbnet.models.backbones.build import stage_channels, stage_strides
+from fbnet.models.backbones.resnet import Bottleneck, ResNet
 from fbnet.models.build import build
 from fbnet.models.feature_balance import DualFeatureModulator, FeatureBalance
-from fbnet.models.resnet import Bottleneck, ResNet
-from fbnet.params import load_runs
 
 RUNS = load_runs().runs
 WIDTH = 0.0625
@@ -67,10 +67,10 @@ def test_heads(head):
 def test_modulator_by_hand():
     """X_o = X_l * S_s * S_c, with sensors set to known weights."""
     modulator = DualFeatureModulator(2)
-    convolution, (linear,) = modulator.spatial_sensor[0], [m for m in modulator.channel_sensor if hasattr(m, "bias")]
+    conv_bn_relu, (linear,) = modulator.spatial_sensor[0], [m for m in modulator.channel_sensor if hasattr(m, "bias")]
     with torch.no_grad():
-        convolution.weight.copy_(torch.tensor([1.0, -1.0]).view(1, 2, 1, 1))
-        convolution.bias.fill_(0.5)
+        conv_bn_relu.weight.copy_(torch.tensor([1.0, -1.0]).view(1, 2, 1, 1))
+        conv_bn_relu.bias.fill_(0.5)
         linear.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
         linear.bias.copy_(torch.tensor([0.0, -1.0]))
     features = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])  # (1, 2, 1, 2); means 2 and 1

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from fbnet.data.specs import CITYSCAPES
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.flops import count, operations
 from fbnet.models.pooling import GlobalMean, RegionMeans
-from fbnet.params import load_runs
 
 RUNS = load_runs().runs
 

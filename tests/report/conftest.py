@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from fbnet import paths
-from fbnet.data.specs import CITYSCAPES
-from fbnet.params import load_study
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,9 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from fbnet import paths, provenance
+from fbnet import paths
 from fbnet.errors import InputError
-from fbnet.graph import of_run
+from fbnet.provenance import records as provenance
+from fbnet.provenance.graph import of_run
 from fbnet.report import curves, records
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples

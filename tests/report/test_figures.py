@@ -10,14 +10,14 @@ from matplotlib.text import Text
 from PIL import Image
 
 from fbnet import paths
-from fbnet.data.specs import CITYSCAPES
+from fbnet.config.labels import CITYSCAPES
 from fbnet.errors import InputError
 from fbnet.report import balance_maps, confusion, predictions
 from fbnet.report.balance_maps import foreground_background_means, visible_map
+from fbnet.report.canvas import STYLE
 from fbnet.report.confusion import row_shares
 from fbnet.report.figures import write_figure
 from fbnet.report.results import Sample
-from fbnet.report.sheet import STYLE
 from tests.report.conftest import street, write_metrics, write_samples, write_street_samples
 
 FIGURES = ("figure_1", "figure_2", "figure_7")

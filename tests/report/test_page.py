@@ -11,15 +11,15 @@ import pytest
 import yaml
 
 from fbnet import paths
+from fbnet.config.load import load_study
 from fbnet.errors import InputError
-from fbnet.graph import Result, of_run
-from fbnet.history import EpochRecord
-from fbnet.params import load_study
-from fbnet.provenance import read, recording
+from fbnet.provenance.graph import Result, of_run
+from fbnet.provenance.records import read, recording
 from fbnet.report import curves, run_graph
 from fbnet.report.figures import write_figure
 from fbnet.report.page import make_page, write_page
 from fbnet.report.tables import write_table
+from fbnet.training.history import EpochRecord
 from tests.report.conftest import ROOT, write_metrics
 
 FBNET = str(Path(sys.executable).with_name("fbnet"))

@@ -1,9 +1,9 @@
 import pytest
 
 from fbnet import paths
-from fbnet.data.specs import CITYSCAPES
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs
 from fbnet.errors import InputError
-from fbnet.params import load_runs
 from fbnet.report.reported import read_reported
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from fbnet import paths
+from fbnet.config.load import load_study
 from fbnet.errors import InputError
-from fbnet.params import load_study
 from fbnet.report.server_scores import read_server_scores
 
 RUN = "deeplabv3plus_r101_fbnet_trainval"

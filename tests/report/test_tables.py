@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from fbnet import paths
+from fbnet.config.load import load_study
 from fbnet.errors import InputError
-from fbnet.params import load_study
 from fbnet.report.tables import make_table, write_table
 from tests.report.conftest import write_metrics
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from fbnet import paths
+from fbnet.config.load import load_study
 from fbnet.errors import InputError
-from fbnet.params import load_study
 from fbnet.report.tables import make_table, write_table
 from tests.report.conftest import write_metrics
 from tests.report.test_server_scores import write_scores
@@ -191,8 +191,8 @@ def test_metrics_of_another_recipe_or_other_scales_are_refused(paper, key, value
     content = json.loads(path.read_text())
     content["training" if key == "learning_rate" else "evaluation"][key] = value
     path.write_text(json.dumps(content))
-    remedy = "evaluate again: fbnet evaluate --multi-scale --study paper --run deeplabv3plus_wrn38_fbnet --seed 1"
-    with pytest.raises(InputError, match=f"metrics_multi_scale.json: {message}.*{remedy}"):
+    hint = "evaluate again: fbnet evaluate --multi-scale --study paper --run deeplabv3plus_wrn38_fbnet --seed 1"
+    with pytest.raises(InputError, match=f"metrics_multi_scale.json: {message}.*{hint}"):
         make_table(paper, "table_5")
 
 

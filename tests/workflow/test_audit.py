@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from fbnet.files import sha256
-from fbnet.provenance import digest
+from fbnet.io.files import sha256
+from fbnet.provenance.records import digest
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.workflow
@@ -69,7 +69,7 @@ def record_again(clone, kind, name):
 
 
 @pytest.fixture(scope="module")
-def chain(made):
+def ancestors(made):
     return json.loads(made.run("fbnet", "audit", "--study", "toy", "--json").stdout)
 
 

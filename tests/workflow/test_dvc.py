@@ -11,8 +11,8 @@ import yaml
 from dvc.repo import Repo
 
 from fbnet import paths
-from fbnet.data.specs import LABELS
-from fbnet.params import load_study
+from fbnet.config.labels import LABELS
+from fbnet.config.load import load_study
 from tests.conftest import ROOT
 from tests.workflow.conftest import TOOLS, Clone, make_clone
 

@@ -58,17 +58,17 @@ class TestAnEdit:
         )
 
     def test_the_loss(self, copy):
-        (copy.folder / "fbnet/losses.py").open("a").write("\n# A remark.\n")
+        (copy.folder / "fbnet/training/losses.py").open("a").write("\n# A remark.\n")
         assert copy.planned() == TRAININGS | EVALUATIONS | REPORTS
-        assert "train fcn_r50 seed0 is stale: fbnet/losses.py changed" in copy.snakemake("-n").stderr
+        assert "train fcn_r50 seed0 is stale: fbnet/training/losses.py changed" in copy.snakemake("-n").stderr
 
     def test_one_head(self, copy):
-        (copy.folder / "fbnet/models/pspnet.py").open("a").write("\n# A remark.\n")
+        (copy.folder / "fbnet/models/heads/pspnet.py").open("a").write("\n# A remark.\n")
         touched = {f"{rule} {run} seed0" for rule in ("train", "evaluate") for run in RUNS[2:]}
         assert copy.planned() == touched | {"table table_2"}
 
     def test_the_evaluator(self, copy):
-        (copy.folder / "fbnet/inference.py").open("a").write("\n# A remark.\n")
+        (copy.folder / "fbnet/evaluation/predictor.py").open("a").write("\n# A remark.\n")
         assert copy.planned() == EVALUATIONS | REPORTS
 
     def test_a_note_under_a_table(self, copy):
@@ -111,8 +111,8 @@ class TestAnEdit:
 
 class TestMissing:
     def test_what_is_needed_and_versioned_is_asked_for(self, clone):
-        clone.edit("fbnet/inference.py", '"""', '"""')
-        (clone.folder / "fbnet/inference.py").open("a").write("\n# A remark.\n")
+        clone.edit("fbnet/evaluation/predictor.py", '"""', '"""')
+        (clone.folder / "fbnet/evaluation/predictor.py").open("a").write("\n# A remark.\n")
         result = clone.snakemake("-n", check=False)
         assert result.returncode == 2
         assert "model.pt: is needed for evaluate fcn_r50 seed0, but not here; `dvc pull` it" in result.stderr
@@ -131,13 +131,13 @@ class TestMissing:
 
 class TestRestamp:
     def test_an_accepted_change_is_recorded(self, copy):
-        (copy.folder / "fbnet/losses.py").open("a").write("\n# A remark.\n")
+        (copy.folder / "fbnet/training/losses.py").open("a").write("\n# A remark.\n")
         copy.run("fbnet", "restamp", "--study", "toy", "--because", "a remark only")
         assert copy.planned() == set()
         record = json.loads((copy.folder / "results/toy/provenance/train/fcn_r50/seed0.json").read_text())
         (accepted,) = record["accepted"]
         assert accepted["because"] == "a remark only"
-        assert accepted["changes"] == ["fbnet/losses.py changed"]
+        assert accepted["changes"] == ["fbnet/training/losses.py changed"]
 
 
 def test_a_record(made):
@@ -149,5 +149,5 @@ def test_a_record(made):
     assert record["git_dirty"] is False
     assert {"python", "torch", "device", "threads"} <= set(record["environment"])
     assert record["started"] <= record["ended"]
-    assert "fbnet/losses.py" in record["sources"]
-    assert "fbnet/evaluate.py" not in record["sources"]
+    assert "fbnet/training/losses.py" in record["sources"]
+    assert "fbnet/evaluation/evaluate.py" not in record["sources"]

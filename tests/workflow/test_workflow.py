@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fbnet import paths
-from fbnet.params import load_study
+from fbnet.config.load import load_study
 from tests.conftest import EVERYTHING, ROOT
 
 pytestmark = pytest.mark.workflow

@@ -8,12 +8,15 @@ import sys
 import uuid
 from pathlib import Path
 
-from fbnet import alone, params
-from fbnet import graph, paths, provenance
+from fbnet import paths
 from fbnet.errors import InputError
-from fbnet.files import set_back
-from fbnet.graph import Result
-from fbnet.report.plan import lacking
+from fbnet.io.files import set_back
+from fbnet.config.load import load_study
+from fbnet.provenance import graph
+from fbnet.provenance import records as provenance
+from fbnet.provenance.graph import Result
+from fbnet.runtime import snakemake_lock as alone
+from fbnet.planning.plan import missing_inputs
 
 
 def checked(work, *arguments):
@@ -28,7 +31,7 @@ def checked(work, *arguments):
 # Kept open to the end. A dry run locks nothing.
 ALIVE = alone.enter() if workflow.is_main_process and not workflow.output_settings.dryrun else None
 
-STUDY = checked(params.load_study, str(config.get("study", "demo")))
+STUDY = checked(load_study, str(config.get("study", "demo")))
 DECLARED = graph.declare(STUDY)
 # Asked once and for all results: what goes wrong in an input function may pass without a word.
 STALE = checked(provenance.stale, STUDY)
@@ -56,7 +59,7 @@ atexit.register(MARKER.unlink, missing_ok=True)
 if workflow.is_main_process:
     if any(STALE.values()) and paths.RESULTS.exists() and not os.access(paths.RESULTS, os.W_OK):
         print(f"fbnet: {paths.RESULTS}: cannot be written; see to its permissions and the disk", file=sys.stderr)
-    for line in lacking(STUDY):
+    for line in missing_inputs(STUDY):
         print(f"fbnet: {line}", file=sys.stderr)
     for result, why in STALE.items():
         if why is not None and why.changed:

@@ -1,0 +1,138 @@
+"""What a data set's classes are: names, colours, raw ids and which of them the paper calls foreground."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# numpy is imported where it is needed: planning a study reads its label sets, and nothing else of this.
+
+IGNORE_INDEX = 255
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """The classes of a label set.
+
+    `raw_ids` maps every id that may stand in a raw label file to a train id, the position in `classes`, or to
+    `IGNORE_INDEX`; an id that is not in it is an error in the data.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    background: frozenset[str]
+    raw_ids: dict[int, int]
+
+    @property
+    def train_ids(self) -> "np.ndarray":
+        """(256,) uint8: the train id of each raw id; what is no raw id is ignored."""
+        import numpy as np
+
+        train_ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+        train_ids[list(self.raw_ids)] = list(self.raw_ids.values())
+        return train_ids
+
+    def to_raw(self, train_ids: "np.ndarray") -> "np.ndarray":
+        """Translate train ids (H, W) uint8 to the raw ids of the data set."""
+        import numpy as np
+
+        raw = np.zeros(256, dtype=np.uint8)
+        for raw_id, train_id in self.raw_ids.items():
+            raw[train_id] = raw_id
+        return raw[train_ids]
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """Names of the foreground classes, in the order of `classes` (the paper's footnote 1)."""
+        return tuple(name for name in self.classes if name not in self.background)
+
+    @property
+    def foreground_ids(self) -> tuple[int, ...]:
+        """Train ids of the foreground classes."""
+        return tuple(index for index, name in enumerate(self.classes) if name not in self.background)
+
+
+# (name, colour, raw id), in the order of the train ids.
+_CITYSCAPES = (
+    ("road", (128, 64, 128), 7),
+    ("sidewalk", (244, 35, 232), 8),
+    ("building", (70, 70, 70), 11),
+    ("wall", (102, 102, 156), 12),
+    ("fence", (190, 153, 153), 13),
+    ("pole", (153, 153, 153), 17),
+    ("traffic light", (250, 170, 30), 19),
+    ("traffic sign", (220, 220, 0), 20),
+    ("vegetation", (107, 142, 35), 21),
+    ("terrain", (152, 251, 152), 22),
+    ("sky", (70, 130, 180), 23),
+    ("person", (220, 20, 60), 24),
+    ("rider", (255, 0, 0), 25),
+    ("car", (0, 0, 142), 26),
+    ("truck", (0, 0, 70), 27),
+    ("bus", (0, 60, 100), 28),
+    ("train", (0, 80, 100), 31),
+    ("motorcycle", (0, 0, 230), 32),
+    ("bicycle", (119, 11, 32), 33),
+)
+_CITYSCAPES_RAW_IDS = range(34)  # 0 (unlabeled) to 33 (bicycle); what is not a class is ignored
+
+CITYSCAPES = LabelSpec(
+    name="cityscapes",
+    classes=tuple(name for name, _, _ in _CITYSCAPES),
+    palette=tuple(colour for _, colour, _ in _CITYSCAPES),
+    background=frozenset({"road", "sidewalk", "building", "vegetation", "sky"}),
+    raw_ids={
+        **dict.fromkeys(_CITYSCAPES_RAW_IDS, IGNORE_INDEX),
+        **{raw: train for train, (_, _, raw) in enumerate(_CITYSCAPES)},
+    },
+)
+
+# The eleven classes of the SegNet split; raw ids are the train ids, 11 is void. The colours are those of the
+# corresponding Cityscapes classes, so that figures of all studies read alike.
+_CAMVID = (
+    ("sky", (70, 130, 180)),
+    ("building", (70, 70, 70)),
+    ("pole", (153, 153, 153)),
+    ("road", (128, 64, 128)),
+    ("pavement", (244, 35, 232)),
+    ("tree", (107, 142, 35)),
+    ("sign", (220, 220, 0)),
+    ("fence", (190, 153, 153)),
+    ("car", (0, 0, 142)),
+    ("pedestrian", (220, 20, 60)),
+    ("bicyclist", (119, 11, 32)),
+)
+CAMVID_VOID = 11
+
+CAMVID = LabelSpec(
+    name="camvid",
+    classes=tuple(name for name, _ in _CAMVID),
+    palette=tuple(colour for _, colour in _CAMVID),
+    background=frozenset({"sky", "building", "road", "pavement", "tree"}),
+    raw_ids={**{index: index for index in range(len(_CAMVID))}, CAMVID_VOID: IGNORE_INDEX},
+)
+
+# The classes of Cityscapes, in label maps that hold train ids.
+BDD100K = replace(
+    CITYSCAPES,
+    name="bdd100k",
+    raw_ids={**{index: index for index in range(len(CITYSCAPES.classes))}, IGNORE_INDEX: IGNORE_INDEX},
+)
+
+# The label set of each data set that a study can name. That of Mapillary Vistas is translated to that of Cityscapes,
+# whose ids are those of predictions as well; what stands in its label maps, its own configuration file says.
+LABELS = {
+    "synthetic": CITYSCAPES,
+    "synthetic_test": CITYSCAPES,
+    "synthetic_coarse": CITYSCAPES,
+    "synthetic_bdd100k": BDD100K,
+    "synthetic_mapillary": CITYSCAPES,
+    "mapillary": CITYSCAPES,
+    "cityscapes": CITYSCAPES,
+    "cityscapes_test": CITYSCAPES,
+    "cityscapes_coarse": CITYSCAPES,
+    "bdd100k": BDD100K,
+    "camvid": CAMVID,
+}

@@ -1,0 +1,105 @@
+"""Evaluates a trained run: one confusion matrix over the whole split, and a few samples for the figures."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from fbnet import paths
+from fbnet.config.evaluation import EvaluationConfig, Scales
+from fbnet.config.runs import RunConfig
+from fbnet.config.study import Study
+from fbnet.data.packed import PackedSplit, open_split
+from fbnet.errors import InputError
+from fbnet.evaluation.metrics import confusion_matrix, scores
+from fbnet.evaluation.predictor import balance_map, predict_labels
+from fbnet.io.files import write_json, write_whole
+from fbnet.models import checkpoint
+from fbnet.models.build import SegmentationNetwork
+from fbnet.models.flops import count
+from fbnet.runtime.precision import choose_precision
+
+
+def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, scales: Scales = "single_scale") -> None:
+    """Evaluates the run's checkpoint on its evaluation split, at a single scale or at the study's several.
+
+    Writes the metrics file of these scales, and at a single one samples.npz as well.
+
+    Raises:
+        InputError: if the run has no images to be evaluated on, or checkpoint or prepared data are missing or do not
+            fit the study.
+    """
+    settings = study.evaluation_of(run.id, scales)
+    network, config = load_run(study, run, seed)
+    network.to(device, memory_format=torch.channels_last)
+    data = study.data_of(run.id)
+    split, labels = open_split(data, data.evaluate), data.labels
+    kept = sample_indices(len(split), settings.samples) if scales == "single_scale" else []
+    confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
+    samples = {"names": np.array([split.names[index] for index in kept])}
+    for index in tqdm(range(len(split)), desc=f"evaluate {run.id} seed {seed}", unit="image", disable=None):
+        prediction = predict_labels(network, split.image(index), settings, device)
+        confusion += confusion_matrix(split.labels(index), prediction, len(labels.classes))
+        if index in kept:
+            samples |= _sample(kept.index(index), network, split, index, prediction, settings, device)
+
+    gflops, parameters = count(run, labels, width=config.width)
+    content = {
+        "study": study.name,
+        "run": run.id,
+        "seed": seed,
+        "dataset": data.dataset,
+        "split": data.evaluate,
+        "images": len(split),
+        **scores(confusion, labels),
+        "gflops": round(gflops, 6),
+        "parameters": parameters,
+        "iterations": config.iterations,
+        "evaluation": asdict(settings),
+        "training": asdict(config.training),
+        "width": config.width,
+        "device": device.type,
+        "precision": choose_precision(settings.precision, device),
+        "torch_version": str(torch.__version__),
+    }
+    if scales == "single_scale":
+        write_whole(paths.samples_file(study.name, run.id, seed), lambda file: np.savez_compressed(file, **samples))
+    write_json(paths.metrics_file(study.name, run.id, seed, scales), content)
+
+
+def sample_indices(images: int, samples: int) -> list[int]:
+    """Evenly spaced images of a split, first and last among them."""
+    return sorted({round(index) for index in np.linspace(0, images - 1, samples)})
+
+
+def load_run(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwork, checkpoint.CheckpointConfig]:
+    """A run's trained network and what its checkpoint says of itself.
+
+    Raises:
+        InputError: if the checkpoint is missing, damaged, or of other parameters than the study's.
+    """
+    path: Path = paths.checkpoint_file(study.name, run.id, seed)
+    network, config = checkpoint.load(path)
+    declared = (run.training_key, study.data_of(run.id).dataset, study.settings.width, study.training_of(run.id))
+    if (config.run.training_key, config.dataset, config.width, config.training) != declared:
+        raise InputError(f"{path}: trained with other parameters than the study's; train this run again")
+    return network, config
+
+
+def _sample(
+    position: int,
+    network: SegmentationNetwork,
+    split: PackedSplit,
+    index: int,
+    prediction: np.ndarray,
+    settings: EvaluationConfig,
+    device: torch.device,
+) -> dict[str, np.ndarray]:
+    image = split.image(index)
+    arrays = {"image": image, "label": split.labels(index), "prediction": prediction}
+    balance = balance_map(network, image, device, settings.precision)
+    if balance is not None:
+        arrays["balance"] = balance
+    return {f"{kind}_{position}": values for kind, values in arrays.items()}

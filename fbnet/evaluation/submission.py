@@ -1,0 +1,141 @@
+"""Predictions of Cityscapes' test images, zipped as the test server takes them."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from fbnet import paths
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.runs import RunConfig
+from fbnet.config.study import Study
+from fbnet.data.images import read_ids
+from fbnet.data.packed import PackedSplit, open_split
+from fbnet.data.raw_files import OFFICIAL_IMAGES
+from fbnet.errors import InputError
+from fbnet.evaluation.evaluate import load_run
+from fbnet.evaluation.predictor import predict_labels
+from fbnet.io.files import write_whole
+
+ENDING = "_labelIds.png"
+OFFICIAL_SIZE = (1024, 2048)
+
+
+def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Path:
+    """Predicts the test images of a study with a run's checkpoint, at several scales where the study has them.
+
+    The zip holds a PNG of label ids (H, W) uint8 for each image, `<city>_<sequence>_<frame>_labelIds.png`. It is read
+    back and checked before it takes its place.
+
+    Returns:
+        The zip's path.
+
+    Raises:
+        InputError: if the study has no test images, they are not prepared or not those of the benchmark, or the
+            checkpoint is missing or tells other classes apart.
+    """
+    data = study.role("cityscapes_test")
+    network, config = load_run(study, run, seed)
+    if config.labels.classes != CITYSCAPES.classes:
+        checkpoint = paths.checkpoint_file(study.name, run.id, seed)
+        raise InputError(
+            f"{checkpoint}: tells {len(config.labels.classes)} classes of {config.dataset} apart, which are not those "
+            "of Cityscapes; export a run that is trained on these"
+        )
+    split = open_split(data, data.predict)
+    _check_benchmark(data.dataset, data.predict, split)
+    network.to(device, memory_format=torch.channels_last)
+    settings = study.evaluation(study.export_scales)
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            for index in tqdm(range(len(split)), desc=f"export {run.id} seed {seed}", unit="image", disable=None):
+                prediction = predict_labels(network, split.image(index), settings, device)
+                # Without a time stamp, so that the same predictions are the same file.
+                archive.writestr(zipfile.ZipInfo(f"{split.names[index]}{ENDING}"), _png(prediction))
+        file.flush()
+        check_submission(Path(file.name), dict(zip(split.names, split.sizes, strict=True)))
+
+    path = paths.export_file(study.name, run.id, seed)
+    write_whole(path, write)
+    return path
+
+
+def check_submission(path: Path, sizes: Mapping[str, tuple[int, int]]) -> None:
+    """Checks that a zip holds one map of label ids for each image, of its size.
+
+    Args:
+        path: the zip.
+        sizes: (H, W) of each image, by `<city>_<sequence>_<frame>`.
+
+    Raises:
+        InputError: for no zip, a missing or foreign file, another size, or an id that is no class of Cityscapes.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: is no zip ({error}); export again") from None
+    with archive:
+        names = archive.namelist()
+        expected = {f"{name}{ENDING}": size for name, size in sizes.items()}
+        if sorted(names) != sorted(expected):
+            wrong = sorted(set(names) ^ set(expected)) or [name for name in names if names.count(name) > 1]
+            raise InputError(
+                f"{path}: holds {len(names)} files for {len(expected)} images, see {wrong[0]}; export again"
+            )
+        for name in names:
+            _check_map(path, name, _read_member(path, archive, name), expected[name])
+
+
+def _read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of the zip, in which all lie as they are: packing would not make a PNG smaller."""
+    member = archive.getinfo(name)
+    if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+        raise InputError(f"{path}: {name} is packed once more; export again")
+    try:
+        return archive.read(member)
+    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: {name} is damaged ({error}); export again") from None
+
+
+def _check_map(path: Path, name: str, content: bytes, size: tuple[int, int]) -> None:
+    ids = read_ids(io.BytesIO(content), f"{path}: {name}")
+    if ids.shape != size:
+        raise InputError(f"{path}: {name} is of {ids.shape} pixels, its image of {size}; export again")
+    unknown = sorted(set(np.unique(ids).tolist()) - set(_CLASS_IDS))
+    if unknown:
+        raise InputError(f"{path}: {name} holds {unknown[0]}, which is no class of Cityscapes; export again")
+
+
+_CLASS_IDS = tuple(raw for raw, train_id in CITYSCAPES.raw_ids.items() if train_id < len(CITYSCAPES.classes))
+
+
+def _check_benchmark(dataset: str, name: str, split: PackedSplit) -> None:
+    """The real data set's test images are all there, at their full size."""
+    images = OFFICIAL_IMAGES.get(dataset, {}).get(name)
+    if images is None:
+        return
+    if len(split) != images:
+        raise InputError(
+            f"{paths.manifest_file(dataset)}: split {name!r} has {len(split)} images, the benchmark {images}; complete "
+            "the raw data and prepare them again"
+        )
+    for image, size in zip(split.names, split.sizes, strict=True):
+        if size != OFFICIAL_SIZE:
+            raise InputError(
+                f"{paths.manifest_file(dataset)}: {image} is of {size[0]} x {size[1]} pixels, not 1024 x 2048; replace "
+                "the raw image and prepare it again"
+            )
+
+
+def _png(prediction: np.ndarray) -> bytes:
+    """Train ids (H, W) as an encoded map of label ids."""
+    buffer = io.BytesIO()
+    Image.fromarray(CITYSCAPES.to_raw(prediction)).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,40 @@
+"""PSPNet's head (Zhao et al., 2017): pyramid pooling."""
+
+from torch import Tensor, cat, nn
+
+from fbnet.models.layers import conv_bn_relu, scale_channels
+from fbnet.models.pooling import RegionMeans
+from fbnet.models.resize import resize_to
+
+BINS = (1, 2, 3, 6)
+
+
+class PSPNetHead(nn.Module):
+    """Means over 1, 2 x 2, 3 x 3 and 6 x 6 parts of the map, beside each other, and a decoder.
+
+    Args:
+        channels: channels of each stage.
+        classes: number of classes.
+        width: width multiplier.
+
+    Shape:
+        Features by stage, (N, C, h, w) each, to logits (N, classes, H/8, W/8).
+    """
+
+    def __init__(self, channels: dict[str, int], classes: int, *, width: float) -> None:
+        super().__init__()
+        inner = scale_channels(512, width)
+        self.pyramid = nn.ModuleList(
+            nn.Sequential(RegionMeans(bins), conv_bn_relu(channels["res5"], inner, 1)) for bins in BINS
+        )
+        self.classifier = nn.Sequential(
+            conv_bn_relu(channels["res5"] + len(BINS) * inner, inner, 1),
+            conv_bn_relu(inner, inner, 3),
+            conv_bn_relu(inner, inner, 3),
+            nn.Conv2d(inner, classes, 1),
+        )
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        deep = features["res5"]
+        pooled = [resize_to(part(deep), deep) for part in self.pyramid]
+        return self.classifier(cat([deep, *pooled], dim=1))

@@ -1,0 +1,52 @@
+"""What prepared data and checkpoints take on the disk. Imports no torch."""
+
+from collections import Counter
+
+from fbnet import paths
+from fbnet.config.datasets import DataConfig
+from fbnet.data.manifest import hint, read_manifest
+from fbnet.data.packed import split_images
+from fbnet.errors import InputError
+
+PUBLISHED_SIZES = {
+    "cityscapes": (1024, 2048),
+    "cityscapes_test": (1024, 2048),
+    "cityscapes_coarse": (1024, 2048),
+    "bdd100k": (720, 1280),
+    "mapillary": (2580, 3440),  # differs by image; of 8.9 million pixels, about their mean
+    "camvid": (360, 480),  # of the SegNet split
+}
+"""Height and width of the images of the real data sets, as published."""
+CHECKPOINT_BYTES = 4  # a parameter
+
+
+def image_sizes(data: DataConfig, split: str) -> Counter[tuple[int, int]] | None:
+    """How many images of a split have which height and width: as the study asks for scenes, else as prepared, else as
+    published; None where their number is not known. Raises InputError for a damaged manifest."""
+    images = split_images(data, split)
+    if data.synthetic is not None:
+        return Counter({(data.synthetic.height, data.synthetic.width): images})
+    if paths.manifest_file(data.dataset).is_file():
+        prepared = read_manifest(data.dataset)["splits"]
+        if split in prepared:
+            return Counter(_size(data.dataset, image) for image in prepared[split]["images"])
+    return None if images is None else Counter({PUBLISHED_SIZES[data.dataset]: images})
+
+
+def data_bytes(data: DataConfig) -> int | None:
+    """Of all prepared splits of a data set that a study uses; None where it is not known.
+
+    Raises InputError for a damaged manifest.
+    """
+    sizes = [image_sizes(data, split) for split in data.splits]
+    if None in sizes:
+        return None
+    pixels = sum(height * width * images for counted in sizes for (height, width), images in counted.items())
+    return (4 if data.labelled else 3) * pixels
+
+
+def _size(dataset: str, image: dict) -> tuple[int, int]:
+    size = image.get("height"), image.get("width")
+    if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size):
+        raise InputError(f"{paths.manifest_file(dataset)}: damaged (an image of {size}); {hint(dataset)}")
+    return size

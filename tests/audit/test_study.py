@@ -1,0 +1,50 @@
+"""The chain of a study's cells where it is most involved: several scales, other runs' results, the test server."""
+
+import pytest
+
+from fbnet.audit.chain import make_chain, needed
+from fbnet.config.load import load_study
+from fbnet.provenance.graph import declare, of_run
+
+
+@pytest.fixture
+def study(project):
+    return load_study("paper")
+
+
+@pytest.fixture
+def table_5(study):
+    return make_chain(study, needed(study), {}).tables["table_5"]
+
+
+def test_at_several_scales(table_5):
+    cell = table_5["deeplabv3plus_r101"]["miou"]
+    assert cell.made_from == tuple(f"evaluate_multi_scale deeplabv3plus_r101 seed{seed}" for seed in (0, 1, 2))
+    folder = "results/paper/runs/deeplabv3plus_r101"
+    assert cell.read_from == tuple(f"{folder}/seed{seed}/metrics_multi_scale.json" for seed in (0, 1, 2))
+
+
+def test_from_the_test_server(table_5):
+    run = "deeplabv3plus_wrn38_fbnet_trainval"
+    cell = table_5[run]["test_miou"]
+    assert cell.read_from == ("params/reported/server_scores.csv",)
+    assert cell.made_from == tuple(f"export {run} seed{seed}" for seed in (0, 1, 2))
+    assert (table_5[run]["miou"].read_from, table_5[run]["miou"].made_from) == ((), ())
+
+
+def test_quoted_rows_are_not_ours(study, table_5):
+    assert set(table_5) == set(study.table("table_5").rows) - set(study.quoted)
+
+
+def test_needed_is_what_tables_and_figures_are_made_from(study):
+    results = needed(study)
+    chain = [of_run("train", run, 0) for run in ("deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet")]
+    assert set(chain) <= results.keys()
+    assert of_run("evaluate_multi_scale", "fcn_r50", 0) in declare(study)
+    assert of_run("evaluate_multi_scale", "fcn_r50", 0) not in results
+
+
+def test_what_a_result_is_made_from_stands_before_it(study):
+    results = needed(study)
+    order = list(results)
+    assert all(order.index(entry) < order.index(result) for result in order for entry in results[result].inputs)

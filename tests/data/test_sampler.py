@@ -1,0 +1,351 @@
+"""The order of samples is a function of seed and number alone."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from fbnet.config.datasets import DataConfig, SyntheticConfig
+from fbnet.config.training import ClassUniformConfig, PhotometricConfig, TrainingConfig
+from fbnet.data.augment import draw_crop, take_crop
+from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
+from fbnet.data.concat import join
+from fbnet.data.packed import PackedSplit, open_split
+from fbnet.data.photometric import change_colours
+from fbnet.data.prepare import prepare
+from fbnet.data.sampler import TrainingSamples
+from fbnet.training.loader import training_batches
+
+
+def split(images=5, size=(16, 24)):
+    rng = np.random.default_rng(0)
+    pixels = size[0] * size[1]
+    return PackedSplit(
+        names=tuple(f"image_{index}" for index in range(images)),
+        sizes=(size,) * images,
+        offsets=tuple(range(0, images * pixels, pixels)),
+        _images=rng.integers(0, 256, 3 * images * pixels, dtype=np.uint8),
+        _labels=rng.integers(0, 19, images * pixels, dtype=np.uint8),
+    )
+
+
+def samples(seed=0, epochs=3, batch_size=2, **parts):
+    training = TrainingConfig(crop=(8, 16), batch_size=batch_size, epochs=epochs, learning_rate=0.1, **parts)
+    return TrainingSamples(split(), training, seed)
+
+
+def test_an_epoch_shows_each_image_at_most_once():
+    ours = samples()
+    assert len(ours) == 3 * 4  # of five images in batches of two, one is left out in each epoch
+    for epoch in range(3):
+        order = [ours.image_index(number) for number in range(4 * epoch, 4 * epoch + 4)]
+        assert len(set(order)) == 4
+
+
+def test_epochs_differ_and_leave_out_different_images():
+    ours = samples(epochs=50)
+    orders = {tuple(ours.image_index(4 * epoch + position) for position in range(4)) for epoch in range(50)}
+    assert len(orders) > 25
+    assert {index for order in orders for index in order} == set(range(5))
+
+
+def test_a_sample_depends_on_seed_and_number_only():
+    first, again, other = samples(), samples(), samples(seed=1)
+    alone = again[7]  # without drawing those before it
+    in_order = [first[number] for number in range(8)][7]
+    assert all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(alone, in_order, strict=True))
+    assert not torch.equal(alone[0], other[7][0])
+
+
+def test_workers_do_not_change_the_batches():
+    batches = [list(training_batches(samples(), workers=workers, pin_memory=False)) for workers in (0, 2)]
+    assert len(batches[0]) == 6
+    for ours, theirs in zip(*batches, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    images, labels, indices = batches[0][0]
+    assert (images.shape, images.dtype) == ((2, 8, 16, 3), torch.uint8)
+    assert (labels.shape, labels.dtype) == ((2, 8, 16), torch.uint8)
+    assert indices.shape == (2,)
+
+
+def test_samples_without_the_new_parts_are_as_they_ever_were():
+    """A trained network of earlier is still what its seed gives: streams 0 and 1 are drawn from as at first."""
+    ours = samples(seed=3)
+    digest = hashlib.sha256()
+    for number in range(len(ours)):
+        epoch, position = divmod(number, 4)
+        index = int(np.random.default_rng([3, 0, epoch]).permutation(5)[position])
+        window = draw_crop((16, 24), (8, 16), (0.5, 2.0), np.random.default_rng([3, 1, number]))
+        image, labels = take_crop(ours.split.image(index), ours.split.labels(index), window, (8, 16))
+        sample = ours[number]
+        assert np.array_equal(sample[0], image)
+        assert np.array_equal(sample[1], labels)
+        assert sample[2] == index
+        digest.update(labels.tobytes())
+    assert (
+        digest.hexdigest() == "52b034ca974b92d80580bb2140ab2bed8e72bff3f12a699f8d8526ddc0d7a641"
+    )  # before there was anything to switch on
+
+
+class TestColours:
+    def test_change_the_image_alone(self):
+        plain, coloured = samples(seed=1), samples(seed=1, photometric=PhotometricConfig())
+        for number in range(len(plain)):
+            before, after = plain[number], coloured[number]
+            assert torch.equal(before[1], after[1])
+            assert before[2] == after[2]
+            rng = np.random.default_rng([1, 4, number])
+            expected = change_colours(before[0].numpy().copy(), PhotometricConfig(), rng)
+            assert np.array_equal(after[0], expected)
+            assert not torch.equal(before[0], after[0])
+
+    def test_workers_do_not_change_them(self):
+        ours = samples(photometric=PhotometricConfig())
+        batches = [list(training_batches(ours, workers=workers, pin_memory=False)) for workers in (0, 2)]
+        for mine, theirs in zip(*batches, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+SIZE, CROP, TILE = (40, 80), (16, 24), 40
+CLASSES = 6  # of which 2 and 5 are in no image, and 4 in one
+
+
+def patches(images=12, seed=0):
+    """Images with a few small squares of one class each, the rest ignored; and their centroids."""
+    rng = np.random.default_rng(seed)
+    labels = np.full((images, *SIZE), 255, np.uint8)
+    for index in range(images):
+        for train_id in rng.choice([0, 1, 3], 2, replace=False):
+            row, column = rng.integers(0, (SIZE[0] - 3, SIZE[1] - 3))
+            labels[index, row : row + 3, column : column + 3] = train_id
+    labels[7, :3, :3] = 4
+    rows = [(f[0], i, *f[1:]) for i in range(images) for f in tile_centroids(labels[i], TILE, CLASSES)]
+    pixels = SIZE[0] * SIZE[1]
+    data = PackedSplit(
+        names=tuple(map(str, range(images))),
+        sizes=(SIZE,) * images,
+        offsets=tuple(range(0, images * pixels, pixels)),
+        _images=np.zeros(3 * images * pixels, np.uint8),
+        _labels=labels.ravel(),
+    )
+    return data, np.array(rows, dtype=DTYPE)
+
+
+def uniform(seed=0, epochs=100, fraction=0.5, scale=(0.5, 2.0)):
+    data, centroids = patches()
+    training = TrainingConfig(
+        crop=CROP,
+        batch_size=4,
+        epochs=epochs,
+        learning_rate=0.1,
+        scale=scale,
+        class_uniform=ClassUniformConfig(tile={"cityscapes": TILE}, fraction=fraction),
+    )
+    return TrainingSamples(data, training, seed, centroids)
+
+
+class TestClassUniform:
+    @pytest.mark.parametrize(("fraction", "drawn"), [(0.25, 3), (0.5, 6), (1.0, 12)])
+    def test_each_present_class_is_drawn_equally_often(self, fraction, drawn):
+        ours = uniform(fraction=fraction)
+        assert len(ours) == 100 * 12
+        counts = np.zeros((100, CLASSES), int)
+        for number in range(len(ours)):
+            train_id = ours.centre_class(number)
+            if train_id is not None:
+                counts[number // 12, train_id] += 1
+        assert (counts.sum(axis=1) == drawn).all()  # of each epoch
+        assert (counts[:, [2, 5]] == 0).all()
+        present = counts[:, [0, 1, 3, 4]]
+        assert (present.max(axis=1) - present.min(axis=1) <= 1).all()
+        # Beyond its whole share, a class gets one more in a share p of the epochs: four standard deviations of that.
+        extra = drawn / 4 % 1
+        slack = 4 * np.sqrt(100 * extra * (1 - extra))
+        assert (np.abs(present.sum(axis=0) - 100 * drawn / 4) <= slack).all()
+
+    def test_places_are_as_they_ever_were(self):
+        ours = uniform(seed=2, epochs=10)
+        drawn = [(ours.centre_class(number), ours.place(number)) for number in range(len(ours))]
+        digest = hashlib.sha256("".join(map(repr, drawn)).encode()).hexdigest()
+        # before there were coarse images to draw from
+        assert digest == "f36edb325785e4ff25a9a54750989e4bca4cc6e180dc64dca852fc1615da049c"
+
+    def test_a_class_takes_all_its_places_equally_often(self):
+        ours = uniform(epochs=300)
+        drawn = [ours.place(number) for number in range(len(ours)) if ours.centre_class(number) == 1]
+        choices = ours.centroids[ours.centroids["train_id"] == 1]
+        counts = [
+            drawn.count((int(choice["image"]), (float(choice["row"]), float(choice["column"])))) for choice in choices
+        ]
+        assert sum(counts) == len(drawn) > 400
+        share = 1 / len(choices)
+        assert np.abs(np.array(counts) - len(drawn) * share).max() < 5 * np.sqrt(len(drawn) * share * (1 - share))
+
+    def test_other_samples_are_the_ordinary_ones(self):
+        ours = uniform()
+        plain = TrainingSamples(ours.split, uniform().training, 0)
+        by_class = [ours.centre_class(number) is not None for number in range(240)]
+        assert sum(by_class) == 120
+        assert not all(by_class[:6])  # neither first nor last in each epoch
+        assert len({tuple(by_class[start : start + 12]) for start in range(0, 240, 12)}) > 10
+        for number in range(240):
+            if not by_class[number]:
+                assert ours.place(number) == (plain.image_index(number), None)
+
+    @pytest.mark.parametrize("scale", [(0.3, 0.3), (0.5, 2.0), (1.0, 1.0)])
+    def test_the_centroid_is_in_the_middle_of_the_crop(self, scale):
+        ours = uniform(epochs=30, fraction=1.0, scale=scale)
+        in_the_middle = 0
+        for number in range(len(ours)):
+            _, centre = ours.place(number)
+            window = draw_crop(SIZE, CROP, scale, np.random.default_rng([0, 1, number]), centre)
+            for place, side, scaled, start, part in zip(
+                centre, SIZE, window.scaled, (window.top, window.left), CROP, strict=True
+            ):
+                inside = (place + 0.5) * scaled / side - start
+                assert 0 <= inside <= part  # in pixels from the crop's edge
+                space = max(0, scaled - part)
+                assert 0 <= start <= space
+                if 0 < start < space:
+                    assert abs(inside - part / 2) <= 0.5  # the crop begins at a whole pixel
+                    in_the_middle += 1
+                elif start == 0:
+                    assert inside <= part / 2 + 0.5 or space == 0
+                else:
+                    assert inside >= part / 2 - 0.5
+        assert (in_the_middle > 0) == (scale != (0.3, 0.3))
+
+    def test_the_class_is_in_the_crop(self):
+        """Patches of 3 x 3 hold their own centroid, so that the class is in each crop drawn by it, mirrored or not."""
+        ours = uniform(epochs=30, scale=(1.0, 1.0))
+        for number in range(len(ours)):
+            train_id = ours.centre_class(number)
+            if train_id == 4:
+                _, labels, index = ours[number]
+                assert index == 7
+                assert (labels == 4).sum() == 9
+
+    def test_a_sample_depends_on_seed_and_number_only(self):
+        first, again, other = uniform(), uniform(), uniform(seed=1)
+        in_order = [first.place(number) for number in range(24)]
+        assert [again.place(number) for number in reversed(range(24))] == in_order[::-1]
+        assert [other.place(number) for number in range(24)] != in_order
+        batches = [list(training_batches(uniform(epochs=2), workers=workers, pin_memory=False)) for workers in (0, 2)]
+        for mine, theirs in zip(*batches, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+BOOSTED = (1, 5)  # 1 is in fine and coarse images, 5 in coarse ones only
+
+
+def with_coarse(epochs=400, fraction=0.5, batch_size=4):
+    """Twelve fine images, and twenty coarse ones with the classes 0, 1, 3, 4 and 5."""
+    fine, fine_centroids = patches()
+    coarse, coarse_centroids = patches(images=20, seed=1)
+    labels = coarse._labels.reshape(20, *SIZE)
+    labels[3, 10:13, 10:13] = 5
+    coarse_centroids = np.append(coarse_centroids, np.array([(5, 3, 11, 11)], dtype=DTYPE))
+    centroids = pool_centroids([fine_centroids], [12], coarse_centroids, BOOSTED)
+    training = TrainingConfig(
+        crop=CROP,
+        batch_size=batch_size,
+        epochs=epochs,
+        learning_rate=0.1,
+        class_uniform=ClassUniformConfig(tile={"cityscapes": TILE, "cityscapes_coarse": TILE}, fraction=fraction),
+    )
+    return TrainingSamples(join([fine, coarse]), training, 0, centroids, ordinary=12)
+
+
+class TestCoarse:
+    def test_an_epoch_is_as_long_as_the_fine_images(self):
+        assert with_coarse().epoch_samples == 12
+        assert with_coarse(batch_size=5).epoch_samples == 10
+        assert len(with_coarse(epochs=7)) == 84
+
+    def test_an_ordinary_sample_is_never_coarse(self):
+        ours = with_coarse(epochs=100)
+        ordinary = [ours.place(number) for number in range(len(ours)) if ours.centre_class(number) is None]
+        assert {image for image, _ in ordinary} == set(range(12))
+        assert len(ordinary) == 600
+
+    def test_ordinary_samples_are_those_without_coarse_images(self):
+        """The same images in the same order, wherever both draw none by class."""
+        ours, plain = with_coarse(epochs=50), uniform(epochs=50)
+        assert all(ours.image_index(number) == plain.image_index(number) for number in range(600))
+
+    def test_only_boosted_classes_come_from_coarse_images(self):
+        ours = with_coarse()
+        images = {train_id: set() for train_id in range(CLASSES)}
+        for number in range(len(ours)):
+            train_id = ours.centre_class(number)
+            if train_id is not None:
+                images[train_id].add(ours.place(number)[0])
+        for train_id in (0, 3, 4):
+            assert max(images[train_id]) < 12
+        assert min(images[1]) < 12 <= max(images[1])
+        assert images[5] == {12 + 3}
+        assert images[2] == set()
+
+    def test_boosted_classes_come_from_both_in_proportion(self):
+        ours = with_coarse(epochs=600)
+        drawn = [ours.place(number)[0] for number in range(len(ours)) if ours.centre_class(number) == 1]
+        choices = ours.centroids[ours.centroids["train_id"] == 1]
+        share = np.mean(choices["image"] >= 12)
+        assert 0.3 < share < 0.9
+        deviation = np.sqrt(len(drawn) * share * (1 - share))
+        assert abs(sum(image >= 12 for image in drawn) - len(drawn) * share) < 4 * deviation
+
+    def test_each_class_is_drawn_equally_often(self):
+        ours = with_coarse(fraction=1.0)
+        counts = np.zeros((400, CLASSES), int)
+        for number in range(len(ours)):
+            counts[number // 12, ours.centre_class(number)] += 1
+        present = counts[:, [0, 1, 3, 4, 5]]
+        assert (counts[:, 2] == 0).all()
+        assert (present.max(axis=1) - present.min(axis=1) <= 1).all()
+        slack = 4 * np.sqrt(400 * 0.4 * 0.6)  # 12 samples for 5 classes: one more in 2 of 5 epochs
+        assert (np.abs(present.sum(axis=0) - 400 * 12 / 5) <= slack).all()
+
+    def test_samples_of_both_are_cut_from_their_images(self):
+        ours = with_coarse(epochs=30)
+        boosted = [number for number in range(len(ours)) if ours.centre_class(number) == 5]
+        assert len(boosted) > 10
+        for number in boosted:
+            _, labels, index = ours[number]
+            assert index == 15
+            assert (labels == 5).any()
+
+
+def test_each_class_is_the_centre_equally_often_in_packed_data(project):
+    """Through preparation, centroid files and the loader's own places, on images with and without each class."""
+    scenes = SyntheticConfig(height=64, width=128, images={"train": 12, "val": 1})
+    data = DataConfig(dataset="synthetic", root="raw", train="train", evaluate="val", synthetic=scenes)
+    prepare(data)
+    split = open_split(data, "train")
+    write_centroids(data, "train", 64)
+    epochs = 300
+    training = TrainingConfig(
+        crop=(32, 64),
+        batch_size=4,
+        epochs=epochs,
+        learning_rate=0.1,
+        class_uniform=ClassUniformConfig(tile={"cityscapes": 64}),
+    )
+    ours = TrainingSamples(split, training, 0, open_centroids(data, "train", 64, split))
+    has = np.array([[(split.labels(index) == train_id).any() for train_id in range(19)] for index in range(12)])
+    assert has.any(axis=0).all()  # each class is there
+    assert not has.all(axis=0).all()  # and some only in some of the images
+    counts, drawn = np.zeros(19, int), 0
+    for number in range(len(ours)):
+        train_id = ours.centre_class(number)
+        if train_id is not None:
+            image, (row, column) = ours.place(number)
+            top, left = int(row) // 64 * 64, int(column) // 64 * 64
+            assert (split.labels(image)[top : top + 64, left : left + 64] == train_id).any()
+            counts[train_id] += 1
+            drawn += 1
+    assert drawn == epochs * 6
+    # Six of the 19 classes are drawn in each epoch.
+    slack = 4 * np.sqrt(epochs * 6 / 19 * 13 / 19)
+    assert np.abs(counts - drawn / 19).max() <= slack

@@ -1,0 +1,162 @@
+"""Checkpoints that somebody else wrote: what they say of themselves, and what their weights are."""
+
+import zipfile
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_study
+from fbnet.errors import InputError
+from fbnet.models import checkpoint
+from fbnet.models.backbones.resnet import ResNet
+from fbnet.models.build import build
+from fbnet.models.pretrained import load_initial_weights
+from tests.test_cli import fbnet, refused
+
+WIDTH = 0.0625
+STEM = "backbone.stem.0.weight"
+
+
+class Harmful:
+    """What makes a file when it is unpickled by anything that calls what a pickle says."""
+
+    def __reduce__(self):
+        return open, ("harm", "w")
+
+
+@pytest.fixture
+def content(project):
+    """A checkpoint's content, of an untrained network."""
+    study = load_study("toy")
+    run = study.run("fcn_r50")
+    config = checkpoint.CheckpointConfig(
+        study="toy", run=run, seed=0, dataset="synthetic", width=WIDTH, training=study.training_of("fcn_r50"),
+        iterations=2, torch_version="2",
+    )  # fmt: skip
+    state = build(run, CITYSCAPES, width=WIDTH).state_dict()
+    return {"format": checkpoint.FORMAT, "config": asdict(config), "state": state}
+
+
+def load(tmp_path, content):
+    torch.save(content, tmp_path / "model.pt")
+    return checkpoint.load(tmp_path / "model.pt")
+
+
+def test_one_of_ours(tmp_path, content):
+    network, config = load(tmp_path, content)
+    assert torch.equal(network.state_dict()[STEM], content["state"][STEM])
+    assert config.dataset == "synthetic"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("dataset", "kitti", "dataset: no 'kitti'; choose from synthetic,"),
+        ("width", 1000.0, "width: must be above 0 and at most 4"),
+        ("width", -1.0, "width: must be above 0 and at most 4"),
+        ("width", float("nan"), "width: must be a finite number"),
+        ("seed", -1, "seed: and iterations must not be negative"),
+        ("study", "../x", "study: must be of letters, digits, underscores and hyphens"),
+        ("run", None, "run: must hold keys and values"),
+        ("iterations", 10**30, "iterations: must be a number of at most"),
+        ("torch_version", [1], "torch_version: must be of type str"),
+    ],
+)
+def test_a_configuration_that_is_none_of_ours(tmp_path, content, key, value, message):
+    content["config"][key] = value
+    with pytest.raises(InputError) as raised:
+        load(tmp_path, content)
+    assert str(raised.value).startswith(f"{tmp_path}/model.pt: {message}")
+
+
+def not_finite(state):
+    state[STEM][0, 0, 0, 0] = float("inf")
+
+
+WEIGHTS = {
+    "one is missing": (lambda state: state.pop(STEM), "its weights are not those of the run that it names, see"),
+    "one too many": (lambda state: state.update(x=torch.zeros(1)), "its weights are not those .*, see x;"),
+    "another shape": (lambda state: state.update({STEM: state[STEM][:1].clone()}), f"its weights .*, see {STEM};"),
+    "half precision": (lambda state: state.update({STEM: state[STEM].half()}), f"its weights .*, see {STEM};"),
+    "not finite": (not_finite, f"{STEM} holds values that are no finite numbers"),
+    "no tensor": (lambda state: state.update({STEM: [1.0]}), "holds more than weights by name"),
+    "no name": (lambda state: state.update({3: torch.zeros(1)}), "holds more than weights by name"),
+    "sparse": (lambda state: state.update({STEM: torch.zeros(3, 3).to_sparse()}), "(holds other|no readable)"),
+    "without values": (lambda state: state.update({STEM: torch.zeros(3, device="meta")}), "holds other tensors"),
+    "a terabyte": (
+        lambda state: state.update({STEM: torch.zeros(1).expand(2**19, 2**19)}),
+        "claims more weights than it holds",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WEIGHTS)
+def test_weights_that_do_not_fit(tmp_path, content, case):
+    spoil, message = WEIGHTS[case]
+    spoil(content["state"])
+    with pytest.raises(InputError, match=rf"model\.pt: {message}.*train this run again"):
+        load(tmp_path, content)
+
+
+@pytest.mark.parametrize("content", [[1], {}, "text", {"format": 1, "config": {}}, torch.zeros(3)])
+def test_other_contents(tmp_path, content):
+    with pytest.raises(InputError, match=r"model\.pt: no readable checkpoint; train"):
+        load(tmp_path, content)
+
+
+@pytest.mark.parametrize("number", [2, "1", None, torch.zeros(3)])
+def test_another_format(tmp_path, content, number):
+    with pytest.raises(InputError, match=r"model\.pt: of another format than 1; train this run again"):
+        load(tmp_path, content | {"format": number})
+
+
+def test_what_is_no_file(tmp_path):
+    with pytest.raises(InputError, match=r"no readable checkpoint \(is no file\)"):
+        checkpoint.load(tmp_path)
+
+
+def test_a_packed_one_is_not_unpacked(tmp_path, content):
+    """A gigabyte of zeros packs to a megabyte."""
+    torch.save(content, tmp_path / "stored.pt")
+    packed = zipfile.ZipFile(tmp_path / "model.pt", "w", zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "stored.pt") as stored, packed:
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    with pytest.raises(InputError, match=r"no readable checkpoint \(packed\)"):
+        checkpoint.load(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "older"])
+def test_nothing_harmful_is_run(tmp_path, monkeypatch, content, new):
+    """Neither out of a checkpoint nor out of initial weights, in the format of today or of old."""
+    monkeypatch.chdir(tmp_path)
+    for harmful in (content | {"config": Harmful()}, content | {"state": {STEM: Harmful()}}, Harmful()):
+        torch.save(harmful, "model.pt", _use_new_zipfile_serialization=new)
+        with pytest.raises(InputError, match=r"^model\.pt: no readable checkpoint") as raised:
+            checkpoint.load(tmp_path.relative_to(tmp_path) / "model.pt")
+        assert "\n" not in str(raised.value)
+        with pytest.raises(InputError, match=r"^model\.pt: no readable weights"):
+            load_initial_weights(ResNet("resnet50", width=WIDTH), tmp_path.relative_to(tmp_path) / "model.pt")
+    assert not (tmp_path / "harm").exists()
+    torch.load("model.pt", weights_only=False)  # it is harmful
+    assert (tmp_path / "harm").exists()
+
+
+def test_as_a_user_sees_it(project, tmp_path):
+    torch.save({"format": 1, "config": Harmful(), "state": {}}, "model.pt")
+    line = refused(fbnet("predict", "--checkpoint", "model.pt", "--output", "out", "params"))
+    assert line.startswith("fbnet: params: holds no image")
+    (tmp_path / "a.png").touch()
+    line = refused(fbnet("predict", "--checkpoint", "model.pt", "--output", "out", "a.png"))
+    assert line.startswith("fbnet: model.pt: no readable checkpoint (UnpicklingError); train this run again")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_initial_weights_are_finite(tmp_path):
+    backbone = ResNet("resnet50", width=WIDTH)
+    state = {"conv1.weight": torch.full((4, 3, 3, 3), float("nan"))}
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"w\.pth: conv1\.weight holds values that are no finite numbers"):
+        load_initial_weights(backbone, tmp_path / "w.pth")

@@ -1,0 +1,391 @@
+"""Hours, memory, disk and money of a study, against numbers worked out by hand and what networks really do."""
+
+import json
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from fbnet import paths
+from fbnet.config.evaluation import EvaluationConfig
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_hardware, load_study
+from fbnet.errors import InputError
+from fbnet.evaluation.predictor import predict
+from fbnet.models.build import build
+from fbnet.planning import cost_text
+from fbnet.planning.cost import Amount, estimate, times, total
+from fbnet.planning.disk import data_bytes, image_sizes
+from fbnet.planning.footprint import footprint, kept_bytes, seen_pixels
+from fbnet.planning.plan import make_plan
+from fbnet.planning.rates import load_rates
+from tests.planning.test_plan import change_study, write_checkpoint, write_manifest
+from tests.report.conftest import write_metrics
+from tests.test_cli import fbnet, refused
+
+RUNS = ["fcn_r50", "fcn_r50_fbnet", "pspnet_r50"]
+PAIR = {"baseline": "fcn_r50", "fbnet": "fcn_r50_fbnet"}
+RATES = {
+    "training step, operations per second, R101": 2e12,
+    "training step, operations per second, R101, compiled": 5e12,
+}
+
+
+@pytest.fixture
+def small(project):
+    """Three runs of two tables, one of them in both, on 160 scenes of 128 x 256 with crops of 96 x 192."""
+    content = yaml.safe_load(paths.RUNS_FILE.read_text())
+    content["tables"]["table_1"]["rows"] = ["fcn_r50", "fcn_r50_fbnet"]
+    content["tables"]["table_2"]["rows"] = ["pspnet_r50", "fcn_r50"]
+    paths.RUNS_FILE.write_text(yaml.safe_dump(content, sort_keys=False))
+    return change_study("trio", runs=RUNS, tables=["table_1", "table_2"], figures=["figure_1"], figure_runs=PAIR)
+
+
+@pytest.fixture
+def machine(project):
+    """One that does 10^12 operations a second in bfloat16, half of it in float32."""
+    entry = {"label": "a GPU", "bfloat16_tflops": 2, "float32_tflops": 1, "utilisation": 0.5, "memory_gib": 1}
+    paths.HARDWARE_FILE.write_text(yaml.safe_dump({"test": entry | {"dollars_an_hour": 2}}))
+    return load_hardware()
+
+
+def write_benchmark(name, rates=RATES, precision="bfloat16"):
+    path = paths.BENCHMARKS / f"training_step_{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"settings": {"precision": precision, "operations_per_second": rates}}))
+
+
+def cost_of(study, machine):
+    return estimate(study, make_plan(study), machine)
+
+
+def run_cost(cost, run):
+    return next(entry for entry in cost.runs if entry.run == run)
+
+
+def operations_a_pixel(study, run):
+    """Multiply-adds of a forward pass, counted by torch on twice the image: its additions are counted as well."""
+    with torch.device("meta"):
+        network = build(study.run(run), study.data_of(run).labels, width=study.settings.width).eval()
+        with FlopCounterMode(display=False) as counter:
+            network(torch.empty(1, 3, 192, 192))
+    return counter.get_total_flops() / 2 / 192**2
+
+
+class TestHours:
+    def test_of_an_iteration(self, small, machine):
+        """Six operations for each multiply-add of the batch: two, and backward twice as much as forward."""
+        for run in RUNS:
+            by_torch = 6 * operations_a_pixel(small, run) * 4 * 96 * 192 / 1e12
+            # torch counts convolutions alone; batch normalisations and ReLUs are a few per cent of a slim network
+            assert by_torch <= run_cost(cost_of(small, machine), run).seconds_an_iteration <= 1.07 * by_torch
+
+    def test_of_jobs(self, small, machine):
+        cost = run_cost(cost_of(small, machine), "fcn_r50")
+        seconds = cost.seconds_an_iteration
+        assert cost.training_hours == pytest.approx(400 * seconds / 3600)
+        # a third of an iteration's operations for each pixel, 32 images of 128 x 256
+        evaluation = 32 * seconds / 3 * (128 * 256) / (4 * 96 * 192) / 3600
+        assert cost.evaluation_hours == {"single_scale": pytest.approx(evaluation)}
+        assert cost.trainings == Amount(*[pytest.approx(3 * cost.training_hours)] * 2)
+        assert cost.predictions == Amount(*[pytest.approx(3 * evaluation)] * 2)
+        assert cost.export_hours is None
+
+    def test_in_float32_at_its_own_peak(self, small, machine):
+        training = yaml.safe_load(paths.study_file("trio").read_text())["training"]
+        slow = cost_of(change_study("trio", training=training | {"precision": "float32"}), machine)
+        fast = cost_of(small, machine)
+        assert [run.precision for run in slow.runs] == ["float32"] * 3
+        for run in RUNS:
+            assert run_cost(slow, run).seconds_an_iteration == 2 * run_cost(fast, run).seconds_an_iteration
+            assert run_cost(slow, run).evaluation_hours == run_cost(fast, run).evaluation_hours
+
+    def test_what_is_done_is_not_left(self, small, machine):
+        write_checkpoint(small, "fcn_r50", 0)
+        write_checkpoint(small, "fcn_r50", 2)
+        write_metrics(small, "fcn_r50", 2)
+        cost = run_cost(cost_of(small, machine), "fcn_r50")
+        assert cost.trainings == Amount(pytest.approx(3 * cost.training_hours), pytest.approx(cost.training_hours))
+        assert cost.predictions.left == pytest.approx(2 / 3 * cost.predictions.in_all)
+        assert cost.checkpoints == Amount(3 * 4 * cost.parameters, 4 * cost.parameters)
+
+    def test_of_the_test_server_s_images(self, demo, machine):
+        run = "deeplabv3plus_r101_fbnet_trainval"
+        cost = run_cost(cost_of(demo, machine), run)
+        settings = demo.evaluation("multi_scale")
+        seen = 8 * 2 * sum(prod(round(scale * side) for side in (128, 256)) for scale in settings.scales)
+        expected = cost.seconds_an_iteration / 3 * seen / (4 * 96 * 192) / 3600
+        assert cost.export_hours == pytest.approx(expected)
+        assert (cost.evaluation_hours, cost.predictions.in_all) == ({}, pytest.approx(expected))
+
+    def test_of_images_that_nobody_counted_are_not_known(self, project, machine):
+        data = yaml.safe_load(paths.study_file("camvid_small").read_text())["data"]
+        data["cityscapes"]["train"] = "held_out"
+        cost = cost_of(change_study("camvid_small", data=data), machine)
+        assert {run.training_hours for run in cost.runs} == {None}
+        assert {run.evaluation_hours["single_scale"] is None for run in cost.runs} == {False}
+        totals = cost.totals
+        unknown = Amount(None, None)
+        assert totals["gpu_hours"] == totals["dollars"] == totals["shared"] == totals["data_bytes"] == unknown
+        assert "unknown" in cost_text.to_text(cost)
+
+
+class TestTables:
+    def test_by_themselves(self, small, machine):
+        """Each run and seed of a table, and what it takes, once; a figure takes the first seed."""
+        cost = cost_of(small, machine)
+        needed = {"table_1": PAIR.values(), "table_2": ["pspnet_r50", "fcn_r50"], "figures": PAIR.values()}
+        jobs = {
+            name: {(run, seed) for run in runs for seed in ([0] if name == "figures" else [0, 1, 2])}
+            for name, runs in needed.items()
+        }
+
+        def hours(chosen):
+            costs = {run.run: run.training_hours + run.evaluation_hours["single_scale"] for run in cost.runs}
+            return sum(costs[run] for run, _ in chosen)
+
+        for name, chosen in jobs.items():
+            assert cost.tables[name].in_all == pytest.approx(hours(chosen))
+        everything, alone = hours(set().union(*jobs.values())), sum(map(hours, jobs.values()))
+        assert cost.totals["gpu_hours"].in_all == pytest.approx(everything)
+        assert cost.totals["tables_one_by_one"].in_all == pytest.approx(alone)
+        assert cost.totals["shared"].in_all == pytest.approx(alone - everything)
+
+    def test_of_the_paper(self, project, machine):
+        """Table 5 takes the pre-training, which is no row of it, and each run with its own seeds."""
+        study = change_study("paper", tables=["table_5", "table_6"], figures=[])
+        cost = cost_of(study, machine)
+        assert cost.totals["shared"] == Amount(pytest.approx(0), pytest.approx(0))
+        runs = [run_cost(cost, run) for run in study.runs_of_table("table_5")]
+        assert "deeplabv3plus_wrn38_mapillary" in [run.run for run in runs]
+        assert cost.tables["table_5"] == total(part for run in runs for part in (run.trainings, run.predictions))
+
+
+class TestRates:
+    def test_without_a_benchmark_they_are_estimated(self, small, machine):
+        cost = cost_of(small, machine)
+        assert not any(run.measured for run in cost.runs)
+        assert cost.totals["measured"] == Amount(0, 0)
+        assert cost.totals["estimated"] == cost.totals["gpu_hours"]
+
+    def test_a_benchmark_of_the_machine_is_taken_and_called_measured(self, small, machine):
+        before = run_cost(cost_of(small, machine), "fcn_r50").seconds_an_iteration
+        write_benchmark("test")
+        cost = cost_of(small, machine)
+        assert all(run.measured and not run.compiled for run in cost.runs)
+        assert run_cost(cost, "fcn_r50").seconds_an_iteration == pytest.approx(before / 2)
+        assert cost.totals["measured"] == cost.totals["trainings"]
+        assert cost.totals["estimated"] == cost.totals["predictions"]  # nobody measured these
+        assert "measured" in cost_text.to_text(cost).splitlines()[4]
+
+    def test_a_compiled_training_has_its_own(self, small, machine):
+        write_benchmark("test")
+        training = yaml.safe_load(paths.study_file("trio").read_text())["training"]
+        compiled = cost_of(change_study("trio", training=training | {"epochs": 250}), machine)  # 10 000 iterations
+        assert all(run.compiled for run in compiled.runs)
+        slower = run_cost(cost_of(small, machine), "fcn_r50").seconds_an_iteration
+        assert run_cost(compiled, "fcn_r50").seconds_an_iteration == pytest.approx(slower * 2 / 5)
+
+    @pytest.mark.parametrize(
+        ("name", "precision", "rates"),
+        [
+            ("other", "bfloat16", RATES),
+            ("test2", "bfloat16", RATES),
+            ("test", "float32", RATES),
+            ("test", "bfloat16", {"training step, operations per second": 2e12}),
+        ],
+    )
+    def test_one_of_something_else_is_not(self, machine, name, precision, rates):
+        write_benchmark(name, rates, precision)
+        rate = load_rates(machine).training("bfloat16", compiled=False)
+        assert (rate.operations, rate.measured) == (1e12, False)
+
+    def test_a_gpu_s_name_may_go_on(self, machine):
+        write_benchmark("test-sxm4-80gb")
+        assert load_rates(machine).training("bfloat16", compiled=True).operations == 5e12
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("{", "damaged"),
+            ("[]", "settings have no precision"),
+            ('{"settings": {"operations_per_second": {}}}', "settings have no precision"),
+            (
+                '{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": 0}}}',
+                "'x, R101' is no rate",
+            ),
+            ('{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": "1"}}}', "is no rate"),
+            (
+                '{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": 1' + 400 * "0" + "}}}",
+                "is no rate",
+            ),
+        ],
+    )
+    def test_a_damaged_one_is_refused(self, small, machine, content, message):
+        write_benchmark("test")
+        path = paths.training_benchmarks("test")[0]
+        path.write_text(content)
+        with pytest.raises(
+            InputError, match=f"^{path}: damaged .*; run `python -m benchmarks training_step` again"
+        ) as error:
+            cost_of(small, machine)
+        assert message in str(error.value)
+
+
+class Recording(nn.Module):
+    """Says nothing of any image, and notes how many pixels it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.pixels = 0
+
+    def forward(self, images):
+        self.pixels += images.shape[0] * images.shape[2] * images.shape[3]
+        return {"out": torch.zeros(images.shape[0], 1, *images.shape[2:])}
+
+
+class TestPredictions:
+    @pytest.mark.parametrize("size", [(64, 128), (50, 70), (24, 200)])
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            EvaluationConfig(),
+            EvaluationConfig(scales=(0.5, 0.75, 1.0, 1.7), mirror=True),
+            EvaluationConfig(mode="sliding", tile=(32, 48), stride=(20, 30)),
+            EvaluationConfig(mode="sliding", tile=(32, 48), stride=(20, 30), scales=(0.5, 1.0, 1.3, 2.0), mirror=True),
+        ],
+    )
+    def test_as_many_pixels_as_are_really_seen(self, size, settings):
+        network = Recording()
+        predict(network, np.zeros((*size, 3), np.uint8), replace(settings, precision="float32"), torch.device("cpu"))
+        assert seen_pixels(size, settings) == network.pixels
+
+    def test_of_the_paper_s_evaluation(self, project):
+        """Rows from 0 and 192; columns from 0, 555, 1110 and 1216."""
+        assert seen_pixels((1024, 2048), load_study("paper").evaluation("single_scale")) == 2 * 4 * 832 * 832
+
+
+class TestMemory:
+    @pytest.mark.parametrize("run", ["fcn_r50_fbnet", "pspnet_r50", "deeplabv3plus_wrn38_fbnet", "fcn_r101_bwbce_conv"])
+    def test_kept_for_the_backward_pass_is_what_a_real_network_keeps(self, demo, run):
+        network, images = build(demo.run(run), CITYSCAPES, width=0.0625).train(), torch.zeros(2, 3, 64, 96)
+        with torch.device("meta"):
+            described = build(demo.run(run), CITYSCAPES, width=0.0625).train()
+        assert kept_bytes(described, images.to("meta"), 4) == kept_bytes(network, images, 4)
+
+    def test_of_layers_by_hand(self):
+        layers = nn.Sequential(
+            nn.Conv2d(3, 5, 3, padding=1, bias=False), nn.BatchNorm2d(5), nn.ReLU(inplace=True), nn.Conv2d(5, 2, 1)
+        )
+        # the image, the convolution's output, mean and deviation of its channels, and the ReLU's output
+        numbers = 2 * 3 * 64 + 2 * 5 * 64 + 2 * 5 + 2 * 5 * 64
+        assert kept_bytes(layers, torch.zeros(2, 3, 8, 8), 2) == 2 * numbers
+
+    @pytest.mark.parametrize(("run", "logits"), [("fcn_r50", 1), ("fcn_r101_pce_dfm", 2)])
+    def test_of_a_training(self, demo, run, logits):
+        """Weights, gradients and momentum, in bfloat16 a copy; what is kept; logits and gradients of 4 crops."""
+        run, training = demo.run(run), demo.training_of(run)
+        network, images = build(run, CITYSCAPES, width=0.125).train(), torch.zeros(4, 3, 96, 192)
+        weights = sum(parameter.numel() for parameter in network.parameters())
+        maps = 2 * logits * 4 * 4 * 19 * 96 * 192
+        for precision, float_bytes, copy in (("float32", 4, 0), ("bfloat16", 2, 2)):
+            found = footprint(run, CITYSCAPES, training, precision, 0.125)
+            assert found.memory == (12 + copy) * weights + kept_bytes(network, images, float_bytes) + maps
+            assert found.parameters == weights
+
+    def test_what_does_not_fit_is_named(self, small, machine):
+        least, *_, most = sorted(run.memory_gib for run in cost_of(small, machine).runs)
+        assert all(run.fits for run in cost_of(small, machine).runs)
+        assert cost_text.to_text(cost_of(small, machine)).endswith("every training fits into 1 GiB, as estimated")
+        cost = cost_of(small, replace(machine, memory_gib=(least + most) / 2))
+        large = [run.run for run in cost.runs if run.memory_gib > (least + most) / 2]
+        assert [run.run for run in cost.runs if not run.fits] == large
+        assert 0 < len(large) < 3
+        assert cost_text.to_text(cost).splitlines()[-1].endswith(f"a GPU for {', '.join(large)}")
+
+
+class TestDisk:
+    def test_of_scenes(self, demo, machine):
+        assert data_bytes(demo.role("cityscapes")) == 4 * 192 * 128 * 256
+        assert data_bytes(demo.role("cityscapes_test")) == 3 * 8 * 128 * 256  # without labels
+        assert cost_of(demo, machine).prepared["bdd100k"] == Amount(*[4 * 192 * 96 * 176] * 2)
+
+    def test_of_real_data_as_published(self, project):
+        paper = load_study("paper")
+        assert data_bytes(paper.role("cityscapes")) == 4 * 3475 * 1024 * 2048
+        assert data_bytes(paper.role("bdd100k")) == 4 * 8000 * 720 * 1280
+        assert data_bytes(load_study("camvid").data) == 4 * 600 * 360 * 480
+
+    def test_as_prepared(self, project, machine):
+        study = load_study("camvid_small")
+        write_manifest("camvid", {"train": 2, "test": 1})
+        path = paths.manifest_file("camvid")
+        content = json.loads(path.read_text())
+        sizes = [(10, 20), (30, 40), (10, 20)]
+        images = [image for split in content["splits"].values() for image in split["images"]]
+        for image, (height, width) in zip(images, sizes, strict=True):
+            image |= {"height": height, "width": width}
+        path.write_text(json.dumps(content))
+        assert image_sizes(study.data, "train") == {(10, 20): 1, (30, 40): 1}
+        assert cost_of(study, machine).prepared == {"cityscapes": Amount(4 * (200 + 1200 + 200), 0)}
+
+    @pytest.mark.parametrize("side", [None, 0, -3, "8", True, 2.5])
+    def test_prepared_images_without_a_size_are_refused(self, project, side):
+        write_manifest("camvid", {"train": 1})
+        path = paths.manifest_file("camvid")
+        path.write_text(json.dumps({"splits": {"train": {"images": [{"height": 8, "width": side}]}}}))
+        with pytest.raises(InputError, match=f"^{path}: damaged .*prepare data set 'camvid' again"):
+            data_bytes(load_study("camvid").data)
+
+
+def test_money(small, machine):
+    totals = cost_of(small, machine).totals
+    assert totals["dollars"].in_all == pytest.approx(2 * totals["gpu_hours"].in_all)
+
+
+def test_amounts():
+    assert total([Amount(1, 2), Amount(3, None)]) == Amount(4, None)
+    assert total([]) == Amount(0, 0)
+    assert times(Amount(1, None), 3) == Amount(3, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "unknown"), (0, "0"), (0.0004, "<0.001"), (0.0123456, "0.0123"), (5.8, "5.80"), (99.94, "99.9"),
+        (99.96, "100"), (1234.5, "1,234"),
+    ],
+)  # fmt: skip
+def test_numbers_for_people(value, text):
+    assert cost_text.number(value) == text
+
+
+class TestCommand:
+    def test_the_first_machine_is_the_default(self, small, machine):
+        result = fbnet("plan", "--study", "trio", "--json")
+        assert result.returncode == 0, result.stderr
+        content = json.loads(result.stdout)["cost"]
+        assert content == json.loads(json.dumps(cost_of(small, machine).as_dict()))
+        assert content["hardware"]["name"] == "test"
+        assert list(content["tables"]) == ["table_1", "table_2", "figures"]
+
+    @pytest.mark.slow
+    def test_of_the_paper_on_a_named_machine(self, project):
+        result = fbnet("plan", "--study", "paper", "--hardware", "a100")
+        assert result.returncode == 0, result.stderr
+        lines = result.stdout.splitlines()
+        assert max(map(len, lines)) <= 160
+        assert any(line.split()[:2] == ["GPU", "hours"] and line.startswith("GPU hours ") for line in lines)
+        assert sum("NVIDIA A100" in line for line in lines) == 1
+        assert [line.split()[0] for line in lines if line.startswith(("table_", "figures "))] == [
+            *(f"table_{number}" for number in range(1, 7)), "figures",
+        ]  # fmt: skip
+
+    def test_an_unknown_machine_is_one_line(self, project):
+        line = refused(fbnet("plan", "--hardware", "abacus"))
+        assert line.endswith("params/hardware.yaml: no hardware 'abacus'; choose from h100, h200, a100, l40s")

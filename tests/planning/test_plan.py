@@ -1,0 +1,277 @@
+"""The plan of a study, against the paper's numbers of images and epochs and what is laid down in a folder."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from fbnet import paths
+from fbnet.config.load import load_study
+from fbnet.data.packed import split_images
+from fbnet.errors import InputError
+from fbnet.planning.plan import Jobs, make_plan, to_text
+from tests.report.conftest import write_metrics
+from tests.test_cli import fbnet, refused
+
+CITYSCAPES_IMAGES = {"train": 2975, "val": 500}
+TRAINVAL, PRETRAINED = "deeplabv3plus_wrn38_fbnet_trainval", "deeplabv3plus_wrn38_mapillary"
+
+
+def write_manifest(dataset, images, arrays=True):
+    """A manifest of so many images of each split, and empty files of these."""
+    path = paths.manifest_file(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    splits = {split: {"images": [{"name": str(index)} for index in range(count)]} for split, count in images.items()}
+    path.write_text(json.dumps({"splits": splits}))
+    for split in images if arrays else ():
+        for kind in paths.ARRAYS:
+            paths.array_file(dataset, split, kind).touch()
+
+
+def write_checkpoint(study, run, seed):
+    path = paths.checkpoint_file(study.name, run, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def run_plan(plan, run):
+    return next(entry for entry in plan.runs if entry.run == run)
+
+
+def data_plan(plan, role):
+    return next(entry for entry in plan.data if entry.role == role)
+
+
+def change_study(name, **changes):
+    path = paths.study_file(name)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+    return load_study(name)
+
+
+@pytest.fixture
+def paper(project, monkeypatch):
+    for variable in ("CITYSCAPES_ROOT", "BDD100K_ROOT", "MAPILLARY_ROOT"):
+        monkeypatch.delenv(variable, raising=False)
+    return load_study("paper")
+
+
+class TestTablesOfAStudy:
+    def test_the_runs_of_a_table_with_chains_and_baselines(self, paper):
+        assert paper.runs_of_table("table_6") == ("deeplabv3plus_r101_bdd100k", "deeplabv3plus_r101_fbnet_bdd100k")
+        runs = paper.runs_of_table("table_5")
+        assert runs.index(PRETRAINED) < runs.index("deeplabv3plus_wrn38_fbnet") < runs.index(TRAINVAL)
+        assert set(paper.compared_runs("table_5")) == set(runs) - {PRETRAINED}
+
+    def test_a_baseline_that_is_no_row_is_needed(self, project):
+        content = yaml.safe_load(paths.RUNS_FILE.read_text())
+        content["tables"]["table_2"]["rows"] = ["pspnet_r50_fbnet"]
+        paths.RUNS_FILE.write_text(yaml.safe_dump(content, sort_keys=False))
+        study = load_study("demo")
+        assert study.compared_runs("table_2") == ("pspnet_r50_fbnet", "pspnet_r50")
+        assert run_plan(make_plan(study), "pspnet_r50").evaluations == {"single_scale": Jobs(needed=(0,), done=())}
+
+    def test_a_baseline_that_the_study_does_not_train_is_left_out(self, project):
+        study = change_study(
+            "camvid_small", runs=["fcn_r50_fbnet"], figure_runs={"baseline": "fcn_r50_fbnet", "fbnet": "fcn_r50_fbnet"}
+        )
+        assert study.runs_of_table("table_1") == ("fcn_r50_fbnet",)
+
+    def test_the_data_sets_of_a_table(self, paper):
+        assert paper.roles_of_table("table_1") == ("cityscapes",)
+        assert paper.roles_of_table("table_6") == ("bdd100k",)
+        expected = {"cityscapes", "cityscapes_test", "cityscapes_coarse", "mapillary"}
+        assert set(paper.roles_of_table("table_5")) == expected
+
+    def test_an_unknown_table_is_refused(self, paper):
+        for of_table in (paper.compared_runs, paper.runs_of_table, paper.roles_of_table):
+            with pytest.raises(InputError, match="study paper: no table 'table_9'; choose from table_1"):
+                of_table("table_9")
+
+
+class TestIterations:
+    def test_of_the_paper(self, paper):
+        plan = make_plan(paper)
+        assert run_plan(plan, "fcn_r50").iterations == 371 * 180 == 66_780  # Sec. 4.1
+        assert run_plan(plan, "deeplabv3plus_r101_bdd100k").iterations == 875 * 180 == 157_500
+        assert run_plan(plan, TRAINVAL).images == 3475
+        assert run_plan(plan, TRAINVAL).iterations == 434 * 180
+        assert run_plan(plan, PRETRAINED).iterations == 1125 * 175  # by its recipe
+        # 19 runs on train, two on train and val, two on BDD100K, one on Mapillary Vistas; three seeds each
+        total = 3 * (19 * 66_780 + 2 * 78_120 + 2 * 157_500 + 196_875)
+        assert plan.totals["iterations"] == {"needed": total, "done": 0}
+
+    def test_of_scenes_that_are_not_drawn_yet(self, project):
+        plan = make_plan(load_study("demo"))
+        assert run_plan(plan, "fcn_r50").iterations == 160 // 4 * 10
+        assert run_plan(plan, "deeplabv3plus_r101_fbnet_trainval").iterations == 192 // 4 * 10
+        assert None not in plan.totals["iterations"].values()
+
+    def test_scenes_are_counted_as_the_study_says_whatever_is_prepared(self, project):
+        write_manifest("synthetic", {"train": 7, "val": 7})
+        assert split_images(load_study("demo").data, "train") == 160
+
+    def test_what_is_prepared_counts_before_what_is_published(self, paper):
+        write_manifest("cityscapes", {"train": 1600})
+        plan = make_plan(paper)
+        assert run_plan(plan, "fcn_r50").iterations == 200 * 180
+        assert run_plan(plan, TRAINVAL).images == 1600 + 500
+
+    def test_of_a_split_that_nobody_publishes_are_not_known(self, paper):
+        data = yaml.safe_load(paths.study_file("paper").read_text())["data"]
+        data["cityscapes"]["evaluate"] = "held_out"
+        study = change_study("paper", data=data)
+        plan = make_plan(study)
+        assert (run_plan(plan, TRAINVAL).images, run_plan(plan, TRAINVAL).iterations) == (None, None)
+        write_checkpoint(study, "fcn_r50", 0)
+        assert make_plan(study).totals["iterations"] == {"needed": None, "done": 66_780}
+        write_checkpoint(study, TRAINVAL, 0)
+        assert make_plan(study).totals["iterations"] == {"needed": None, "done": None}
+        assert "iterations: unknown, done unknown" in to_text(make_plan(study))
+
+
+class TestJobs:
+    def test_of_the_paper(self, paper):
+        plan = make_plan(paper)
+        runs = [entry.run for entry in plan.runs]
+        assert set(runs) == set(paper.runs)
+        assert plan.totals["trainings"] == {"needed": len(runs) * 3, "done": 0}
+        assert plan.totals["exports"] == {"needed": 2 * 3, "done": 0}
+        # neither of the two runs for the test server nor of the pre-training
+        assert plan.totals["evaluations"] == {"needed": (len(runs) - 3) * 3, "done": 0}
+        assert all(runs.index(entry.start) < runs.index(entry.run) for entry in plan.runs if entry.start)
+
+    def test_what_needs_a_run(self, paper):
+        plan = make_plan(paper)
+        assert run_plan(plan, "fcn_r101").tables == ("table_1", "table_3", "table_4")
+        assert run_plan(plan, PRETRAINED).tables == ("table_5",)
+        assert run_plan(plan, "deeplabv3plus_r50").figures == ("figure_1", "figure_2", "figure_7")
+        assert run_plan(plan, TRAINVAL).start == PRETRAINED
+
+    def test_what_is_done(self, paper):
+        write_checkpoint(paper, "deeplabv3plus_r101", 2)
+        write_metrics(paper, "deeplabv3plus_r101", 0)  # which Table 5 does not show
+        write_metrics(paper, "deeplabv3plus_r101", 1, scales="multi_scale")
+        paths.export_file("paper", TRAINVAL, 0).parent.mkdir(parents=True)
+        paths.export_file("paper", TRAINVAL, 0).touch()
+        plan = make_plan(paper)
+        entry = run_plan(plan, "deeplabv3plus_r101")
+        assert entry.training == Jobs(needed=(0, 1, 2), done=(2,))
+        assert entry.evaluations == {"multi_scale": Jobs(needed=(0, 1, 2), done=(1,))}
+        assert run_plan(plan, TRAINVAL).exports == Jobs(needed=(0, 1, 2), done=(0,))
+        assert run_plan(plan, TRAINVAL).evaluations == {}
+        assert {kind: of["done"] for kind, of in plan.totals.items()} == {
+            "trainings": 1, "evaluations": 1, "exports": 1, "iterations": 66_780,
+        }  # fmt: skip
+
+    def test_a_run_of_figures_alone_needs_the_first_seed(self, trio):
+        study = change_study("trio", tables=["table_1"], seeds=[3, 1])
+        plan = make_plan(study)
+        entry = run_plan(plan, "deeplabv3plus_r50")
+        assert (entry.tables, entry.training.needed) == ((), (3,))
+        assert entry.evaluations == {"single_scale": Jobs(needed=(3,), done=())}
+        assert plan.totals["trainings"]["needed"] == 4 * 2 + 2
+        assert "table_5" not in json.dumps(plan.as_dict())
+
+    def test_a_figure_s_run_in_a_table_of_several_scales_is_evaluated_twice(self, trio):
+        runs = {"baseline": "deeplabv3plus_r101", "fbnet": "deeplabv3plus_r101_fbnet"}
+        plan = make_plan(change_study("trio", tables=["table_5"], figure_runs=runs))
+        assert run_plan(plan, "deeplabv3plus_r101").evaluations == {
+            "multi_scale": Jobs(needed=(0, 1, 2), done=()),
+            "single_scale": Jobs(needed=(0,), done=()),
+        }
+
+    def test_a_study_of_nothing_needs_nothing(self, trio):
+        plan = make_plan(change_study("trio", tables=[], figures=[]))
+        assert plan.runs == ()
+        assert plan.totals["trainings"] == {"needed": 0, "done": 0}
+        assert "trainings: 0, done 0" in to_text(plan)
+
+
+class TestData:
+    def test_of_the_paper(self, paper, project):
+        write_manifest("cityscapes", CITYSCAPES_IMAGES)
+        for split in ("train", "val"):
+            place = project / "data/raw/cityscapes/leftImg8bit" / split / "town"
+            place.mkdir(parents=True)
+        plan = make_plan(paper)
+        cityscapes, bdd100k = data_plan(plan, "cityscapes"), data_plan(plan, "bdd100k")
+        assert (cityscapes.prepared, cityscapes.images, cityscapes.drawn) == (True, CITYSCAPES_IMAGES, False)
+        assert cityscapes.missing == ("data/raw/cityscapes/gtFine/train", "data/raw/cityscapes/gtFine/val")
+        assert (bdd100k.prepared, bdd100k.images, bdd100k.tables) == (False, {"train": 7000, "val": 1000}, ("table_6",))
+        mapillary = data_plan(plan, "mapillary")
+        assert (mapillary.tables, mapillary.figures) == (("table_5",), ())
+        assert all(path.startswith("data/raw/mapillary/") for path in mapillary.missing)
+        assert [entry.tables for entry in plan.data if entry.role.startswith("cityscapes_")] == [("table_5",)] * 2
+        assert cityscapes.figures == ("figure_1", "figure_2", "figure_7")
+
+    def test_the_environment_says_where_raw_data_are(self, paper, tmp_path, monkeypatch):
+        places = [tmp_path / "elsewhere" / kind / "train_extra" for kind in ("leftImg8bit", "gtCoarse")]
+        monkeypatch.setenv("CITYSCAPES_ROOT", str(tmp_path / "elsewhere"))
+        assert data_plan(make_plan(paper), "cityscapes_coarse").missing == tuple(map(str, places))
+        for place in places:
+            (place / "town").mkdir(parents=True)
+        assert data_plan(make_plan(paper), "cityscapes_coarse").missing == ()
+
+    def test_scenes_are_never_missing(self, demo):
+        for entry in make_plan(demo).data:
+            assert (entry.drawn, entry.missing, entry.prepared) == (True, (), False)
+
+    def test_half_of_the_files_are_not_prepared_data(self, paper):
+        write_manifest("cityscapes", CITYSCAPES_IMAGES, arrays=False)
+        assert not data_plan(make_plan(paper), "cityscapes").prepared
+        write_manifest("cityscapes", {"train": 2975})
+        assert not data_plan(make_plan(paper), "cityscapes").prepared
+        write_manifest("cityscapes", CITYSCAPES_IMAGES)
+        assert data_plan(make_plan(paper), "cityscapes").prepared
+        paths.array_file("cityscapes", "val", "labels").unlink()
+        assert not data_plan(make_plan(paper), "cityscapes").prepared
+
+    @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"splits": [1]}', '{"splits": {"train": {"images": 3}}}'])
+    def test_a_damaged_manifest_is_refused(self, paper, content):
+        write_manifest("cityscapes", CITYSCAPES_IMAGES)
+        paths.manifest_file("cityscapes").write_text(content)
+        hint = "prepare data set 'cityscapes' again with `fbnet prepare`"
+        with pytest.raises(InputError, match=f"^data/cityscapes/manifest.json: damaged .*; {hint}"):
+            make_plan(paper)
+
+
+class TestCommand:
+    @pytest.mark.slow
+    def test_as_json(self, paper):
+        write_checkpoint(paper, "fcn_r50", 1)
+        result = fbnet("plan", "--study", "paper", "--json")
+        assert result.returncode == 0, result.stderr
+        content = json.loads(result.stdout)
+        assert list(content) == ["study", "data", "runs", "totals", "cost"]
+        del content["cost"]
+        assert content == json.loads(json.dumps(make_plan(paper).as_dict()))
+        entry = next(run for run in content["runs"] if run["run"] == "fcn_r50")
+        assert entry["training"] == {"needed": [0, 1, 2], "done": [1]}
+        assert entry["evaluations"] == {"single_scale": {"needed": [0, 1, 2], "done": []}}
+        assert content["totals"]["trainings"] == {"needed": 72, "done": 1}
+
+    def test_as_text(self, paper):
+        write_checkpoint(paper, "fcn_r50", 1)
+        lines = fbnet("plan", "--study", "paper").stdout.splitlines()
+        cells = {line.split()[0]: line.split() for line in lines[: lines.index("trainings: 72, done 1")] if line}
+        assert " ".join(cells["fcn_r50"]) == "fcn_r50 cityscapes train 66,780 1 of 3 0 of 3 – 1 – –"
+        assert cells[TRAINVAL][-1] == PRETRAINED
+        raw = "no missing: data/raw/cityscapes/leftImg8bit/train and 3 more 1, 2, 3, 4, 5 1, 2, 7"
+        assert " ".join(cells["cityscapes"]).endswith(raw)
+        assert cells["bdd100k"][2:6] == ["train", "7,000,", "val", "1,000"]
+        first = lines.index("trainings: 72, done 1")
+        assert lines[first : first + 4] == [
+            "trainings: 72, done 1",
+            "evaluations: 63, done 0",
+            "exports: 6, done 0",
+            "iterations: 5,810,805, done 66,780",
+        ]
+
+    def test_bad_input_is_one_line(self, project):
+        assert "params/studies/kitti.yaml: no such study 'kitti'" in refused(fbnet("plan", "--study", "kitti"))
+
+    def test_needs_no_torch(self):
+        code = "import sys, fbnet.planning.plan; sys.exit('torch' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

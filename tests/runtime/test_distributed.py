@@ -1,0 +1,113 @@
+"""Two processes that share a batch train as one does; here on the CPU, where torch cannot synchronise normalisation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from fbnet import paths
+from fbnet.config.labels import CITYSCAPES
+from fbnet.config.load import load_runs, load_study
+from fbnet.config.training import OhemConfig, TrainingConfig
+from fbnet.data.packed import open_split
+from fbnet.data.prepare import prepare
+from fbnet.errors import InputError
+from fbnet.models import checkpoint
+from fbnet.models.build import build
+from fbnet.runtime.distributed import rank, run_processes, synchronised
+from fbnet.training import train
+from fbnet.training.objective import losses
+
+CPU = torch.device("cpu")
+RUN = load_runs().runs["fcn_r50_fbnet"]
+PLAIN = TrainingConfig(crop=(32, 32), batch_size=4, epochs=1, learning_rate=0.1)
+LOSSES = {
+    "cross-entropy": PLAIN,
+    "class weights": TrainingConfig(**{**vars(PLAIN), "class_weights": tuple(0.5 + 0.1 * i for i in range(19))}),
+    "hard examples": TrainingConfig(**{**vars(PLAIN), "ohem": OhemConfig(threshold=0.04, min_kept=50)}),
+    "image weights": TrainingConfig(**{**vars(PLAIN), "image_weights": 6.0}),
+}
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Writes the gradients of one batch, which the processes share."""
+
+    training: TrainingConfig
+    path: Path
+
+    def __call__(self, device):
+        torch.manual_seed(0)
+        network = build(RUN, CITYSCAPES, width=0.0625)
+        network.eval()  # with the statistics of the beginning: those of a part of the batch would be other ones
+        generator = torch.Generator().manual_seed(1)
+        images = torch.randn(4, 3, 32, 32, generator=generator)
+        labels = torch.randint(0, 19, (4, 32, 32), generator=generator).to(torch.uint8)
+        labels[0, :20] = 255  # so that the parts of the batch have different numbers of labelled pixels and blocks
+        labels[1] = 255
+        trained = synchronised(network, device)
+        count = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+        part = slice(rank() * 4 // count, (rank() + 1) * 4 // count)
+        sum(losses(trained(images[part]), labels[part], RUN, CITYSCAPES, self.training)).backward()
+        if rank() == 0:
+            torch.save({name: value.grad for name, value in network.named_parameters()}, self.path)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_gradients_are_those_of_the_whole_batch(tmp_path, kind):
+    found = []
+    for processes in (1, 2):
+        path = tmp_path / f"{processes}.pt"
+        run_processes(processes, CPU, Gradients(LOSSES[kind], path))
+        found.append(torch.load(path))
+    alone, together = found
+    assert alone.keys() == together.keys()
+    for name, gradient in alone.items():
+        torch.testing.assert_close(together[name], gradient, rtol=1e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.fixture
+def study(project):
+    project.write_study(training__batch_size=4, training__epochs=2)
+    study = load_study("toy")
+    prepare(study.data)
+    return study
+
+
+def test_a_whole_training(study):
+    """Batch statistics are each process's own here, so that weights come out near those of one process, not equal."""
+    train.train(study, study.runs["fcn_r50_fbnet"], 0, CPU, gpus=2)
+    path = paths.checkpoint_file("toy", "fcn_r50_fbnet", 0)
+    network, config = checkpoint.load(path)
+    assert config.iterations == 2
+    assert not any(name.startswith("module.") for name in network.state_dict())
+    history = paths.history_file("toy", "fcn_r50_fbnet", 0).read_text().splitlines()
+    assert len(history) == 3
+    train.train(study, study.runs["fcn_r50_fbnet"], 0, CPU)
+    alone = paths.history_file("toy", "fcn_r50_fbnet", 0).read_text().splitlines()
+    ours, theirs = (float(lines[1].split(",")[3]) for lines in (history, alone))
+    assert ours == pytest.approx(theirs, rel=0.02)
+
+
+def test_bad_input_is_one_line(project, study):
+    project.write_study(training__batch_size=4, training__learning_rate=1e30, training__epochs=20)
+    with pytest.raises(InputError) as raised:
+        train.train(load_study("toy"), study.runs["fcn_r50_fbnet"], 0, CPU, gpus=2)
+    message = str(raised.value)
+    assert message.startswith("fcn_r50_fbnet seed 0: the loss is ")
+    assert "\n" not in message
+    # the images of the whole batch, whichever process had them
+    assert sum(name in message for name in open_split(study.data, "train").names) == 4
+    assert not paths.checkpoint_file("toy", "fcn_r50_fbnet", 0).exists()
+
+
+def test_a_batch_that_cannot_be_shared(study):
+    with pytest.raises(InputError, match=r"training\.batch_size: 4 images a batch cannot be shared out to 3 GPUs"):
+        train.train(study, study.runs["fcn_r50"], 0, CPU, gpus=3)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() >= 2, reason="there are two GPUs")
+def test_gpus_that_are_not_there(study):
+    with pytest.raises(InputError, match=r"--gpus 2: torch finds [01]; ask for no more of them"):
+        train.train(study, study.runs["fcn_r50"], 0, torch.device("cuda"), gpus=2)

@@ -1,0 +1,301 @@
+"""Block labels by hand and by brute force; losses by numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from fbnet.training.losses import (
+    MAX_CLASSES,
+    block_bce,
+    block_labels,
+    cross_entropy,
+    image_weighted_cross_entropy,
+    ohem_cross_entropy,
+)
+
+
+def brute_force(labels, classes, stride, ignore_index):
+    images, height, width = labels.shape
+    rows, columns = math.ceil(height / stride), math.ceil(width / stride)
+    targets = torch.zeros(images, len(classes), rows, columns, dtype=torch.bool)
+    mask = torch.zeros(images, rows, columns, dtype=torch.bool)
+    for image in range(images):
+        for y in range(height):
+            for x in range(width):
+                label = int(labels[image, y, x])
+                if label == ignore_index:
+                    continue
+                mask[image, y // stride, x // stride] = True
+                if label in classes:
+                    targets[image, classes.index(label), y // stride, x // stride] = True
+    return targets, mask
+
+
+class TestBlockLabels:
+    def test_by_hand(self):
+        labels = torch.tensor(
+            [
+                [
+                    [0, 0, 1, 1, 255],
+                    [0, 5, 1, 1, 255],
+                    [5, 0, 255, 255, 1],
+                ]
+            ]
+        )
+        targets, mask = block_labels(labels, [5, 1], 2)
+        assert targets.shape == (1, 2, 2, 3)
+        # class 5 stands in the first block of either row, class 1 in the second of the first and the last of the second
+        assert targets[0, 0].tolist() == [[True, False, False], [True, False, False]]
+        assert targets[0, 1].tolist() == [[False, True, False], [False, False, True]]
+        assert mask[0].tolist() == [[True, True, False], [True, False, True]]
+
+    def test_a_thin_pole_weighs_as_much_as_a_wall(self):
+        labels = torch.zeros(1, 16, 8, dtype=torch.uint8)
+        labels[0, :8, 3] = 1  # one column of the first block
+        labels[0, 8:] = 2  # all of the second
+        targets, _ = block_labels(labels, [1, 2], 8)
+        assert targets[0, :, :, 0].tolist() == [[True, False], [False, True]]
+
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+    @pytest.mark.parametrize("stride", [1, 3, 4, 8, 16])
+    def test_equals_brute_force(self, stride, dtype):
+        generator = torch.Generator().manual_seed(stride)
+        for height, width in ((1, 1), (7, 5), (16, 24), (17, 9)):
+            labels = torch.randint(0, 8, (2, height, width), generator=generator)
+            labels[torch.rand(labels.shape, generator=generator) < 0.4] = 255
+            labels[0, :stride, :stride] = 255
+            classes = [6, 2, 7]
+            for ignore_index in (255, None):
+                targets, mask = block_labels(labels.to(dtype), classes, stride, ignore_index)
+                expected, counted = brute_force(labels, classes, stride, ignore_index)
+                assert torch.equal(targets, expected)
+                assert torch.equal(mask, counted)
+
+    def test_another_ignored_label(self):
+        targets, mask = block_labels(torch.tensor([[[11, 3], [255, 3]]]), [3], 1, ignore_index=11)
+        assert mask.tolist() == [[[False, True], [True, True]]]
+        assert targets.tolist() == [[[[False, True], [False, True]]]]
+
+    def test_most_classes(self):
+        classes = list(range(MAX_CLASSES))
+        targets, mask = block_labels(torch.full((1, 2, 2), MAX_CLASSES - 1), classes, 2)
+        assert targets[0, :, 0, 0].tolist() == [False] * (MAX_CLASSES - 1) + [True]
+        assert mask.all()
+
+    def test_too_many_classes(self):
+        with pytest.raises(ValueError, match="at most 62"):
+            block_labels(torch.zeros(1, 2, 2), list(range(MAX_CLASSES + 1)), 2)
+
+    def test_an_ignored_class(self):
+        with pytest.raises(ValueError, match="255 is ignored"):
+            block_labels(torch.zeros(1, 2, 2), [1, 255], 2)
+
+
+class TestBlockBCE:
+    def test_by_hand(self):
+        logits = torch.tensor([[[[0.0, 2.0]], [[-1.0, 5.0]]]])  # (1, 2, 1, 2)
+        targets = torch.tensor([[[[True, False]], [[False, True]]]])
+        mask = torch.tensor([[[True, False]]])
+        # only the first block counts: -log(1/2) for class 0, -log(1 - sigmoid(-1)) for class 1
+        expected = (math.log(2) + math.log(1 + math.exp(-1))) / 2
+        assert block_bce(logits, targets, mask).item() == pytest.approx(expected)
+
+    def test_all_blocks(self):
+        logits = torch.tensor([[[[0.0, 2.0]]]])
+        loss = block_bce(logits, torch.tensor([[[[True, False]]]]), torch.ones(1, 1, 2, dtype=torch.bool))
+        assert loss.item() == pytest.approx((math.log(2) + math.log(1 + math.exp(2))) / 2)
+
+    def test_nothing_counts(self):
+        logits = torch.randn(1, 2, 3, 3, requires_grad=True)
+        loss = block_bce(logits, torch.zeros(1, 2, 3, 3, dtype=torch.bool), torch.zeros(1, 3, 3, dtype=torch.bool))
+        loss.backward()
+        assert loss.item() == 0
+        assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+    def test_float32_whatever_the_logits(self):
+        logits = torch.full((1, 1, 1, 1), 3.0, dtype=torch.bfloat16)
+        loss = block_bce(logits, torch.zeros(1, 1, 1, 1, dtype=torch.bool), torch.ones(1, 1, 1, dtype=torch.bool))
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(math.log(1 + math.exp(3)), rel=1e-6)
+
+
+class TestCrossEntropy:
+    def test_by_hand(self):
+        # two pixels of weight log-odds, the third ignored
+        logits = torch.tensor([[[[0.0, 1.0, 9.0]], [[0.0, 3.0, -9.0]]]])  # (1, 2, 1, 3)
+        labels = torch.tensor([[[0, 1, 255]]], dtype=torch.uint8)
+        expected = (math.log(2) + math.log(1 + math.exp(-2))) / 2
+        assert cross_entropy(logits, labels).item() == pytest.approx(expected)
+
+    def test_no_labelled_pixel(self):
+        logits = torch.randn(1, 3, 2, 2, requires_grad=True)
+        loss = cross_entropy(logits, torch.full((1, 2, 2), 255))
+        loss.backward()
+        assert loss.item() == 0
+        assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+    def test_float32_whatever_the_logits(self):
+        loss = cross_entropy(torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16), torch.zeros(1, 2, 2))
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(math.log(4), rel=1e-6)
+
+    def test_weights_as_in_torch(self):
+        generator = torch.Generator().manual_seed(0)
+        logits = torch.randn(2, 5, 6, 7, generator=generator)
+        labels = torch.randint(0, 5, (2, 6, 7), generator=generator)
+        labels[:, :2] = 255
+        weights = [0.5, 1.0, 2.0, 3.0, 0.1]
+        expected = torch.nn.functional.cross_entropy(logits, labels, torch.tensor(weights), ignore_index=255)
+        assert cross_entropy(logits, labels.byte(), weights=weights).item() == pytest.approx(expected.item(), rel=1e-6)
+
+    def test_no_labelled_pixel_with_weights(self):
+        logits = torch.randn(1, 3, 2, 2, requires_grad=True)
+        loss = cross_entropy(logits, torch.full((1, 2, 2), 255), weights=[1.0, 2.0, 3.0])
+        loss.backward()
+        assert loss.item() == 0
+        assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def slow_ohem(logits, labels, threshold, min_kept, weights):
+    """Pixel by pixel in float64, by sorting probabilities; also the kept pixels as (image, row, column)."""
+    total = count = 0.0
+    places = []
+    for image in range(len(labels)):
+        found = []
+        for row, column in zip(*np.nonzero(labels[image] != 255), strict=True):
+            scores = logits[image, :, row, column].astype(float)
+            train_id = labels[image, row, column]
+            probability = np.exp(scores[train_id]) / np.exp(scores).sum()
+            found.append((probability, train_id, row, column))
+        found.sort(key=lambda entry: entry[0])
+        # the last of the hardest ones that are kept in any case, and all that are as hard
+        limit = found[min(min_kept, len(found)) - 1][0] if found else 0
+        for probability, train_id, row, column in found:
+            if probability < threshold or probability <= limit:
+                total -= weights[train_id] * np.log(probability)
+                count += weights[train_id]
+                places.append((image, row, column))
+    return (total / count if count else 0.0), places
+
+
+class TestOhemCrossEntropy:
+    def data(self, seed=0):
+        """Sharp logits, so that some pixels are easy, and an image with more ignored pixels than the other."""
+        rng = np.random.default_rng(seed)
+        logits = 3 * rng.standard_normal((2, 4, 9, 7)).astype(np.float32)
+        labels = rng.integers(0, 4, (2, 9, 7)).astype(np.uint8)
+        labels[0, :2] = 255
+        labels[1, :7] = 255
+        return logits, labels
+
+    def check(self, logits, labels, threshold, min_kept, weights=None):
+        """Value and gradient against the slow reference; returns the number of kept pixels."""
+        given = torch.tensor(logits, requires_grad=True)
+        loss = ohem_cross_entropy(given, torch.tensor(labels), threshold=threshold, min_kept=min_kept, weights=weights)
+        loss.backward()
+        expected, places = slow_ohem(logits, labels, threshold, min_kept, weights or [1.0] * logits.shape[1])
+        # float32 keeps 7 digits; a sum of at most 126 terms loses a part of the last two
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
+        moved = given.grad.abs().sum(dim=1) > 0
+        assert sorted(map(tuple, moved.nonzero().tolist())) == sorted(places)
+        return len(places)
+
+    @pytest.mark.parametrize("weights", [None, [0.5, 1.0, 2.0, 4.0]])
+    @pytest.mark.parametrize("min_kept", [1, 10, 20, 40, 63, 1000])
+    @pytest.mark.parametrize("threshold", [1e-6, 0.3, 0.7, 1.0])
+    def test_equals_the_slow_reference(self, threshold, min_kept, weights):
+        logits, labels = self.data()
+        self.check(logits, labels, threshold, min_kept, weights)
+
+    def test_the_cases_differ(self):
+        """Few pixels are hard enough, or many, or all; an image with 14 labelled pixels cannot give 20."""
+        logits, labels = self.data()
+        kept = [self.check(logits, labels, *case) for case in ((1e-6, 1), (1e-6, 20), (0.7, 1), (0.7, 20), (0.7, 60))]
+        assert kept[:2] == [2, 20 + 14]
+        assert 2 < kept[2] < kept[3]  # by the threshold alone; then the second image's pixels are all kept
+        assert kept[4] == 49 + 14
+
+    def test_ties_are_kept_together(self):
+        logits = np.zeros((1, 2, 1, 6), np.float32)
+        logits[0, 0, 0] = [3, 1, 1, 1, 5, 5]
+        labels = np.zeros((1, 1, 6), np.uint8)
+        # two are asked for, but the three hardest are equally hard; of none is the probability below 0.1
+        assert self.check(logits, labels, 0.1, 2) == 3
+        assert self.check(logits, labels, 0.1, 4) == 4
+        assert self.check(logits, labels, 0.1, 5) == 6
+
+    def test_each_image_keeps_its_own(self):
+        logits = np.zeros((2, 2, 1, 4), np.float32)
+        logits[0, 0, 0] = [-4, -5, -6, -7]  # all harder than any of the other image
+        logits[1, 0, 0] = [4, 5, 6, 7]
+        assert self.check(logits, np.zeros((2, 1, 4), np.uint8), 0.5, 2) == 4 + 2
+
+    def test_no_labelled_pixel(self):
+        logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+        loss = ohem_cross_entropy(
+            logits, torch.full((2, 4, 4), 255), threshold=0.7, min_kept=5, weights=[1.0, 2.0, 3.0]
+        )
+        loss.backward()
+        assert loss.item() == 0
+        assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+    def test_all_pixels_are_plain_cross_entropy(self):
+        logits, labels = (torch.tensor(values) for values in self.data())
+        weights = [0.5, 1.0, 2.0, 4.0]
+        loss = ohem_cross_entropy(logits, labels, threshold=0.7, min_kept=63, weights=weights)
+        assert loss.item() == pytest.approx(cross_entropy(logits, labels, weights=weights).item(), rel=1e-6)
+
+    def test_a_loss_that_is_not_a_number_shows(self):
+        logits = torch.zeros(1, 2, 2, 2)
+        logits[0, 0, 1, 1] = math.nan
+        loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), threshold=0.1, min_kept=1)
+        assert math.isnan(loss.item())
+
+    def test_float32_whatever_the_logits(self):
+        logits = torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16)
+        loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), threshold=0.7, min_kept=1)
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(math.log(4), rel=1e-6)
+
+
+class TestImageWeights:
+    def test_by_hand(self):
+        # class 0 on three of four pixels weighs 1 + 6 / 4, class 1 on one of them 1 + 6 * 3 / 4
+        labels = torch.tensor([[[0, 0, 0, 1, 255]]])
+        logits = torch.zeros(1, 3, 1, 5)
+        logits[0, 1, 0, 3] = math.log(2)
+        right, rare = math.log(3), math.log(4) - math.log(2)
+        expected = (3 * 2.5 * right + 5.5 * rare) / (3 * 2.5 + 5.5)
+        assert image_weighted_cross_entropy(logits, labels, bound=6).item() == pytest.approx(expected, rel=1e-6)
+
+    def test_equals_torch_image_by_image(self):
+        generator = torch.Generator().manual_seed(3)
+        logits = torch.randn(3, 19, 12, 10, generator=generator)
+        labels = torch.randint(0, 19, (3, 12, 10), generator=generator).to(torch.uint8)
+        labels[0, :6] = 255
+        labels[1] = 4
+        means = []
+        for image, label in zip(logits, labels, strict=True):
+            kept = label[label != 255].long()
+            share = torch.bincount(kept, minlength=19) / len(kept)
+            weight = 1 + 6 * (1 - share)
+            means.append(torch.nn.functional.cross_entropy(image[None], label[None].long(), weight, ignore_index=255))
+        expected = torch.stack(means).mean().item()
+        assert image_weighted_cross_entropy(logits, labels, bound=6).item() == pytest.approx(expected, rel=1e-6)
+
+    def test_an_image_without_labels_is_left_out(self):
+        logits = torch.randn(2, 5, 4, 4, generator=torch.Generator().manual_seed(0))
+        labels = torch.full((2, 4, 4), 255, dtype=torch.uint8)
+        assert image_weighted_cross_entropy(logits, labels, bound=6).item() == 0
+        labels[0] = 2
+        alone = image_weighted_cross_entropy(logits[:1], labels[:1], bound=6)
+        assert image_weighted_cross_entropy(logits, labels, bound=6) == alone
+
+    def test_is_float32_and_shows_what_is_no_number(self):
+        labels = torch.zeros(1, 4, 4, dtype=torch.uint8)
+        logits = torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16)
+        assert image_weighted_cross_entropy(logits, labels, bound=6).dtype == torch.float32
+        logits[0, 0, 0, 0] = math.nan
+        assert image_weighted_cross_entropy(logits, labels, bound=6).isnan()
