@@ -119,10 +119,10 @@ def test_a_loader_that_dies_stops_it_and_nothing_is_lost(study, at_iteration, nu
 SIGNALLED = f"""
 import os, signal, torch
 from fbnet import paths
-from fbnet.data.sampling import TrainingSamples
-from fbnet.params import load_study
-from fbnet.state import TrainingState
-from fbnet.train import train
+from fbnet.data.sampler import TrainingSamples
+from fbnet.config.load import load_study
+from fbnet.training.resume import TrainingState
+from fbnet.training.train import train
 
 load = TrainingSamples.__getitem__
 

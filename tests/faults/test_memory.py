@@ -28,11 +28,11 @@ EVALUATION = (
     LIMIT
     + """
 import sys
-from fbnet.data.specs import CITYSCAPES
-from fbnet.inference import predict_labels
+from fbnet.config.labels import CITYSCAPES
+from fbnet.evaluation.predictor import predict_labels
 from fbnet.models.build import build
-from fbnet.params import load_runs
-from fbnet.recipe import EvaluationConfig
+from fbnet.config.load import load_runs
+from fbnet.config.evaluation import EvaluationConfig
 import numpy as np
 
 torch.set_num_threads(1)
@@ -54,7 +54,7 @@ TRAINING = (
     + """
 import sys
 import torch._dynamo  # as an optimiser does
-import fbnet.train
+import fbnet.training.train
 from fbnet.cli import main
 
 torch.set_num_threads(1)
