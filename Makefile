@@ -1,16 +1,16 @@
-# Needs Python 3.11+ and make; everything else comes from requirements.lock into .venv.
+# Needs Python 3.11 or newer and make; everything else comes from requirements.lock into .venv.
 PYTHON ?= python3
 STUDY ?= demo
 FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: env demo report bench test test-all fuzz lint lock
+.PHONY: env demo report bench test test-all fuzz lint schemas docs lock
 
 env: .venv/.installed
 
-# uv installs in seconds what takes pip minutes; its version too is the lock's. Compiling once keeps every later start
-# short, also where Python may not write beside its modules.
+# uv, pinned in the lock like everything else, installs in seconds what takes pip minutes. Compiling the bytecode once
+# keeps later starts short, even where Python may not write next to its modules.
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
@@ -21,22 +21,23 @@ env: .venv/.installed
 demo: env
 	snakemake --cores all
 
-# A page of what is there already; STUDY=NAME for another study's.
+# HTML page of existing results; STUDY=NAME selects another study.
 report: env
 	fbnet report --study $(STUDY)
 
+# Two workers, as many as the slowest supported machine has cores; a file's tests share their fixtures.
 test: env lint
-	pytest -m "not slow"
+	pytest -n 2 --dist loadfile -m "not slow"
 
-# With the tests that take minutes each.
+# Includes the tests that take minutes each.
 test-all: env lint
-	pytest
+	pytest -n 2 --dist loadfile
 
-# Both sides of every comparison in turn, on a machine with nothing else to do; some twenty minutes.
+# Run both sides of every comparison in turn; needs an otherwise idle machine and takes about twenty minutes.
 bench: env
 	python -m benchmarks
 
-# Damaged files of every kind, for so many seconds each; `make test` tries a few of them.
+# Damaged files of every kind, FUZZ_SECONDS for each; `make test` tries a few of them.
 fuzz: env
 	python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
@@ -44,6 +45,15 @@ lint: env
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
+	lint-imports
+
+# Regenerate the JSON schemas that editors check params/ against.
+schemas: env
+	python -m fbnet.config.schema
+
+# Build the documentation into site/; needs no network.
+docs: env
+	mkdocs build --strict
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
