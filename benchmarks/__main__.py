@@ -1,10 +1,9 @@
-"""`python -m benchmarks`: runs all benchmarks, or those that are named, each in a process of its own, and prints the
-table that the README carries."""
+"""Run all benchmarks or the named ones, each in its own process, and update the tables in docs/performance.md."""
 
 import subprocess
 import sys
 
-from benchmarks.table import ORDER, into_readme, markdown
+from benchmarks.table import ORDER, markdown, write_into_page
 
 
 def main() -> None:
@@ -13,7 +12,7 @@ def main() -> None:
         print(f"benchmarks.{name}", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
     table = markdown()
-    into_readme(table)
+    write_into_page(table)
     print(table)
 
 

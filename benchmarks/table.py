@@ -1,4 +1,4 @@
-"""The table of all that was measured, from benchmarks/results/, and its place in the README."""
+"""Tables of the measurements in benchmarks/results/, and the documentation page that shows them."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from benchmarks.harness import RESULTS
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs/performance.md"
 BEGIN, END = "<!-- benchmarks: written by `make bench` -->\n", "<!-- end of benchmarks -->"
 ORDER = (
     "samples",
@@ -21,11 +21,11 @@ ORDER = (
     "first_iteration",
     "demo",
 )
-"""Of the benchmarks, as they run and stand in the table; each is a module here."""
+"""Benchmarks in the order in which they run and are listed; each is a module of this package."""
 
 
 def markdown(results: Path = RESULTS) -> str:
-    """A table for each machine, over the benchmarks that were run there."""
+    """Return one table for each machine, with the benchmarks that ran there."""
     files = sorted(results.glob("*.json"), key=lambda path: (ORDER.index(_benchmark(path)), path.name))
     contents = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     machines = list(dict.fromkeys(_machine(content["machine"]) for content in contents))
@@ -37,11 +37,11 @@ def markdown(results: Path = RESULTS) -> str:
     )
 
 
-def into_readme(table: str) -> None:
-    """Puts the table in the place of the README's."""
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+def write_into_page(table: str) -> None:
+    """Replace the tables on the documentation page."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
 
 
 def _benchmark(path: Path) -> str:
@@ -55,9 +55,9 @@ def _machine(machine: dict) -> str:
 
 def _table(machine: str, rows: list[dict]) -> str:
     lines = [[row["what"], row["against"], _measured(row), _target(row), "yes" if row["met"] else "no"] for row in rows]
-    headers = ["What", "Beside", "Measured: median (lowest to highest)", "Target", "Met"]
+    headers = ["What", "Compared with", "Median (lowest to highest)", "Target", "Met"]
     accounts = [
-        f"\nBelow its target, {row['what']} beside {row['against']}: {row['account']}\n"
+        f"\nTarget missed: {row['what']}, compared with {row['against']}: {row['account']}\n"
         for row in rows
         if row.get("account") and not row["met"]
     ]
@@ -72,7 +72,7 @@ def _measured(row: dict) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits; near 1, three that say how far from it."""
+    """Format with three significant digits, and with three decimals close to 1."""
     return f"{value:.3f}" if 0.9 < value < 1.1 else f"{value:.3g}"
 
 
