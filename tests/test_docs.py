@@ -1,0 +1,58 @@
+"""Documentation against the repository: links, names and the example in the README."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from tests.conftest import ROOT
+
+PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings of a page, as GitHub and MkDocs derive them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_relative_links_resolve(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        if link.startswith("http"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    assert set(re.findall(r"\w+\.md", navigation)) == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_every_run_and_study_is_documented():
+    runs = yaml.safe_load((ROOT / "params/runs.yaml").read_text(encoding="utf-8"))["runs"]
+    studies = [path.stem for path in (ROOT / "params/studies").glob("*.yaml")]
+    named = re.findall(r"`(\w+)`", (ROOT / "docs/runs.md").read_text(encoding="utf-8"))
+    assert {*runs, *studies} <= set(named)
+
+
+def test_the_readme_stays_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1300
+
+
+def test_the_example_of_the_readme_runs():
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    values = {
+        "features": torch.randn(2, 2048, 4, 5),
+        "labels": torch.randint(0, 19, (2, 32, 40)),
+        "foreground_ids": [5, 6, 7],
+        "segmentation_loss": torch.zeros(()),
+    }
+    exec(re.sub(r"^  ", "", example, flags=re.MULTILINE), values)
+    assert values["features"].shape == (2, 2048, 4, 5)
+    assert values["loss"] > 0
