@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from fbnet import paths
 from fbnet.config.load import load_hardware, load_study
+from fbnet.config.registry import DATASETS
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 from fbnet.config.training import Precision
@@ -274,7 +275,10 @@ def flops(study: str, as_json: bool) -> None:
 
 @cli.command()
 @click.option(
-    "--dataset", type=click.Choice(["cityscapes", "camvid"]), required=True, help="Whose classes and file names."
+    "--dataset",
+    type=click.Choice([name for name, entry in DATASETS.items() if entry.label_files]),
+    required=True,
+    help="Whose classes and file names.",
 )
 @click.option("--predictions", type=click.Path(path_type=Path), required=True, help="Folder of predicted label maps.")
 @click.option("--labels", type=click.Path(path_type=Path), required=True, help="Folder of the ground truth.")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from fbnet import paths
-from fbnet.config.labels import LABELS, LabelSpec
+from fbnet.config.labels import LabelSpec
+from fbnet.config.registry import DATASETS, DatasetEntry
 from fbnet.config.strict import Where
 from fbnet.names import WORD, is_path, is_word
 
@@ -21,16 +22,6 @@ USES: dict[Role, tuple[Use, ...]] = {
     "mapillary": ("train",),
 }
 """What each is there for."""
-UNLABELLED = ("synthetic_test", "cityscapes_test")
-"""The data sets of which the images alone are read: the labels are with a test server."""
-SCENE_SPLITS = {
-    "synthetic": ("train", "val"),
-    "synthetic_test": ("test",),
-    "synthetic_coarse": ("train_extra",),
-    "synthetic_bdd100k": ("train", "val"),
-    "synthetic_mapillary": ("training", "validation"),
-}
-"""The splits of each synthetic data set, under the names of the real one's folders."""
 MOST_SCENES = 100_000  # of a split; drawing so many takes days
 
 
@@ -57,19 +48,7 @@ class SyntheticConfig:
 class DataConfig:
     """The data set that stands for one of the paper's in a study."""
 
-    dataset: Literal[
-        "synthetic",
-        "synthetic_test",
-        "synthetic_coarse",
-        "synthetic_bdd100k",
-        "synthetic_mapillary",
-        "cityscapes",
-        "cityscapes_test",
-        "cityscapes_coarse",
-        "bdd100k",
-        "mapillary",
-        "camvid",
-    ]
+    dataset: str
     """`synthetic` scenes are drawn in the layout of Cityscapes, `synthetic_bdd100k` in that of BDD100K, and so on."""
     root: str
     """Folder of the raw data; an environment variable such as CITYSCAPES_ROOT overrides it, except for synthetic
@@ -83,6 +62,8 @@ class DataConfig:
     synthetic: SyntheticConfig | None = None
 
     def check(self, where: Where, role: Role) -> None:
+        if self.dataset not in DATASETS:
+            raise where.error("dataset", f"no {self.dataset!r}; choose from {', '.join(DATASETS)}")
         if not is_path(self.root):
             raise where.error("root", "must be the path of a folder")
         for use in ("train", "evaluate", "predict"):
@@ -93,10 +74,10 @@ class DataConfig:
             if use not in USES[role] and getattr(self, use) is not None:
                 raise where.error(use, f"has no use here; remove it, data.{role} needs {' and '.join(USES[role])}")
         if self.labelled == (USES[role] == ("predict",)):
-            fitting = [name for name in LABELS if (name in UNLABELLED) == self.labelled]
+            fitting = [name for name, entry in DATASETS.items() if entry.labelled != self.labelled]
             problem = "is read with labels, which a test server keeps" if self.labelled else "has no labels"
             raise where.error("dataset", f"{self.dataset} {problem}; choose from {', '.join(fitting)}")
-        if self.dataset.startswith("synthetic") != (self.synthetic is not None):
+        if (self.entry.layout is not None) != (self.synthetic is not None):
             raise where.error("synthetic", "belongs to the synthetic data sets, and only to them")
         if self.synthetic is not None:
             if Path(self.root).name in ("", ".."):
@@ -106,20 +87,25 @@ class DataConfig:
     def _check_synthetic(self, synthetic: SyntheticConfig, where: Where) -> None:
         synthetic.check(where)
         for split in synthetic.images:
-            if split not in SCENE_SPLITS[self.dataset]:
-                raise where.error("images", f"no split {split!r}; choose from {', '.join(SCENE_SPLITS[self.dataset])}")
+            if split not in self.entry.scene_splits:
+                raise where.error("images", f"no split {split!r}; choose from {', '.join(self.entry.scene_splits)}")
         for split in self.splits:
             if split not in synthetic.images:
                 raise where.error("images", f"has no number for split {split!r}")
 
     @property
+    def entry(self) -> DatasetEntry:
+        """Registered facts about the dataset."""
+        return DATASETS[self.dataset]
+
+    @property
     def labels(self) -> LabelSpec:
-        return LABELS[self.dataset]
+        return self.entry.labels
 
     @property
     def labelled(self) -> bool:
         """Whether the prepared data hold label maps."""
-        return self.dataset not in UNLABELLED
+        return self.entry.labelled
 
     @property
     def arrays(self) -> tuple[str, ...]:
@@ -135,7 +121,7 @@ class DataConfig:
     def raw_root(self) -> Path:
         if self.synthetic is not None:
             return Path(self.root)
-        return Path(os.environ.get(self.root_variable) or self.root)
+        return Path(os.environ.get(self.entry.root_variable or "") or self.root)
 
     @property
     def source(self) -> dict:
@@ -146,8 +132,3 @@ class DataConfig:
     def splits(self) -> tuple[str, ...]:
         """The splits that the study uses."""
         return tuple(dict.fromkeys(split for split in (self.train, self.evaluate, self.predict) if split is not None))
-
-    @property
-    def root_variable(self) -> str:
-        """The environment variable that overrides `root`; all of Cityscapes lies in one folder."""
-        return f"{self.dataset.partition('_')[0].upper()}_ROOT"

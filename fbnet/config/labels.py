@@ -120,19 +120,3 @@ BDD100K = replace(
     name="bdd100k",
     raw_ids={**{index: index for index in range(len(CITYSCAPES.classes))}, IGNORE_INDEX: IGNORE_INDEX},
 )
-
-# The label set of each data set that a study can name. That of Mapillary Vistas is translated to that of Cityscapes,
-# whose ids are those of predictions as well; what stands in its label maps, its own configuration file says.
-LABELS = {
-    "synthetic": CITYSCAPES,
-    "synthetic_test": CITYSCAPES,
-    "synthetic_coarse": CITYSCAPES,
-    "synthetic_bdd100k": BDD100K,
-    "synthetic_mapillary": CITYSCAPES,
-    "mapillary": CITYSCAPES,
-    "cityscapes": CITYSCAPES,
-    "cityscapes_test": CITYSCAPES,
-    "cityscapes_coarse": CITYSCAPES,
-    "bdd100k": BDD100K,
-    "camvid": CAMVID,
-}

@@ -5,6 +5,7 @@ from typing import Literal
 
 from fbnet.config.datasets import Role
 from fbnet.config.evaluation import Scales
+from fbnet.config.registry import BACKBONES, HEADS
 from fbnet.config.strict import Where
 
 MAX_WIDTH = 4  # multiplies every layer's channels
@@ -52,8 +53,8 @@ class RunConfig:
     id: str
     label: str
     """How tables call it."""
-    head: Literal["fcn", "fcn_plain", "pspnet", "deeplabv3plus"]
-    backbone: Literal["resnet50", "resnet101", "wider_resnet38"]
+    head: str
+    backbone: str
     stem: Literal["deep", "plain"] = "deep"
     """How a ResNet begins: with three 3x3 convolutions, or with torchvision's single 7x7."""
     balance: BalanceConfig
@@ -72,8 +73,12 @@ class RunConfig:
 
     def check(self, where: Where) -> None:
         self.balance.check(where.key("balance"))
-        if self.stem == "plain" and not self.backbone.startswith("resnet"):
-            raise where.error("stem", f"'plain' is a ResNet's, and {self.backbone} has no choice; leave it out")
+        for key, registry in (("head", HEADS), ("backbone", BACKBONES)):
+            if getattr(self, key) not in registry:
+                raise where.error(key, f"no {getattr(self, key)!r}; choose from {', '.join(registry)}")
+        stems = BACKBONES[self.backbone].stems
+        if self.stem not in stems:
+            raise where.error("stem", f"{self.backbone} has no {self.stem!r}; choose from {', '.join(stems)}")
         if self.data != "cityscapes" and (self.coarse_classes or self.split != "train"):
             key = "coarse_classes" if self.coarse_classes else "split"
             raise where.error(key, "is a matter of Cityscapes; leave it out for other data")

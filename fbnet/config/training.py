@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fbnet.config.datasets import Role
+from fbnet.config.registry import BACKBONES
 from fbnet.config.strict import Where
 from fbnet.names import is_path
 
@@ -107,7 +108,7 @@ class TrainingConfig:
     weight_decay: float = 1e-4
     scale: tuple[float, float] = (0.5, 2.0)
     """Range of the random resizing."""
-    initial_weights: dict[Literal["resnet50", "resnet101", "wider_resnet38"], str] | None = None
+    initial_weights: dict[str, str] | None = None
     """The backbones' ImageNet weights: a file, see `fbnet.models.pretrained`, or the name of one of torchvision's, such
     as ResNet50_Weights.IMAGENET1K_V1; null trains from scratch."""
     ohem: OhemConfig | None = None
@@ -153,6 +154,8 @@ class TrainingConfig:
             problem = f"must be a range of positive factors, not {list(self.scale)}, at most {LARGEST_SCALE}"
             raise where.error("scale", problem)
         for backbone, entry in (self.initial_weights or {}).items():
+            if backbone not in BACKBONES:
+                raise where.key("initial_weights").error(None, f"no {backbone!r}; choose from {', '.join(BACKBONES)}")
             if not is_path(entry):
                 raise where.key("initial_weights").error(backbone, "must be a path, or a name of torchvision's")
         if self.class_weights is not None and min(self.class_weights, default=0) <= 0:

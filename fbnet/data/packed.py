@@ -8,9 +8,9 @@ import numpy as np
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
+from fbnet.config.registry import DATASETS
 from fbnet.data.images import MAX_IMAGE_PIXELS
 from fbnet.data.manifest import hint, read_manifest
-from fbnet.data.raw_files import OFFICIAL_IMAGES
 from fbnet.errors import InputError
 from fbnet.io.arrays import check_length, open_array
 from fbnet.names import is_file_name
@@ -92,7 +92,7 @@ def split_images(data: DataConfig, split: str) -> int | None:
     """
     if data.synthetic is not None:
         return data.synthetic.images[split]
-    return prepared_images(data).get(split, OFFICIAL_IMAGES[data.dataset].get(split))
+    return prepared_images(data).get(split, DATASETS[data.dataset].images.get(split))
 
 
 def prepared_images(data: DataConfig) -> dict[str, int]:

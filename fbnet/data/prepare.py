@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 from tqdm import tqdm
@@ -18,11 +19,11 @@ from tqdm import tqdm
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import IGNORE_INDEX, LabelSpec
+from fbnet.config.registry import DATASETS
 from fbnet.data import raw_files as readers
 from fbnet.data.images import image_size, read_labels, read_stored_image
 from fbnet.data.packed import CHANNELS, FORMAT
 from fbnet.data.readers.pairs import Pair
-from fbnet.data.synthetic import write as synthetic
 from fbnet.errors import InputError
 from fbnet.io.arrays import create_array
 from fbnet.io.files import sha256
@@ -42,7 +43,7 @@ def prepare(data: DataConfig) -> Path:
         InputError: for whatever is wrong with the raw data, naming the file.
     """
     if data.synthetic is not None:
-        synthetic.write_scenes(data.raw_root, data.synthetic, data.dataset)
+        resolve_name(DATASETS[data.dataset].scene_writer)(data.raw_root, data.synthetic, data.dataset)
     splits = {split: readers.find(data, split) for split in data.splits}
     folder = paths.prepared_dir(data.dataset)
     part = folder.with_name(folder.name + ".part")

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fbnet.config.labels import LABELS, LabelSpec
+from fbnet.config.labels import LabelSpec
+from fbnet.config.registry import DATASETS
 from fbnet.data.images import read_labels
 from fbnet.data.readers.pairs import by_name, refuse_unpaired
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix, scores
 
-LABEL_FILES = {"cityscapes": "*_gtFine_labelIds.png", "camvid": "*.png"}
-_CITYSCAPES_NAME = re.compile(r"[^_]+_\d+_\d+")
 _REPORTED = ("miou", "f_miou", "pixel_accuracy", "iou")
 
 
@@ -27,7 +26,7 @@ def score(dataset: str, predictions: Path, labels: Path) -> dict:
     one of no class.
 
     Args:
-        dataset: `cityscapes` or `camvid`.
+        dataset: a dataset with `label_files` in the registry.
         predictions: folder of (H, W) uint8 label maps.
         labels: folder of the ground truth, of the same sizes.
 
@@ -40,8 +39,8 @@ def score(dataset: str, predictions: Path, labels: Path) -> dict:
         InputError: for missing or empty folders, files that do not pair, differ in size, are damaged or hold an id
             out of range.
     """
-    spec = LABELS[dataset]
-    found = _pairs(_files(predictions, "*.png", dataset), _files(labels, LABEL_FILES[dataset], dataset))
+    spec = DATASETS[dataset].labels
+    found = _pairs(_files(predictions, "*.png", dataset), _files(labels, DATASETS[dataset].label_files, dataset))
     confusion = np.zeros((len(spec.classes), len(spec.classes) + 1), dtype=np.int64)
     for prediction, label in tqdm(found, desc="score", unit="image", disable=None):
         confusion += _confusion(prediction, label, spec)
@@ -68,12 +67,10 @@ def _files(folder: Path, pattern: str, dataset: str) -> dict[str, Path]:
 
 def _named(files: Iterable[Path], dataset: str) -> Iterable[tuple[str, Path]]:
     for path in files:
-        if dataset == "camvid":
-            yield path.stem, path
-            continue
-        name = _CITYSCAPES_NAME.match(path.name)
+        pattern = DATASETS[dataset].image_name or re.escape(path.stem)
+        name = re.match(pattern, path.name)
         if name is None:
-            raise InputError(f"{path}: is not named <city>_<sequence>_<frame>*.png; rename or remove the file")
+            raise InputError(f"{path}: is not named like a file of {dataset} ({pattern}); rename or remove it")
         yield name.group(), path
 
 

@@ -13,18 +13,17 @@ from tqdm import tqdm
 
 from fbnet import paths
 from fbnet.config.labels import CITYSCAPES
+from fbnet.config.registry import DATASETS
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 from fbnet.data.images import read_ids
 from fbnet.data.packed import PackedSplit, open_split
-from fbnet.data.raw_files import OFFICIAL_IMAGES
 from fbnet.errors import InputError
 from fbnet.evaluation.evaluate import load_run
 from fbnet.evaluation.predictor import predict_labels
 from fbnet.io.files import write_whole
 
 ENDING = "_labelIds.png"
-OFFICIAL_SIZE = (1024, 2048)
 
 
 def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Path:
@@ -118,7 +117,8 @@ _CLASS_IDS = tuple(raw for raw, train_id in CITYSCAPES.raw_ids.items() if train_
 
 def _check_benchmark(dataset: str, name: str, split: PackedSplit) -> None:
     """The real data set's test images are all there, at their full size."""
-    images = OFFICIAL_IMAGES.get(dataset, {}).get(name)
+    entry = DATASETS[dataset]
+    images = entry.images.get(name)
     if images is None:
         return
     if len(split) != images:
@@ -127,10 +127,10 @@ def _check_benchmark(dataset: str, name: str, split: PackedSplit) -> None:
             "the raw data and prepare them again"
         )
     for image, size in zip(split.names, split.sizes, strict=True):
-        if size != OFFICIAL_SIZE:
+        if size != entry.size:
             raise InputError(
-                f"{paths.manifest_file(dataset)}: {image} is of {size[0]} x {size[1]} pixels, not 1024 x 2048; replace "
-                "the raw image and prepare it again"
+                f"{paths.manifest_file(dataset)}: {image} is of {size[0]} x {size[1]} pixels, not "
+                f"{entry.size[0]} x {entry.size[1]}; replace the raw image and prepare it again"
             )
 
 

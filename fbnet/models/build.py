@@ -1,33 +1,32 @@
-"""Puts a run's network together: backbone, feature balance modules, head."""
+"""Network of a run: backbone, feature balance modules and head."""
+
+from pkgutil import resolve_name
 
 from torch import Tensor, nn
 
 from fbnet.config.labels import LabelSpec
+from fbnet.config.registry import HEADS
 from fbnet.config.runs import RunConfig
 from fbnet.models.backbones.build import Backbone, build_backbone, stage_channels
 from fbnet.models.feature_balance import FeatureBalance
-from fbnet.models.heads.deeplabv3plus import DeepLabv3PlusHead
-from fbnet.models.heads.fcn import FCNHead, PlainFCNHead
-from fbnet.models.heads.pspnet import PSPNetHead
 from fbnet.models.layers import initialise
 from fbnet.models.resize import resize_to
 
-HEADS = {
-    "fcn": FCNHead,
-    "fcn_plain": PlainFCNHead,
-    "pspnet": PSPNetHead,
-    "deeplabv3plus": DeepLabv3PlusHead,
-}
-
 
 class SegmentationNetwork(nn.Module):
-    """A backbone, feature balance modules after some of its stages (Fig. 6), and a head; `labels` are its classes.
+    """Backbone with feature balance modules after some of its stages (Fig. 6), and a head.
+
+    Args:
+        backbone: Backbone, iterated stage by stage.
+        balance: Feature balance modules by stage name.
+        head: Segmentation head on the features of all stages.
+        labels: Classes of the head.
 
     Shape:
         Normalised images (N, 3, H, W) to a dict of
             `out`: logits (N, classes, H, W),
-            `balance`: a list of auxiliary logits (N, C, ceil(H/s), ceil(W/s)), one for each stage with an
-                auxiliary loss, s being the stage's stride.
+            `balance`: list of auxiliary logits (N, C, ceil(H/s), ceil(W/s)), one for each stage of stride s with an
+                auxiliary loss.
     """
 
     def __init__(self, backbone: Backbone, balance: nn.ModuleDict, head: nn.Module, labels: LabelSpec) -> None:
@@ -50,18 +49,18 @@ class SegmentationNetwork(nn.Module):
 
 
 def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> SegmentationNetwork:
-    """The network that a run describes, with fresh random weights.
+    """Build the network of a run with random weights.
 
     Args:
-        run: the run.
-        labels: the classes to tell apart, and which of them are foreground.
-        width: width multiplier of backbone and head.
+        run: Configuration of the run.
+        labels: Classes to predict; the foreground ones are those of the block-wise loss.
+        width: Width multiplier of backbone and head.
     """
     channels = stage_channels(run.backbone, width)
     classes = len(labels.classes)
     auxiliary_classes = classes if run.balance.auxiliary == "pce" else len(labels.foreground)
     backbone = build_backbone(run, width)
-    head = HEADS[run.head](channels, classes, width=width)
+    head = resolve_name(HEADS[run.head].implementation)(channels, classes, width=width)
     initialise(head)
     # Last and not re-initialised, so that a run draws the same backbone and head as its baseline at the same seed.
     balance = nn.ModuleDict(

@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fbnet.config.labels import LABELS, LabelSpec
+from fbnet.config.labels import LabelSpec
+from fbnet.config.registry import DATASETS
 from fbnet.config.runs import MAX_WIDTH, RunConfig
 from fbnet.config.strict import Where, from_mapping
 from fbnet.config.training import TrainingConfig
@@ -40,11 +41,11 @@ class CheckpointConfig:
 
     @property
     def labels(self) -> LabelSpec:
-        return LABELS[self.dataset]
+        return DATASETS[self.dataset].labels
 
     def check(self, where: Where) -> None:
-        if self.dataset not in LABELS:
-            raise where.error("dataset", f"no {self.dataset!r}; choose from {', '.join(LABELS)}")
+        if self.dataset not in DATASETS:
+            raise where.error("dataset", f"no {self.dataset!r}; choose from {', '.join(DATASETS)}")
         for key, name in (("study", self.study), ("run.id", self.run.id)):
             if not is_word(name):
                 raise where.error(key, WORD)

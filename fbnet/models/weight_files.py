@@ -16,18 +16,14 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from fbnet import paths
+from fbnet.config.registry import BACKBONES
 from fbnet.config.strict import Where, from_mapping
 from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.io.files import sha256, write_json, write_whole
 from fbnet.io.text import read_json
 
-# MIT CSAIL's ResNets with deep stem, by their file names; no hash of them is published.
-CSAIL = {
-    f"{name}-imagenet.pth": f"http://sceneparsing.csail.mit.edu/model/pretrained_resnet/{name}-imagenet.pth"
-    for name in ("resnet50", "resnet101")
-}
-TORCHVISION = ("resnet50", "resnet101")  # its models whose weights fit a backbone here, with the plain stem
+DOWNLOADS = {name: url for backbone in BACKBONES.values() for name, url in backbone.downloads.items()}
 BY_HAND = (
     "bring it there by hand (WiderResNet-38's wider_resnet38.pth.tar is among the pre-trained models of "
     "github.com/NVIDIA/semantic-segmentation)"
@@ -74,7 +70,7 @@ def fetch(entry: str) -> Path:
     path = weights_file(entry)
     if path.exists():
         return path
-    url = _torchvision_url(entry) if _is_name(entry) else CSAIL.get(path.name)
+    url = _torchvision_url(entry) if _is_name(entry) else DOWNLOADS.get(path.name)
     if url is None:
         raise InputError(f"{path}: not there, and not offered for download; {BY_HAND}")
     try:
@@ -136,7 +132,7 @@ def summary(recorded: Path) -> str:
 def _present(entry: str) -> Path:
     path = weights_file(entry)
     if not path.is_file():
-        offered = _is_name(entry) or path.name in CSAIL
+        offered = _is_name(entry) or path.name in DOWNLOADS
         hint = "download it with `fbnet fetch-weights --study STUDY`" if offered else BY_HAND
         raise InputError(f"{path}: not there; {hint}")
     return path
@@ -149,7 +145,8 @@ def _is_name(entry: str) -> bool:
 def _torchvision_url(name: str) -> str:
     from torchvision import models
 
-    known = {str(weight): weight for model in TORCHVISION for weight in models.get_model_weights(model)}
+    fitting = [backbone.torchvision for backbone in BACKBONES.values() if backbone.torchvision]
+    known = {str(weight): weight for model in fitting for weight in models.get_model_weights(model)}
     if name not in known:
         raise InputError(f"{name}: no such weights in torchvision; choose from {', '.join(known)}, or give a path")
     return known[name].url

@@ -4,19 +4,11 @@ from collections import Counter
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
+from fbnet.config.registry import DATASETS
 from fbnet.data.manifest import hint, read_manifest
 from fbnet.data.packed import split_images
 from fbnet.errors import InputError
 
-PUBLISHED_SIZES = {
-    "cityscapes": (1024, 2048),
-    "cityscapes_test": (1024, 2048),
-    "cityscapes_coarse": (1024, 2048),
-    "bdd100k": (720, 1280),
-    "mapillary": (2580, 3440),  # differs by image; of 8.9 million pixels, about their mean
-    "camvid": (360, 480),  # of the SegNet split
-}
-"""Height and width of the images of the real data sets, as published."""
 CHECKPOINT_BYTES = 4  # a parameter
 
 
@@ -30,7 +22,7 @@ def image_sizes(data: DataConfig, split: str) -> Counter[tuple[int, int]] | None
         prepared = read_manifest(data.dataset)["splits"]
         if split in prepared:
             return Counter(_size(data.dataset, image) for image in prepared[split]["images"])
-    return None if images is None else Counter({PUBLISHED_SIZES[data.dataset]: images})
+    return None if images is None else Counter({DATASETS[data.dataset].size: images})
 
 
 def data_bytes(data: DataConfig) -> int | None:

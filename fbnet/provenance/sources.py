@@ -1,12 +1,14 @@
-"""Which source files a kind of result depends on: what its command imports, down to the last module.
+"""Source files that a result depends on: the modules that its command imports, directly and indirectly.
 
-Modules that only find, read, check or say things are left out: what they hand on is compared by its value.
+Neutral modules only find, read, check or report things. They are left out, as the values they return are compared.
 """
 
 import ast
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from fbnet.config.registry import BACKBONES, DATASETS, FIGURES, HEADS
 from fbnet.provenance.graph import Kind
 
 PACKAGE = Path(__file__).parents[1]
@@ -21,6 +23,7 @@ NEUTRAL = frozenset(
         "fbnet.data.manifest",
         "fbnet.data.raw_changes",
         "fbnet.config.datasets",
+        "fbnet.config.registry",
         "fbnet.errors",
         "fbnet.io.files",
         "fbnet.provenance.graph",
@@ -50,52 +53,23 @@ ENTRY: dict[Kind, str] = {
     "figure": "fbnet.report.figures",
 }
 
-
-# Where a module offers a choice, what is not chosen does not matter.
-_HEADS = {
-    "fcn": "fbnet.models.heads.fcn",
-    "fcn_plain": "fbnet.models.heads.fcn",
-    "pspnet": "fbnet.models.heads.pspnet",
-    "deeplabv3plus": "fbnet.models.heads.deeplabv3plus",
+NAMED: dict[str, tuple[Mapping[str, object], str]] = {
+    "fbnet.models.build": (HEADS, "implementation"),
+    "fbnet.models.backbones.build": (BACKBONES, "implementation"),
+    "fbnet.data.raw_files": (DATASETS, "reader"),
+    "fbnet.data.prepare": (DATASETS, "scene_writer"),
+    "fbnet.data.synthetic.write": (DATASETS, "layout"),
+    "fbnet.report.figures": (FIGURES, "implementation"),
 }
-_BACKBONES = {
-    "resnet50": "fbnet.models.backbones.resnet",
-    "resnet101": "fbnet.models.backbones.resnet",
-    "wider_resnet38": "fbnet.models.backbones.wider_resnet",
-}
-_READERS = {
-    "cityscapes": "fbnet.data.readers.cityscapes",
-    "cityscapes_test": "fbnet.data.readers.cityscapes",
-    "cityscapes_coarse": "fbnet.data.readers.cityscapes",
-    "bdd100k": "fbnet.data.readers.bdd100k",
-    "mapillary": "fbnet.data.readers.mapillary",
-    "camvid": "fbnet.data.readers.camvid",
-    "synthetic": "fbnet.data.readers.cityscapes",
-    "synthetic_test": "fbnet.data.readers.cityscapes",
-    "synthetic_coarse": "fbnet.data.readers.cityscapes",
-    "synthetic_bdd100k": "fbnet.data.readers.bdd100k",
-    "synthetic_mapillary": "fbnet.data.readers.mapillary",
-}
-_FIGURES = {
-    "figure_1": "fbnet.report.predictions",
-    "figure_2": "fbnet.report.confusion",
-    "figure_7": "fbnet.report.balance_maps",
-}
-CHOICES = {
-    "fbnet.models.build": _HEADS,
-    "fbnet.models.backbones.build": _BACKBONES,
-    "fbnet.data.raw_files": _READERS,
-    "fbnet.data.prepare": {name: "fbnet.data.synthetic.write" for name in _READERS if name.startswith("synthetic")},
-    "fbnet.report.figures": _FIGURES,
-}
+"""Modules that import what an entry of a registry names: the registry and the attribute of its entries."""
 
 
 def source_files(kind: Kind, choices: tuple[str, ...]) -> tuple[Path, ...]:
-    """The source files that a result depends on, sorted.
+    """Return the source files that a result depends on, sorted.
 
     Args:
-        kind: which command makes it.
-        choices: what it takes where there is a choice, see `Declared.choices`; everything where nothing of it is named.
+        kind: Kind of the result.
+        choices: Registered names that it takes, see `Node.choices`; no other entry's module matters.
     """
     return _closure(ENTRY[kind], choices)
 
@@ -108,18 +82,19 @@ def _closure(entry: str, choices: tuple[str, ...]) -> tuple[Path, ...]:
         if module in found or module in NEUTRAL:
             continue
         found.add(module)
-        waiting += set(_imports(module)) - _unchosen(module, choices)
+        waiting += [*_imports(module), *_named(module, choices)]
     return tuple(sorted(_path(module) for module in found))
 
 
-def _unchosen(module: str, choices: tuple[str, ...]) -> set[str]:
-    offered = CHOICES.get(module, {})
-    return set(offered.values()) - {offered[choice] for choice in choices if choice in offered}
+def _named(module: str, choices: tuple[str, ...]) -> list[str]:
+    registry, attribute = NAMED.get(module, ({}, ""))
+    targets = [getattr(registry[choice], attribute) for choice in choices if choice in registry]
+    return [target.partition(":")[0] for target in targets if target]
 
 
 @cache
 def _imports(module: str) -> tuple[str, ...]:
-    """The modules of this package that a module imports anywhere in it."""
+    """Return the modules of this package that a module imports, at its top or in a function."""
     found = []
     for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -132,7 +107,6 @@ def _imports(module: str) -> tuple[str, ...]:
 
 
 def _path(module: str) -> Path:
-    """A module's file."""
     path = PACKAGE.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 

@@ -1,24 +1,26 @@
-"""Figures 1, 2 and 7, each of the study's first seed."""
+"""Figures of the paper, each drawn from the results of the study's first seed."""
+
+from pkgutil import resolve_name
 
 import matplotlib
 
 from fbnet import paths
+from fbnet.config.registry import FIGURES
 from fbnet.config.study import Study
 from fbnet.io.files import write_whole
-from fbnet.report import balance_maps, captions, confusion, predictions
+from fbnet.report import captions
 from fbnet.report.canvas import STYLE
-
-DRAW = {"figure_1": predictions.draw, "figure_2": confusion.draw, "figure_7": balance_maps.draw}
 
 
 def write_figure(study: Study, name: str) -> None:
-    """Draws one of the paper's figures as png and svg, with its caption.
+    """Draw a figure of the paper as PNG and SVG, with its caption.
 
-    Raises InputError for a figure that the study does not have, and for metrics or samples that are missing or
-    damaged.
+    Raises:
+        InputError: if the study does not have the figure, or if metrics or samples are missing or damaged.
     """
     title = f"{captions.lead(name)}. {study.figure(name).title}"
+    draw = resolve_name(FIGURES[name].implementation)
     with matplotlib.rc_context(STYLE):
-        contents = DRAW[name](study, title).files()
+        contents = draw(study, title).files()
     for path, content in zip(paths.figure_files(study.name, name), contents, strict=True):
         write_whole(path, lambda file, content=content: file.write(content))

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from fbnet.config.registry import BACKBONES
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 from fbnet.report import captions
-from fbnet.report.tables import BACKBONES
 
 ROW = 26  # pixels
 INDENT = 22
@@ -127,7 +127,7 @@ def _node(study: Study, run: RunConfig, x: float, y: float) -> Node:
     coarse = " + coarse" if run.coarse_classes else ""
     return Node(
         run=run.id,
-        network=f"{run.label}, {BACKBONES[run.backbone]}",
+        network=f"{run.label}, {BACKBONES[run.backbone].title}",
         data=f"{study.data_of(run.id).dataset}, {' + '.join(study.training_splits(run.id))}{coarse}",
         modulated=bool(run.balance.stages),
         x=x,

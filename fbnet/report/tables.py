@@ -5,6 +5,7 @@ from statistics import mean, stdev
 
 from fbnet import paths
 from fbnet.config.labels import CITYSCAPES
+from fbnet.config.registry import BACKBONES
 from fbnet.config.runs import STAGES, TableConfig
 from fbnet.config.study import Study
 from fbnet.io.files import write_json, write_text
@@ -13,8 +14,6 @@ from fbnet.report.cells import Cell, Row, Table
 from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
 from fbnet.report.server_scores import Scores, read_server_scores
-
-BACKBONES = {"resnet50": "ResNet-50", "resnet101": "ResNet-101", "wider_resnet38": "WiderResNet38"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def describe(study: Study, run: str, column: str) -> str | bool:
     words = {
         "method": config.label,
         "venue": layout.NONE,
-        "backbone": BACKBONES[config.backbone],
+        "backbone": BACKBONES[config.backbone].title,
         "trained_on": " + ".join(study.training_splits(run)),
     }
     if column in words:

@@ -3,12 +3,11 @@
 import json
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import pytest
 
-from fbnet.config.datasets import SCENE_SPLITS, USES, DataConfig, Role, SyntheticConfig
-from fbnet.config.labels import LABELS
+from fbnet.config.datasets import DataConfig, Role, SyntheticConfig
 from fbnet.config.strict import Where
 from fbnet.errors import InputError
 from tests.conftest import ROOT
@@ -105,10 +104,3 @@ class TestSchema:
     def test_same_keys(self, cls, place):
         assert list(place["properties"]) == [entry.name for entry in fields(cls)]
         assert place["additionalProperties"] is False
-
-    def test_same_choices(self):
-        names = list(get_args(get_type_hints(DataConfig)["dataset"]))
-        assert self.DATA["additionalProperties"]["properties"]["dataset"]["enum"] == names
-        assert self.DATA["propertyNames"]["enum"] == list(get_args(Role)) == list(USES)
-        assert set(names) == set(LABELS)
-        assert set(SCENE_SPLITS) == {name for name in names if name.startswith("synthetic")}

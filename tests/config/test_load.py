@@ -116,7 +116,11 @@ class TestChains:
                 {"split": "trainval"},
                 r"deeplabv3plus_r101_bdd100k\.split: is a matter of Cityscapes",
             ),
-            ("deeplabv3plus_wrn38_mapillary", {"stem": "plain"}, r"stem: 'plain' is a ResNet's"),
+            (
+                "deeplabv3plus_wrn38_mapillary",
+                {"stem": "plain"},
+                r"stem: wider_resnet38 has no 'plain'; choose from deep",
+            ),
         ],
     )
     def test_bad_runs(self, project, run, change, problem):

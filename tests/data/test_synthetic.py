@@ -6,18 +6,20 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from fbnet.config.datasets import SCENE_SPLITS, DataConfig, SyntheticConfig
+from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX
+from fbnet.config.registry import DATASETS
 from fbnet.data.packed import open_split
 from fbnet.data.prepare import prepare
 from fbnet.data.readers.mapillary_labels import V1_2, V2_0
 from fbnet.data.synthetic import write as synthetic
-from fbnet.data.synthetic.layouts import CITIES, LAYOUTS, coarse
+from fbnet.data.synthetic.layouts import CITIES, coarse
 from fbnet.errors import InputError
 
 SMALL = SyntheticConfig(height=32, width=64, images={"train": 4, "val": 3})
@@ -242,7 +244,9 @@ USES = {
 
 
 def data_set(dataset, height=64, width=128, images=4):
-    scenes = SyntheticConfig(height=height, width=width, images=dict.fromkeys(SCENE_SPLITS[dataset], images), seed=3)
+    scenes = SyntheticConfig(
+        height=height, width=width, images=dict.fromkeys(DATASETS[dataset].scene_splits, images), seed=3
+    )
     return DataConfig(dataset=dataset, root="raw", synthetic=scenes, **USES[dataset])
 
 
@@ -251,8 +255,9 @@ def train_ids(raw):
 
 
 def test_every_layout_has_its_splits():
-    assert set(LAYOUTS) == set(SCENE_SPLITS) == set(USES)
-    assert {split for splits in SCENE_SPLITS.values() for split in splits} == set(synthetic.SPLITS)
+    drawn = {name: entry for name, entry in DATASETS.items() if entry.layout}
+    assert set(drawn) == set(USES)
+    assert {split for entry in drawn.values() for split in entry.scene_splits} == set(synthetic.SPLITS)
 
 
 @pytest.mark.parametrize("dataset", USES)
@@ -267,7 +272,9 @@ class TestThroughTheReaders:
             assert len(split) == 4
             for index in range(4):
                 number = scene_number(name, split.names[index], index) if "bdd" not in dataset else index
-                drawn = synthetic.scene(synthetic.sized(data.synthetic, dataset, number), name, number)
+                drawn = synthetic.scene(
+                    synthetic.sized(data.synthetic, resolve_name(DATASETS[dataset].layout).sizes, number), name, number
+                )
                 assert split.sizes[index] == drawn.labels.shape
                 lossy = dataset in ("synthetic_bdd100k", "synthetic_mapillary")
                 assert np.array_equal(split.image(index), through_jpeg(drawn.image) if lossy else drawn.image)
@@ -369,7 +376,7 @@ class TestMapillaryLayout:
         data = replace(data_set("synthetic_mapillary"), dataset="mapillary", synthetic=None, root=str(root))
         prepare(data)
         first = [open_split(data, "training").labels(index).copy() for index in range(4)]
-        for split in SCENE_SPLITS["synthetic_mapillary"]:
+        for split in DATASETS["synthetic_mapillary"].scene_splits:
             shutil.rmtree(root / split / "v1.2")
         prepare(data)
         split = open_split(data, "training")

@@ -14,6 +14,7 @@ from PIL import Image
 from fbnet import paths
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_study
+from fbnet.config.registry import DATASETS
 from fbnet.data.packed import open_split
 from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
@@ -133,7 +134,8 @@ class TestRefused:
     )
     def test_not_the_benchmark(self, study, monkeypatch, images, message):
         save(study)
-        monkeypatch.setitem(export.OFFICIAL_IMAGES, "synthetic_test", {"test": images})
+        entry = replace(DATASETS["synthetic_test"], images={"test": images}, size=(1024, 2048))
+        monkeypatch.setitem(DATASETS, "synthetic_test", entry)
         self.refused(study, message)
 
 

@@ -11,10 +11,11 @@ from torch import nn
 from fbnet import paths
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
+from fbnet.config.registry import BACKBONES, HEADS
 from fbnet.config.runs import BalanceConfig
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
-from fbnet.models.backbones.build import BACKBONES, build_backbone, stage_channels, stage_strides
+from fbnet.models.backbones.build import build_backbone, stage_channels, stage_strides
 from fbnet.models.backbones.resnet import ResNet
 from fbnet.models.backbones.wider_resnet import IdentityResidualBlock, WiderResNet
 from fbnet.models.build import build
@@ -24,7 +25,6 @@ from fbnet.training.objective import losses
 
 RUN = load_runs().runs["fcn_r50"]
 ALL = ("res2", "res3", "res4", "res5")
-HEADS = ("fcn", "fcn_plain", "pspnet", "deeplabv3plus")
 WIDTH = 0.0625
 
 
@@ -170,7 +170,7 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("delta", "message"),
         [
-            ({"backbone": "wider_resnet38", "stem": "plain"}, "stem: 'plain' is a ResNet's, and wider_resnet38 has no"),
+            ({"backbone": "wider_resnet38", "stem": "plain"}, "stem: wider_resnet38 has no 'plain'; choose from deep"),
             ({"stem": "wide"}, "stem: no 'wide'; choose from deep, plain"),
         ],
     )

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision
 
+from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs, load_study
 from fbnet.config.runs import BalanceConfig
 from fbnet.data.prepare import prepare
@@ -285,7 +286,7 @@ class TestParent:
     def child(self, **changes):
         torch.manual_seed(1)
         run = replace(load_runs().runs["fcn_r50"], **changes)
-        return build(run, checkpoint.LABELS["synthetic"], width=WIDTH)  # the classes of Cityscapes
+        return build(run, CITYSCAPES, width=WIDTH)
 
     def test_the_same_run(self, parent):
         theirs, ours = parent(balance=self.CHANGED), self.child(balance=self.CHANGED)
@@ -336,9 +337,7 @@ class TestParent:
     def test_another_width(self, parent):
         parent()
         with pytest.raises(InputError, match=r"has another shape of backbone\.res2\.0\."):
-            load_parent(
-                build(load_runs().runs["fcn_r50"], checkpoint.LABELS["cityscapes"], width=0.125), Path("model.pt")
-            )
+            load_parent(build(load_runs().runs["fcn_r50"], CITYSCAPES, width=0.125), Path("model.pt"))
 
     def test_missing(self, project):
         with pytest.raises(InputError, match=r"^model\.pt: not there"):

@@ -58,7 +58,7 @@ def publish(server, project, monkeypatch):
 
     def at(path, *, csail=False):
         if csail:
-            monkeypatch.setitem(weights.CSAIL, "resnet50-imagenet.pth", f"{server}{path}")
+            monkeypatch.setitem(weights.DOWNLOADS, "resnet50-imagenet.pth", f"{server}{path}")
         else:
             monkeypatch.setattr(ResNet50_Weights.IMAGENET1K_V1.value, "url", f"{server}{path}")
 
@@ -124,7 +124,7 @@ class TestFetch:
         assert left() == []
 
     def test_no_server(self, project, monkeypatch):
-        monkeypatch.setitem(weights.CSAIL, "resnet50-imagenet.pth", "http://127.0.0.1:9/w.pth")
+        monkeypatch.setitem(weights.DOWNLOADS, "resnet50-imagenet.pth", "http://127.0.0.1:9/w.pth")
         with pytest.raises(InputError, match="no download"):
             weights.fetch(CSAIL)
 

@@ -11,8 +11,8 @@ import yaml
 from dvc.repo import Repo
 
 from fbnet import paths
-from fbnet.config.labels import LABELS
 from fbnet.config.load import load_study
+from fbnet.config.registry import DATASETS
 from tests.conftest import ROOT
 from tests.workflow.conftest import TOOLS, Clone, make_clone
 
@@ -46,7 +46,7 @@ def test_every_study_has_its_stages():
         assert list(stage["foreach"]) == [*study.tables, *study.figures]
 
 
-@pytest.mark.parametrize("dataset", LABELS)
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_prepared_data_are_not_for_git_and_their_pointers_are(made, dataset):
     folder = paths.prepared_dir(dataset)
     ignored = made.run("git", "check-ignore", f"{folder}/", f"{folder}.part/", f"{folder}.dvc", check=False).stdout

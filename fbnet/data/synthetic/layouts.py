@@ -1,6 +1,8 @@
 """How a drawn scene is written into the folders of each data set: its image, and its labels in the ids used there."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -121,10 +123,17 @@ def _save(pixels: np.ndarray, path: Path) -> None:
     Image.fromarray(pixels).save(path, **quality)
 
 
-LAYOUTS = {
-    "synthetic": _write_cityscapes,
-    "synthetic_test": _write_cityscapes,
-    "synthetic_coarse": _write_coarse,
-    "synthetic_bdd100k": _write_bdd100k,
-    "synthetic_mapillary": _write_mapillary,
-}
+@dataclass(frozen=True)
+class Layout:
+    """Folder layout of a dataset."""
+
+    write: Callable[[Path, str, int, Scene], None]
+    """Writes a scene, given the root, split and index."""
+    sizes: tuple[tuple[float, float], ...] = ((1, 1),)
+    """Shares of the configured height and width that the scenes take in turn."""
+
+
+CITYSCAPES_FINE = Layout(_write_cityscapes)
+CITYSCAPES_COARSE = Layout(_write_coarse)
+BDD100K = Layout(_write_bdd100k)
+MAPILLARY = Layout(_write_mapillary, sizes=((1, 1), (1, 0.75), (0.875, 1)))

@@ -4,12 +4,13 @@ import json
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 from tqdm import tqdm
 
 from fbnet.config.datasets import SyntheticConfig
-from fbnet.data.synthetic.layouts import LAYOUTS
+from fbnet.config.registry import DATASETS
 from fbnet.data.synthetic.scene import Scene, draw_scene
 from fbnet.errors import InputError
 
@@ -17,8 +18,6 @@ MARKER = "synthetic.json"
 """In every folder that is written here, with the parameters used; only such folders are ever replaced."""
 SPLITS = ("train", "val", "test", "train_extra", "training", "validation")
 """The position of a split is part of its scenes' random state; a new one comes last."""
-# Shares of the height and width that images of Mapillary's layout take in turn: there, sizes differ.
-_MAPILLARY_SIZES = ((1, 1), (1, 0.75), (0.875, 1))
 
 
 def scene(config: SyntheticConfig, split: str, index: int) -> Scene:
@@ -42,17 +41,16 @@ def write_scenes(root: Path, config: SyntheticConfig, dataset: str = "synthetic"
     part.mkdir(parents=True)
     (part / MARKER).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
+    layout = resolve_name(DATASETS[dataset].layout)
     tasks = [(split, index) for split, images in config.images.items() for index in range(images)]
     for split, index in tqdm(tasks, desc="synthetic scenes", unit="scene", disable=None):
-        LAYOUTS[dataset](part, split, index, scene(sized(config, dataset, index), split, index))
+        layout.write(part, split, index, scene(sized(config, layout.sizes, index), split, index))
     _put_in_place(part, root, former)
 
 
-def sized(config: SyntheticConfig, dataset: str, index: int) -> SyntheticConfig:
-    """The parameters of one scene: as they are, but for the sizes of `synthetic_mapillary`, which differ."""
-    if dataset != "synthetic_mapillary":
-        return config
-    height, width = _MAPILLARY_SIZES[index % len(_MAPILLARY_SIZES)]
+def sized(config: SyntheticConfig, sizes: tuple[tuple[float, float], ...], index: int) -> SyntheticConfig:
+    """Return the parameters of one scene: scenes take a layout's `sizes`, shares of height and width, in turn."""
+    height, width = sizes[index % len(sizes)]
     return replace(config, height=round(height * config.height), width=round(width * config.width))
 
 
