@@ -1,4 +1,4 @@
-"""Puts a run's network together: backbone, feature balance modules, head."""
+"""Networks of runs: backbone, feature balance modules and head."""
 
 from torch import Tensor, nn
 
@@ -9,8 +9,7 @@ from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.heads.deeplabv3plus import DeepLabv3PlusHead
 from fbnet.models.heads.fcn import FCNHead, PlainFCNHead
 from fbnet.models.heads.pspnet import PSPNetHead
-from fbnet.models.layers import initialise
-from fbnet.models.resize import resize_to
+from fbnet.models.layers import initialise, resize_to
 
 HEADS = {
     "fcn": FCNHead,
@@ -21,7 +20,7 @@ HEADS = {
 
 
 class SegmentationNetwork(nn.Module):
-    """A backbone, feature balance modules after some of its stages (Fig. 6), and a head; `labels` are its classes.
+    """Backbone with feature balance modules after some of its stages (Fig. 6) and a head; `labels` has its classes.
 
     Shape:
         Normalised images (N, 3, H, W) to a dict of
@@ -45,16 +44,16 @@ class SegmentationNetwork(nn.Module):
                 values, logits = self.balance[name](values)
                 auxiliary += [] if logits is None else [logits]
             features[name] = values
-        # Resized in float32, or the differences between neighbouring pixels would be rounded away in bfloat16.
+        # In float32, as bfloat16 would round away the differences between neighbouring pixels.
         return {"out": resize_to(self.head(features).float(), images), "balance": auxiliary}
 
 
 def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> SegmentationNetwork:
-    """The network that a run describes, with fresh random weights.
+    """Build the network of a run with random weights.
 
     Args:
-        run: the run.
-        labels: the classes to tell apart, and which of them are foreground.
+        run: backbone, head and feature balance modules.
+        labels: classes to tell apart, and which of them are foreground.
         width: width multiplier of backbone and head.
     """
     channels = stage_channels(run.backbone, width)
@@ -63,7 +62,7 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
     backbone = build_backbone(run, width)
     head = HEADS[run.head](channels, classes, width=width)
     initialise(head)
-    # Last and not re-initialised, so that a run draws the same backbone and head as its baseline at the same seed.
+    # Last and not re-initialised, so that a run and its baseline draw the same backbone and head at the same seed.
     balance = nn.ModuleDict(
         {stage: FeatureBalance(channels[stage], auxiliary_classes, run.balance) for stage in run.balance.stages}
     )

@@ -1,4 +1,4 @@
-"""The backbones by their names: each has a `stem`, `stages()` from res2 to res5, and their strides and channels."""
+"""Backbones by name: each has a `stem`, `stages()` from res2 to res5, and their strides and channels."""
 
 from fbnet.config.runs import RunConfig
 from fbnet.models.backbones.resnet import ResNet
@@ -9,12 +9,12 @@ BACKBONES: dict[str, type[Backbone]] = {"resnet50": ResNet, "resnet101": ResNet,
 
 
 def build_backbone(run: RunConfig, width: float = 1.0) -> Backbone:
-    """The backbone that a run describes, with fresh random weights; `width` multiplies every layer's channels."""
+    """Build the backbone of a run with random weights; `width` multiplies every layer's channels."""
     return BACKBONES[run.backbone].of_run(run, width)
 
 
 def stage_strides(backbone: str) -> dict[str, int]:
-    """Output stride of each stage, in the stages' order: pixels of the image along a side of one feature."""
+    """Output stride of each stage, in order."""
     return BACKBONES[backbone].strides
 
 
