@@ -12,7 +12,7 @@ from fbnet.config.training import TrainingConfig
 from fbnet.data.normalisation import normalise
 from fbnet.models.build import build
 from fbnet.runtime.precision import autocast
-from fbnet.training.objective import losses
+from fbnet.training.objective import compute_loss
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # What a CPU does in seconds; a GPU gets the paper's own batch and crop.
@@ -43,7 +43,7 @@ class Step:
         self.network.train()
         with autocast(self.precision, DEVICE):
             outputs = self.network(normalise(self.images, DEVICE))
-        loss = sum(losses(outputs, self.labels.to(DEVICE), self.run, CITYSCAPES, self.training))
+        loss = sum(compute_loss(outputs, self.labels.to(DEVICE), self.run, CITYSCAPES, self.training))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()

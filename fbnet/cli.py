@@ -132,11 +132,11 @@ def train(study: str, run_id: str, seed: int | None, device: str, gpus: int, wor
     chosen = _use(device, settings.threads)
     if gpus > 1 and chosen.type != "cuda":
         raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
-    from fbnet.training.resume import TrainingState
+    from fbnet.training.resume import ResumeState
     from fbnet.training.train import train as train_run
 
     result = graph.of_run("train", run.id, seed)
-    state = TrainingState(paths.state_dir(study, run.id, seed), fingerprint(loaded, result), every=keep_every)
+    state = ResumeState(paths.state_dir(study, run.id, seed), fingerprint(loaded, result), every=keep_every)
     with recording(loaded, result) as made:
         _note(made, chosen, settings.precision)
         train_run(loaded, run, seed, chosen, workers=workers if chosen.type == "cuda" else 0, gpus=gpus, state=state)

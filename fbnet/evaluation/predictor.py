@@ -31,7 +31,7 @@ from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.training import OUTPUT_STRIDE, Precision
 from fbnet.data.normalisation import normalise
 from fbnet.models.build import SegmentationNetwork
-from fbnet.models.resize import resize_to
+from fbnet.models.layers import resize_to
 from fbnet.runtime.memory import ran_out, within_memory
 from fbnet.runtime.precision import autocast
 

@@ -9,8 +9,7 @@ from fbnet.config.registry import HEADS
 from fbnet.config.runs import RunConfig
 from fbnet.models.backbones.build import Backbone, build_backbone, stage_channels
 from fbnet.models.feature_balance import FeatureBalance
-from fbnet.models.layers import initialise
-from fbnet.models.resize import resize_to
+from fbnet.models.layers import initialise, resize_to
 
 
 class SegmentationNetwork(nn.Module):
@@ -44,7 +43,7 @@ class SegmentationNetwork(nn.Module):
                 values, logits = self.balance[name](values)
                 auxiliary += [] if logits is None else [logits]
             features[name] = values
-        # Resized in float32, or the differences between neighbouring pixels would be rounded away in bfloat16.
+        # In float32, as bfloat16 would round away the differences between neighbouring pixels.
         return {"out": resize_to(self.head(features).float(), images), "balance": auxiliary}
 
 
@@ -62,7 +61,7 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
     backbone = build_backbone(run, width)
     head = resolve_name(HEADS[run.head].implementation)(channels, classes, width=width)
     initialise(head)
-    # Last and not re-initialised, so that a run draws the same backbone and head as its baseline at the same seed.
+    # Last and not re-initialised, so that a run and its baseline draw the same backbone and head at the same seed.
     balance = nn.ModuleDict(
         {stage: FeatureBalance(channels[stage], auxiliary_classes, run.balance) for stage in run.balance.stages}
     )

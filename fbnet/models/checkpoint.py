@@ -1,9 +1,11 @@
-"""Trained networks on disk: the weights with the configuration that rebuilds their network.
+"""Checkpoints: the weights of a trained network with the configuration that rebuilds it.
 
-A checkpoint may come from anywhere. Reading it runs nothing of it, and allocates no more than its file holds: its
-configuration is checked before a network is built from it, its weights before they are put in.
+A checkpoint may come from anywhere. Reading it runs none of its code and allocates no more than its file holds: the
+configuration is checked before a network is built from it, the weights before they are loaded.
 """
 
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,16 +21,15 @@ from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 from fbnet.io.files import write_whole
 from fbnet.models.build import SegmentationNetwork, build
-from fbnet.models.pickled import check_weights, read_pickled
 from fbnet.names import WORD, is_word
 
 FORMAT = 1
-AGAIN = "train this run again"
+HINT = "train this run again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
-    """What a checkpoint says of itself: all that rebuilds its network, and how it was trained."""
+    """Configuration in a checkpoint: all that rebuilds its network, and how it was trained."""
 
     study: str
     run: RunConfig
@@ -58,18 +59,17 @@ class CheckpointConfig:
 
 
 def save(path: Path, network: SegmentationNetwork, config: CheckpointConfig) -> None:
-    """Writes a checkpoint that appears whole."""
+    """Write a checkpoint atomically."""
     state = {name: value.cpu() for name, value in network.state_dict().items()}
     content = {"format": FORMAT, "config": asdict(config), "state": state}
     write_whole(path, lambda file: torch.save(content, file))
 
 
 def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
-    """The network of a checkpoint on the CPU, rebuilt from the checkpoint alone, in evaluation mode.
+    """Rebuild the network of a checkpoint from the checkpoint alone, on the CPU and in evaluation mode.
 
     Raises:
-        InputError: for a missing or damaged file, one that is no checkpoint of ours, and one whose weights are not
-            those of the network that it describes.
+        InputError: for a missing or damaged file, one that is no checkpoint, and weights that do not fit the network.
     """
     config, state = read(path)
     with torch.device("meta"):  # names and shapes, without memory
@@ -80,31 +80,79 @@ def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
 
 
 def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
-    """What a checkpoint says of itself, and its weights by name, on the CPU.
+    """Read the configuration of a checkpoint and its weights by name, on the CPU.
 
     Raises:
-        InputError: for a missing or damaged file, one that is no checkpoint of ours, and weights that are not finite.
+        InputError: for a missing or damaged file, one that is no checkpoint, and weights that are not finite.
     """
     if not path.exists():
         raise InputError(f"{path}: not there; train this run first with `fbnet train`")
-    content = read_pickled(path, "no readable checkpoint", AGAIN)
+    content = read_pickled(path, "no readable checkpoint", HINT)
     if not isinstance(content, dict) or not {"format", "config", "state"} <= content.keys():
-        raise InputError(f"{path}: no readable checkpoint; {AGAIN}")
+        raise InputError(f"{path}: no readable checkpoint; {HINT}")
     if not isinstance(content["format"], int) or content["format"] != FORMAT:
-        raise InputError(f"{path}: of another format than {FORMAT}; {AGAIN}")
+        raise InputError(f"{path}: has another format than {FORMAT}; {HINT}")
     where = Where(str(path))
     config = from_mapping(CheckpointConfig, content["config"], where)
     config.check(where)
-    check_weights(path, content["state"], AGAIN)
+    check_weights(path, content["state"], HINT)
     return config, content["state"]
 
 
+def read_pickled(path: Path, problem: str, hint: str) -> object:
+    """Read a file of `torch.save` with `weights_only`: tensors, on the CPU, and plain values.
+
+    Args:
+        path: the file.
+        problem: what to say of a file that cannot be read.
+        hint: what to do then.
+
+    Raises:
+        InputError: for a missing or damaged file, a compressed one, which torch never writes, and other contents.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: not there; {hint}")
+    if not path.is_file():
+        raise InputError(f"{path}: {problem} (not a file); {hint}")
+    if _is_compressed(path):
+        raise InputError(f"{path}: {problem} (compressed); {hint}")
+    try:
+        with warnings.catch_warnings():  # of damaged files, which are refused or read all the same
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds of exceptions for a damaged file
+        raise InputError(f"{path}: {problem} ({type(error).__name__}); {hint}") from error
+
+
+def check_weights(path: Path, state: object, hint: str) -> None:
+    """Raise InputError unless `state` maps names to dense, finite tensors of no more bytes than the file."""
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
+        raise InputError(f"{path}: holds more than weights by name; {hint}")
+    if any(value.layout != torch.strided or value.device.type != "cpu" for value in state.values()):
+        raise InputError(f"{path}: holds other tensors than dense ones; {hint}")
+    if sum(value.numel() * value.element_size() for value in state.values()) > path.stat().st_size:
+        raise InputError(f"{path}: claims more weights than it holds; {hint}")
+    for name, value in state.items():
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(f"{path}: {name} holds values that are not finite; {hint}")
+
+
+def _is_compressed(path: Path) -> bool:
+    """Tell whether members of a zip file, torch's format, are compressed and would unpack to more than the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False  # a file of an older torch, or damaged, which torch finds itself
+
+
 def _check_fit(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    shared = state.keys() & expected.keys()
     different = sorted(state.keys() ^ expected.keys())
-    different += sorted(name for name in shared if _kind(state[name]) != _kind(expected[name]))
+    different += sorted(name for name in state.keys() & expected.keys() if _kind(state[name]) != _kind(expected[name]))
     if different:
-        raise InputError(f"{path}: its weights are not those of the run that it names, see {different[0]}; {AGAIN}")
+        raise InputError(f"{path}: weights do not fit the run that it names, see {different[0]}; {HINT}")
 
 
 def _kind(value: Tensor) -> tuple[torch.Size, torch.dtype]:

@@ -1,13 +1,13 @@
-"""FBNet's add-on (Sec. 3, Fig. 5): the dual feature modulator and the classifier that its loss trains it by."""
+"""FBNet's add-on (Sec. 3, Fig. 5): the dual feature modulator and its auxiliary classifier."""
 
 from torch import Tensor, nn
 
 from fbnet.config.runs import BalanceConfig
-from fbnet.models.pooling import GlobalMean
+from fbnet.models.layers import GlobalMean
 
 
 class DualFeatureModulator(nn.Module):
-    """Weighs features by place and by channel (Eqs. 5 to 7): X_o = X_l * S_s * S_c.
+    """Weigh features by position and by channel (Eqs. 5 to 7): X_o = X_l * S_s * S_c.
 
     Args:
         channels: C, channels of the features X_l.
@@ -32,7 +32,7 @@ class DualFeatureModulator(nn.Module):
 
 
 class FeatureBalance(nn.Module):
-    """The module that stands after a backbone stage.
+    """Feature balance module after a backbone stage.
 
     Without modulator (Table 4, the auxiliary loss alone) X_o is X_l itself, and the features pass unchanged.
 
@@ -40,7 +40,7 @@ class FeatureBalance(nn.Module):
         channels: C, channels of the features X_l.
         classes: outputs of the auxiliary classifier: the foreground classes for the block-wise BCE, all classes
             for the point-wise cross-entropy.
-        config: which modulator and auxiliary loss.
+        config: modulator and auxiliary loss.
 
     Shape:
         Features (N, C, h, w) to features (N, C, h, w) and auxiliary logits (N, classes, h, w), or None.
@@ -63,9 +63,7 @@ class FeatureBalance(nn.Module):
 def _modulator(channels: int, config: BalanceConfig) -> nn.Module | None:
     if config.modulator == "dfm":
         return DualFeatureModulator(channels, squeeze_ratio=config.squeeze_ratio)
-    if config.modulator == "conv":
-        return nn.Conv2d(channels, channels, 1)
-    return None
+    return nn.Conv2d(channels, channels, 1) if config.modulator == "conv" else None
 
 
 def _fully_connected(channels: int, squeeze_ratio: int) -> list[nn.Module]:

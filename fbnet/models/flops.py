@@ -1,4 +1,4 @@
-"""Counts operations and parameters of a network, by the rule that reproduces the paper's Table 2."""
+"""Operations and parameters of a network, counted by the rule that reproduces the paper's Table 2."""
 
 import torch
 from torch import Tensor, nn
@@ -6,17 +6,17 @@ from torch import Tensor, nn
 from fbnet.config.labels import LabelSpec
 from fbnet.config.runs import RunConfig
 from fbnet.models.build import build
-from fbnet.models.pooling import GlobalMean, RegionMeans
+from fbnet.models.layers import GlobalMean, RegionMeans
 
 SIZE = (1024, 1024)  # of the image, as in Table 2
 
 
 def count(run: RunConfig, labels: LabelSpec, *, width: float = 1.0, size: tuple[int, int] = SIZE) -> tuple[float, int]:
-    """GFLOPs for one image of `size` in evaluation mode, and the number of parameters.
+    """Count GFLOPs for one image of `size` in evaluation mode, and parameters.
 
     One multiplication with its addition counts once: convolutions and fully connected layers with their bias, 2 for
     each element of a batch normalisation, 1 for each element of a ReLU, and for pooling the elements of its input.
-    Resizing and the products of the modulator are not counted. Nothing is computed: the network has no memory.
+    Resizing and the modulator's products are not counted. Runs on the meta device, without computing anything.
     """
     with torch.device("meta"):
         network = build(run, labels, width=width).eval()
@@ -26,7 +26,7 @@ def count(run: RunConfig, labels: LabelSpec, *, width: float = 1.0, size: tuple[
 
 @torch.no_grad()
 def operations(network: nn.Module, images: Tensor) -> int:
-    """Operations of one forward pass, by the rule of `count`."""
+    """Count the operations of one forward pass by the rule of `count`."""
     counted = []
 
     def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -40,15 +40,10 @@ def operations(network: nn.Module, images: Tensor) -> int:
 
 
 def _layer_operations(layer: nn.Module, values: Tensor, output: Tensor) -> int:
-    if isinstance(layer, nn.Conv2d):
-        bias = 0 if layer.bias is None else 1
-        return output.numel() * (layer.weight[0].numel() + bias)
-    if isinstance(layer, nn.Linear):
-        return output.numel() * (layer.in_features + 1)
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        return output.numel() * (layer.weight[0].numel() + (layer.bias is not None))
     if isinstance(layer, nn.BatchNorm2d):
         return 2 * output.numel()
     if isinstance(layer, nn.ReLU):
         return output.numel()
-    if isinstance(layer, nn.MaxPool2d | GlobalMean | RegionMeans):
-        return values.numel()
-    return 0
+    return values.numel() if isinstance(layer, nn.MaxPool2d | GlobalMean | RegionMeans) else 0

@@ -1,15 +1,19 @@
-"""Layers that backbones and heads share."""
+"""Layers and initialisation shared by backbones, heads and feature balance modules."""
 
-from torch import nn
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 
 def scale_channels(channels: int, width: float) -> int:
-    """A layer's number of channels under the width multiplier, at least 4."""
+    """Number of channels under the width multiplier, at least 4."""
     return max(4, round(channels * width))
 
 
 def conv_bn_relu(channels: int, out_channels: int, size: int, *, dilation: int = 1, stride: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch normalisation, ReLU; the map's size is kept at stride 1."""
+    """Convolution without bias, batch normalisation and ReLU; keeps the map's size at stride 1."""
     padding = dilation * (size // 2)
     return nn.Sequential(
         nn.Conv2d(channels, out_channels, size, stride, padding, dilation, bias=False),
@@ -19,9 +23,52 @@ def conv_bn_relu(channels: int, out_channels: int, size: int, *, dilation: int =
 
 
 def initialise(module: nn.Module) -> None:
-    """He initialisation of all convolutions."""
+    """Initialise all convolutions by He's rule (fan out) and their biases by zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def resize_to(values: Tensor, like: Tensor) -> Tensor:
+    """Resize (N, C, h, w) to the height and width of `like`: bilinear, half-pixel centres."""
+    return interpolate(values, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class GlobalMean(nn.Module):
+    """Mean over height and width: (N, C, h, w) to (N, C, 1, 1) of the same dtype.
+
+    As `nn.AdaptiveAvgPool2d(1)`, but several times faster in bfloat16 on a CPU.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.sum(dim=(2, 3), keepdim=True) / math.prod(values.shape[2:])
+
+
+class RegionMeans(nn.Module):
+    """Means over a grid of regions, which overlap if `bins` does not divide the size.
+
+    As `nn.AdaptiveAvgPool2d(bins)`, but as a matrix product, whose gradient is deterministic on GPUs.
+
+    Shape:
+        (N, C, h, w) to (N, C, bins, bins), of the same dtype.
+    """
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, values: Tensor) -> Tensor:
+        rows, columns = (self._regions(length).to(values) for length in values.shape[-2:])
+        # (bins^2, h w): indicators of the regions, exact in any floating dtype.
+        regions = (rows[:, None, :, None] * columns[None, :, None, :]).flatten(2).flatten(0, 1)
+        sums = values.flatten(2) @ regions.T
+        return (sums / regions.sum(dim=1, dtype=torch.float32)).to(values.dtype).unflatten(2, (self.bins, self.bins))
+
+    def _regions(self, length: int) -> Tensor:
+        """Tell which positions along a side are in which region, (bins, length), bool."""
+        positions = torch.arange(length)
+        starts = [index * length // self.bins for index in range(self.bins)]
+        stops = [math.ceil((index + 1) * length / self.bins) for index in range(self.bins)]
+        return torch.stack([(positions >= a) & (positions < b) for a, b in zip(starts, stops, strict=True)])

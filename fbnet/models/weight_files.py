@@ -1,12 +1,12 @@
-"""Files of initial weights: where an entry of `training.initial_weights` lies, how it is fetched, and what it was.
+"""Files of initial weights: where they are, how they are fetched, and their recorded hashes.
 
-An entry is a path, or the name of a weight of torchvision such as `ResNet50_Weights.IMAGENET1K_V1`. The first use of a
-file is recorded with its hash, and a training job takes no file but the recorded one; it never downloads.
+An entry of `training.initial_weights` is a path, or the name of a weight of torchvision such as
+`ResNet50_Weights.IMAGENET1K_V1`. The first use of a file records its hash; a training job accepts only the recorded
+file and never downloads.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -30,12 +30,12 @@ BY_HAND = (
 )
 BLOCK = 1 << 20  # bytes read at once
 MAX_BYTES = 4 << 30  # of a download
-SECONDS = 60  # without any answer
+TIMEOUT = 60  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Record:
-    """What a record of weights holds."""
+    """Content of a record of weights."""
 
     file: str
     sha256: str
@@ -44,7 +44,7 @@ class _Record:
 
 
 def entries(study: Study) -> list[str]:
-    """The entries that a study's runs start from. Raises InputError where there is none."""
+    """Initial weights of a study's runs. Raises InputError if there are none."""
     named = dict.fromkeys(study.initial_weights(run) for run in study.runs)
     found = [entry for entry in named if entry is not None]
     if not found:
@@ -53,7 +53,7 @@ def entries(study: Study) -> list[str]:
 
 
 def weights_file(entry: str) -> Path:
-    """Where the file of an entry lies: the path itself, or a torchvision name's file in `data/weights/`.
+    """Path of an entry's file: the path itself, or a torchvision name's file in `data/weights/`.
 
     Raises:
         InputError: for a name that torchvision does not have for a backbone here.
@@ -62,7 +62,7 @@ def weights_file(entry: str) -> Path:
 
 
 def fetch(entry: str) -> Path:
-    """The file of an entry, downloaded if it is not there; it appears whole, and of torchvision's published hash.
+    """Download the file of an entry atomically, unless it is there, and check torchvision's published hash.
 
     Raises:
         InputError: for a file that nobody offers for download, a failed download, and one of another hash.
@@ -81,55 +81,51 @@ def fetch(entry: str) -> Path:
 
 
 def record(entry: str) -> Path:
-    """Writes down what the file of an entry is when it is used first; later on, checks that it still is.
+    """Record the file of an entry at its first use; later, check it against its record.
 
     Returns:
-        The record, JSON: `file`, `sha256`, `bytes`, and of `hash` whether it is `published` or of the `first use`.
+        Path of the JSON record: `file`, `sha256`, `bytes`, and `hash`, which is `published` or `first use`.
 
     Raises:
         InputError: for a missing file, one of another hash than recorded or published, and a damaged record.
     """
-    if paths.weights_record(entry).exists():
+    recorded = paths.weights_record(entry)
+    if recorded.exists():
         verified(entry)
-        return paths.weights_record(entry)
-    path, published = _present(entry), _published_hash(entry)
+        return recorded
+    path, published = _existing_file(entry), _published_hash(entry)
     found = sha256(path)
     _check_published(found, published, f"{path}: is not the published file; delete it and fetch it again")
-    content = {
-        "file": str(path),
-        "sha256": found,
-        "bytes": path.stat().st_size,
-        "hash": "published" if published else "first use",
-    }
-    write_json(paths.weights_record(entry), content)
-    return paths.weights_record(entry)
+    kind = "published" if published else "first use"
+    write_json(recorded, {"file": str(path), "sha256": found, "bytes": path.stat().st_size, "hash": kind})
+    return recorded
 
 
 def verified(entry: str) -> Path:
-    """The file of an entry, after comparing it with its record.
+    """Path of an entry's file, after comparing it with its record.
 
     Raises:
         InputError: for a missing file or record, and for a file of another hash than recorded.
     """
-    path, recorded = _present(entry), paths.weights_record(entry)
+    path, recorded = _existing_file(entry), paths.weights_record(entry)
     if not recorded.exists():
         raise InputError(f"{recorded}: not there; record it with `fbnet record-weights {entry}`")
     if sha256(path) != _read_record(recorded)["sha256"]:
         raise InputError(
             f"{path}: is another file than the one in {recorded}; bring that one back, "
-            "or delete the record to begin with this one"
+            "or delete the record to use this one"
         )
     return path
 
 
 def summary(recorded: Path) -> str:
-    """A record in a line."""
+    """One-line summary of a record."""
     content = _read_record(recorded)
     kind = "as published" if content["hash"] == "published" else "hash of the first use"
     return f"{content['file']}: {content['bytes'] / 1e6:.1f} MB, sha256 {content['sha256']} ({kind})"
 
 
-def _present(entry: str) -> Path:
+def _existing_file(entry: str) -> Path:
     path = weights_file(entry)
     if not path.is_file():
         offered = _is_name(entry) or path.name in DOWNLOADS
@@ -153,11 +149,9 @@ def _torchvision_url(name: str) -> str:
 
 
 def _published_hash(entry: str) -> str | None:
-    """The beginning of the sha256 that a torchvision file has in its name; None for other files."""
-    if not _is_name(entry):
-        return None
-    found = re.search(r"-([0-9a-f]{8,})\.", _file_name(_torchvision_url(entry)))
-    return found.group(1) if found else None
+    """Beginning of the SHA-256 that torchvision's file names contain; None for other files."""
+    found = re.search(r"-([0-9a-f]{8,})\.", _file_name(_torchvision_url(entry))) if _is_name(entry) else None
+    return found and found.group(1)
 
 
 def _file_name(url: str) -> str:
@@ -165,36 +159,27 @@ def _file_name(url: str) -> str:
 
 
 def _download(url: str, file: BinaryIO, published: str | None) -> None:
-    """Copies what a URL gives into a file. Raises OSError or InputError unless it is whole and as published."""
+    """Copy a download into a file. Raises OSError or InputError unless it is complete and as published."""
     found, size = hashlib.sha256(), 0
-    with urlopen(Request(url, headers={"User-Agent": "fbnet"}), timeout=SECONDS) as response:
-        length = _length(response.headers.get("Content-Length", ""))
+    with urlopen(Request(url, headers={"User-Agent": "fbnet"}), timeout=TIMEOUT) as response:
+        header = response.headers.get("Content-Length", "")
+        length = int(header) if re.fullmatch("[0-9]{1,19}", header) else 0
         with tqdm(desc=_file_name(url), total=length or None, unit="B", unit_scale=True, disable=None) as progress:
-            for block in _blocks(response):
+            while block := response.read(BLOCK):
                 file.write(block)
                 found.update(block)
                 size += len(block)
                 progress.update(len(block))
                 if size > MAX_BYTES:
-                    raise OSError(f"gave more than {MAX_BYTES:,} bytes, and no file of weights has")
+                    raise OSError(f"more than {MAX_BYTES:,} bytes, too many for weights")
     if length and size != length:
         raise OSError(f"broke off after {size} of {length} bytes")
     _check_published(found.hexdigest(), published, f"{url}: gave another file than the published one; try again")
 
 
-def _length(header: str) -> int:
-    """The number of bytes that a server announces; 0 where it says nothing that is one."""
-    return int(header) if header.isascii() and header.isdigit() and len(header) < 20 else 0
-
-
 def _check_published(found: str, published: str | None, problem: str) -> None:
     if published and not found.startswith(published):
         raise InputError(f"{problem} (its sha256 begins with {found[: len(published)]}, not {published})")
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(BLOCK):
-        yield block
 
 
 def _read_record(path: Path) -> dict:

@@ -31,7 +31,6 @@ NEUTRAL = frozenset(
         "fbnet.names",
         "fbnet.config.load",
         "fbnet.paths",
-        "fbnet.models.pickled",
         "fbnet.provenance.records",
         "fbnet.io.text",
         "fbnet.config.training",

@@ -9,12 +9,12 @@ import torch
 
 @contextmanager
 def deterministic_algorithms(wanted: bool) -> Iterator[None]:
-    """Inside, the same computation on the same machine gives the same bytes, or torch refuses it with a RuntimeError.
+    """Use deterministic kernels only, or allow nondeterministic kernels and cuDNN autotuning.
 
-    Otherwise it may take what is fastest: algorithms that add up in any order, and those of cuDNN that win a trial.
+    Where torch has no deterministic kernel for an operation, it raises RuntimeError.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    if wanted:  # what cuBLAS asks for, before it is first used
+    if wanted:  # cuBLAS reads it at its first use
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted)
     torch.backends.cudnn.benchmark = not wanted

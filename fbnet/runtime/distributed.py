@@ -1,9 +1,10 @@
-"""One training on several GPUs: a process each, which share out every batch and agree on every mean.
+"""Data-parallel training: one process per GPU, each with its part of every batch.
 
-A loss is the mean over the whole batch, however many processes share it, so that their number does not change what is
-trained; batch normalisation is synchronised on GPUs for the same reason (Sec. 4.1).
+A loss is a mean over the global batch, so the number of processes does not change what is trained; on GPUs, batch
+normalisation is synchronised for the same reason (Sec. 4.1). Without a process group there is one rank, 0.
 """
 
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,29 +16,29 @@ from torch.nn.parallel import DistributedDataParallel
 from fbnet.errors import InputError
 
 
-def run_processes(processes: int, device: torch.device, work: Callable[[torch.device], None]) -> None:
-    """Runs `work` in so many processes at once, each with a device of its own; a single one is this process.
+def run_processes(count: int, device: torch.device, work: Callable[[torch.device], None]) -> None:
+    """Run `work` in `count` processes at once, each with its own device; a single one is this process.
 
     Args:
-        processes: how many.
+        count: number of processes.
         device: `cuda` gives each process a GPU; on `cpu` they share the cores, and batch normalisation is not
-            synchronised, as torch does that on GPUs only.
-        work: a picklable function of the device.
+            synchronised, as torch supports that on GPUs only.
+        work: picklable function of the device.
 
     Raises:
-        InputError: what one of the processes raised; the others are stopped.
+        InputError: if one of the processes raises it; the others are stopped.
     """
-    if processes == 1:
+    if count == 1:
         work(device)
         return
-    if device.type == "cuda" and torch.cuda.device_count() < processes:
-        raise InputError(f"--gpus {processes}: torch finds {torch.cuda.device_count()}; ask for no more of them")
+    if device.type == "cuda" and torch.cuda.device_count() < count:
+        raise InputError(f"--gpus {count}: torch finds {torch.cuda.device_count()}; ask for fewer")
     with tempfile.TemporaryDirectory() as folder:
         failure = Path(folder) / "failure"
         try:
-            multiprocessing.spawn(_process, (processes, device.type, folder, work), nprocs=processes)
+            multiprocessing.spawn(_process, (count, device.type, folder, work), nprocs=count)
         except multiprocessing.ProcessExitedException as error:
-            if error.exit_code > 128:  # stopped by a signal, after it kept its state
+            if error.exit_code > 128:  # stopped by a signal, after saving its state
                 raise SystemExit(error.exit_code) from None
             if not failure.is_file():
                 raise
@@ -45,63 +46,64 @@ def run_processes(processes: int, device: torch.device, work: Callable[[torch.de
 
 
 def rank() -> int:
-    """This process's number, from 0."""
+    """Index of this process."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def processes() -> int:
-    """How many processes train together."""
+def world_size() -> int:
+    """Number of training processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def synchronised(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network for training: as it is in a single process, otherwise with gradients (and, on GPUs, batch
-    normalisation) over all of them."""
-    if processes() == 1:
+def wrap_ddp(network: nn.Module, device: torch.device) -> nn.Module:
+    """Wrap a network for data-parallel training; the network itself in a single process."""
+    if world_size() == 1:
         return network
     if device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
 
 
-def share_of(total: Tensor, count: Tensor) -> Tensor:
-    """This process's share of a mean over all processes, 0 where nothing counts; the shares' mean is that mean.
+def global_mean_share(total: Tensor, count: Tensor) -> Tensor:
+    """This rank's contribution to the global mean `total / count`; DDP's averaging of gradients recovers the mean.
 
-    Gradients are averaged over processes, and so come out as those of the mean over the whole batch.
+    0 where the global count is.
     """
     count = count.detach().clone().to(total.dtype)
     if distributed.is_initialized():
         distributed.all_reduce(count)
-    return total * processes() / torch.where(count > 0, count, 1)
+    return total * world_size() / torch.where(count > 0, count, 1)
 
 
-def mean_of(values: Tensor) -> Tensor:
-    """The mean of each value over all processes."""
+def all_reduce_mean(values: Tensor) -> Tensor:
+    """Elementwise mean over all ranks."""
     values = values.detach().clone()
     if distributed.is_initialized():
         distributed.all_reduce(values)
-    return values / processes()
+    return values / world_size()
 
 
-def gathered(values: Tensor, device: torch.device) -> list[int]:
-    """The integers of all processes, in the order of their numbers."""
+def all_gather(values: Tensor, device: torch.device) -> list[int]:
+    """Integers of all ranks, in order of rank."""
     if not distributed.is_initialized():
         return values.tolist()
-    parts = [torch.empty_like(values, device=device) for _ in range(processes())]
+    parts = [torch.empty_like(values, device=device) for _ in range(world_size())]
     distributed.all_gather(parts, values.to(device))
     return torch.cat(parts).tolist()
 
 
-def everyones(value: object) -> list:
-    """A value of each process, in the order of their numbers."""
+def all_gather_object(value: object) -> list:
+    """One object of each rank, in order of rank."""
     if not distributed.is_initialized():
         return [value]
-    values = [None] * processes()
+    values = [None] * world_size()
     distributed.all_gather_object(values, value)
     return values
 
 
 def _process(number: int, count: int, kind: str, folder: str, work: Callable[[torch.device], None]) -> None:
+    # A spawned process does not inherit the configuration of logging.
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     device = torch.device("cuda", number) if kind == "cuda" else torch.device("cpu")
     if kind == "cuda":
         torch.cuda.set_device(device)
@@ -113,8 +115,7 @@ def _process(number: int, count: int, kind: str, folder: str, work: Callable[[to
     try:
         work(device)
     except InputError as error:
-        # All of them see the same, but one message is enough.
-        if number == 0:
+        if number == 0:  # all ranks raise the same
             (Path(folder) / "failure").write_text(str(error), encoding="utf-8")
         raise SystemExit(2) from None
     finally:

@@ -8,29 +8,26 @@ import torch
 from fbnet.config.training import Precision
 
 CPU_INFO = Path("/proc/cpuinfo")
-CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86 and of ARM, as Linux names them
+CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86's and ARM's, as Linux names them
 
 
 def choose_precision(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
-    """What a network computes in on a device, `auto` decided."""
+    """Precision on a device, with `auto` resolved."""
     if precision != "auto":
         return precision
-    has_instructions = _gpu_has_bfloat16() if device.type == "cuda" else _cpu_has_bfloat16()
-    return "bfloat16" if has_instructions else "float32"
+    on_gpu = device.type == "cuda"
+    supported = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else _cpu_has_bfloat16()
+    return "bfloat16" if supported else "float32"
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """The context in which the network computes; in float32 it changes nothing."""
+    """Autocast context of the forward pass; without effect in float32."""
     wanted = choose_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
 
 
-def _gpu_has_bfloat16() -> bool:
-    return torch.cuda.is_bf16_supported(including_emulation=False)
-
-
 def _cpu_has_bfloat16() -> bool:
-    """Whether Linux lists the instructions; other systems count as without."""
+    """Look for the instructions in Linux's list; other systems count as without."""
     if not CPU_INFO.is_file():
         return False
     lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()

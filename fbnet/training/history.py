@@ -1,11 +1,14 @@
-"""What a training says of itself as it goes: a line an epoch, in the log and in history.csv."""
+"""Per-epoch log and history.csv."""
 
+import logging
 import sys
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from fbnet.io.files import write_text
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -22,30 +25,30 @@ class EpochRecord:
 
 
 class History:
-    """Gathers iterations into epochs, and says each one in a line where no progress bar shows.
+    """Collect iterations into epochs and log each epoch, unless a terminal shows the progress bar.
 
     Args:
         epoch_length: iterations of an epoch.
-        epochs: how many there will be.
-        place: how lines call the training.
+        epochs: number of epochs.
+        label: prefix of log messages.
     """
 
-    def __init__(self, epoch_length: int, epochs: int, place: str) -> None:
+    def __init__(self, epoch_length: int, epochs: int, label: str) -> None:
         self.epoch_length = epoch_length
         self.epochs = epochs
-        self.place = place
+        self.label = label
         self.records: list[EpochRecord] = []
         self.start = self.epoch_start = time.monotonic()
         self.sums = [0.0, 0.0]
 
     def add(self, iteration: int, rate: float, segmentation: float, balance: float) -> None:
-        """Takes in an iteration, counted from 0: its learning rate and its two losses."""
+        """Add an iteration, counted from 0: its learning rate and its two losses."""
         self.sums = [self.sums[0] + segmentation, self.sums[1] + balance]
         if (iteration + 1) % self.epoch_length == 0:
             self._close_epoch(iteration + 1, rate)
 
     def state(self) -> dict:
-        """All that `restore` needs, as plain values."""
+        """Plain values from which `restore` continues."""
         now = time.monotonic()
         return {
             "records": [asdict(record) for record in self.records],
@@ -55,34 +58,26 @@ class History:
         }
 
     def restore(self, state: dict) -> None:
-        """Goes on from where `state` was taken; the time in between does not count."""
+        """Continue from `state`; the time in between does not count."""
         now = time.monotonic()
         self.records = [EpochRecord(**record) for record in state["records"]]
         self.sums = list(state["sums"])
         self.start, self.epoch_start = now - state["seconds"], now - state["epoch_seconds"]
 
     def write(self, path: Path) -> None:
-        """Writes the epochs so far as csv."""
-        names = [entry.name for entry in fields(EpochRecord)]
-        lines = [",".join(names)] + [
-            ",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in vars(record).values())
-            for record in self.records
-        ]
+        """Write the epochs so far as CSV."""
+        rows = [[entry.name for entry in fields(EpochRecord)], *(vars(record).values() for record in self.records)]
+        lines = (",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row) for row in rows)
         write_text(path, "\n".join(lines) + "\n")
 
     def _close_epoch(self, done: int, rate: float) -> None:
         segmentation, balance = (total / self.epoch_length for total in self.sums)
-        now = time.monotonic()
-        epoch = done // self.epoch_length
-        self.records.append(
-            EpochRecord(epoch, done, rate, segmentation + balance, segmentation, balance, now - self.epoch_start)
-        )
+        loss, epoch, now = segmentation + balance, done // self.epoch_length, time.monotonic()
+        self.records.append(EpochRecord(epoch, done, rate, loss, segmentation, balance, now - self.epoch_start))
         self.epoch_start, self.sums = now, [0.0, 0.0]
         if not sys.stderr.isatty():
             left = (now - self.start) / epoch * (self.epochs - epoch)
-            print(
-                f"{self.place}: epoch {epoch}/{self.epochs} loss {segmentation + balance:.4f} "
-                f"(segmentation {segmentation:.4f}, balance {balance:.4f}) rate {rate:.5f} left {left:.0f} s",
-                file=sys.stderr,
-                flush=True,
+            logger.info(
+                f"{self.label}: epoch {epoch}/{self.epochs} loss {loss:.4f} "
+                f"(segmentation {segmentation:.4f}, balance {balance:.4f}) rate {rate:.5f} left {left:.0f} s"
             )

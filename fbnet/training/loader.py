@@ -1,23 +1,26 @@
-"""Loader processes and the order of the batches."""
+"""Order of the batches and the processes that load them."""
 
 import signal
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from fbnet.data.sampler import TrainingSamples
 from fbnet.training.resume import SIGNALS
 
 
 def training_batches(
-    samples: TrainingSamples, *, workers: int, pin_memory: bool, part: int = 0, parts: int = 1, first: int = 0
+    samples: Dataset, batch_size: int, *, workers: int, pin_memory: bool, part: int = 0, parts: int = 1, first: int = 0
 ) -> DataLoader:
-    """The batches of a training from the `first` one on, (N, h, w, 3), (N, h, w) and (N,), in order; 0 workers load in
-    this process.
+    """Batches of a training in order: images (N, h, w, 3), labels (N, h, w) and image indices (N,).
 
-    Where a batch is shared out to `parts` processes, each one's `part` is a stretch of it, and the parts together are
-    the batch of one process.
+    Args:
+        samples: all samples of the training, in order.
+        batch_size: samples of the global batch.
+        workers: loader processes; 0 loads in this process.
+        pin_memory: whether batches are put into pinned memory.
+        part: index of this rank's consecutive part of every batch.
+        parts: number of ranks, a divisor of the batch size.
+        first: iteration to begin with.
     """
-    batch_size = samples.training.batch_size
     share = batch_size // parts
     starts = range(first * batch_size + part * share, len(samples), batch_size)
     return DataLoader(
@@ -25,11 +28,11 @@ def training_batches(
         batch_sampler=[range(start, start + share) for start in starts],
         num_workers=workers,
         pin_memory=pin_memory,
-        worker_init_fn=_leave_stopping_to_the_trainer,
+        worker_init_fn=_ignore_stop_signals,
     )
 
 
-def _leave_stopping_to_the_trainer(_worker: int) -> None:
-    """A signal to all processes at once would end the loaders, and with them the iteration that is to be finished."""
+def _ignore_stop_signals(_worker: int) -> None:
+    """Leave stopping to the trainer: a signal to the process group must not end the loaders mid-iteration."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What a training makes small: L of Eq. 8, for each run the parts that it has."""
+"""Training objective: L of Eq. 8."""
 
 import torch
 from torch import Tensor
@@ -7,36 +7,30 @@ from fbnet.config.labels import IGNORE_INDEX, LabelSpec
 from fbnet.config.runs import BalanceConfig, RunConfig
 from fbnet.config.training import TrainingConfig
 from fbnet.models.backbones.build import stage_strides
-from fbnet.models.resize import resize_to
-from fbnet.training.losses import (
-    block_bce,
-    block_labels,
-    cross_entropy,
-    image_weighted_cross_entropy,
-    ohem_cross_entropy,
-)
+from fbnet.models.layers import resize_to
+from fbnet.training import losses
 
 
-def losses(
+def compute_loss(
     outputs: dict, labels: Tensor, run: RunConfig, spec: LabelSpec, training: TrainingConfig
 ) -> tuple[Tensor, Tensor]:
     """L_ce and the weighted sum of the auxiliary losses over the stages; their sum is L of Eq. 8.
 
-    Where several processes train together, these are this one's shares of the two.
+    With several processes, these are this rank's shares of the two.
 
     Args:
         outputs: what the network returns.
         labels: (N, H, W) train ids.
-        run: which auxiliary loss, after which stages, with which weight.
+        run: its auxiliary loss, stages and weight.
         spec: which classes are foreground.
-        training: whether L_ce has hard example mining and class weights.
+        training: hard example mining and weights of L_ce.
 
     Returns:
         Two float32 scalars.
     """
     balance = labels.new_zeros((), dtype=torch.float32)
     supervised = run.balance.stages if run.balance.auxiliary != "none" else ()
-    # The network lists its outputs in the order of the backbone, whatever the order of the description.
+    # The network lists its outputs in the order of the backbone, whatever the order in the configuration.
     strides = [stride for stage, stride in stage_strides(run.backbone).items() if stage in supervised]
     for stride, logits in zip(strides, outputs["balance"], strict=True):
         balance = balance + run.balance.weight * _auxiliary_loss(logits, labels, stride, run.balance, spec)
@@ -44,20 +38,18 @@ def losses(
 
 
 def _segmentation_loss(logits: Tensor, labels: Tensor, training: TrainingConfig) -> Tensor:
+    weights, ohem = training.class_weights, training.ohem
     if training.image_weights is not None:
-        return image_weighted_cross_entropy(logits, labels, bound=training.image_weights)
-    if training.ohem is None:
-        return cross_entropy(logits, labels, weights=training.class_weights)
-    settings = training.ohem
-    return ohem_cross_entropy(
-        logits, labels, threshold=settings.threshold, min_kept=settings.min_kept, weights=training.class_weights
-    )
+        return losses.image_weighted_cross_entropy(logits, labels, bound=training.image_weights)
+    if ohem is None:
+        return losses.cross_entropy(logits, labels, weights=weights)
+    return losses.ohem_cross_entropy(logits, labels, threshold=ohem.threshold, min_kept=ohem.min_kept, weights=weights)
 
 
 def _auxiliary_loss(logits: Tensor, labels: Tensor, stride: int, config: BalanceConfig, spec: LabelSpec) -> Tensor:
     if config.auxiliary == "pce":
-        # NOTE without hard examples and class weights, whatever the segmentation loss has: not in the paper.
-        return cross_entropy(resize_to(logits.float(), labels), labels)
+        # NOTE not in the paper: without hard examples and class weights, whatever the segmentation loss has.
+        return losses.cross_entropy(resize_to(logits.float(), labels), labels)
     ignore_index = IGNORE_INDEX if config.ignored == "skip" else None
-    targets, mask = block_labels(labels, spec.foreground_ids, stride, ignore_index)
-    return block_bce(logits, targets, mask)
+    targets, mask = losses.block_labels(labels, spec.foreground_ids, stride, ignore_index)
+    return losses.block_bce(logits, targets, mask)

@@ -1,7 +1,7 @@
-"""Trains one run of a study with one seed (Secs. 3.3 and 4.1)."""
+"""One training of a run of a study with one seed (Secs. 3.3 and 4.1)."""
 
-import sys
-from dataclasses import dataclass
+import logging
+from functools import partial
 
 import torch
 
@@ -9,6 +9,7 @@ from fbnet import paths
 from fbnet.config.labels import LabelSpec
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
+from fbnet.config.training import TrainingConfig
 from fbnet.data.centroids import open_centroids, pool_centroids
 from fbnet.data.concat import join
 from fbnet.data.packed import open_split
@@ -22,50 +23,11 @@ from fbnet.runtime.determinism import deterministic_algorithms
 from fbnet.runtime.distributed import rank, run_processes
 from fbnet.runtime.memory import within_memory
 from fbnet.runtime.precision import choose_precision
-from fbnet.training.resume import TrainingState
-from fbnet.training.trainer import Loop
+from fbnet.training.objective import compute_loss
+from fbnet.training.resume import ResumeState
+from fbnet.training.trainer import Trainer
 
-
-@dataclass(frozen=True)
-class Training:
-    """One training of a run; what each of its processes is given."""
-
-    study: Study
-    run: RunConfig
-    seed: int
-    workers: int
-    state: TrainingState | None
-
-    def __call__(self, device: torch.device) -> None:
-        """Trains on a device, and in the first process writes the results."""
-        study, run = self.study, self.run
-        training, labels = study.training_of(run.id), study.data_of(run.id).labels
-        place = f"{run.id} seed {self.seed}"
-        torch.manual_seed(self.seed)
-        network = build(run, labels, width=study.settings.width)
-        _initialise(network, study, run, self.seed)
-        network.to(device, memory_format=torch.channels_last)
-        # Dropout draws differently in each process.
-        torch.manual_seed(self.seed + rank())
-        samples = open_samples(study, run, self.seed)
-        if rank() == 0:
-            _log_recipe(samples, labels, device, place)
-        hint = "lower training.batch_size or training.crop, or share the batch out to more GPUs"
-        with deterministic_algorithms(training.deterministic), within_memory(place, device, hint):
-            history = Loop(network, samples, run, labels, device, place, self.state)(self.workers)
-        if rank() == 0:
-            config = checkpoint.CheckpointConfig(
-                study=study.name,
-                run=run,
-                seed=self.seed,
-                dataset=study.data_of(run.id).dataset,
-                width=study.settings.width,
-                training=training,
-                iterations=samples.iterations,
-                torch_version=str(torch.__version__),
-            )
-            history.write(paths.history_file(study.name, run.id, self.seed))
-            checkpoint.save(paths.checkpoint_file(study.name, run.id, self.seed), network, config)
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -76,32 +38,31 @@ def train(
     *,
     workers: int = 0,
     gpus: int = 1,
-    state: TrainingState | None = None,
+    state: ResumeState | None = None,
 ) -> None:
-    """Trains a run and writes its checkpoint and history.
+    """Train a run and write its checkpoint and history.
 
     Args:
-        study: the study.
-        run: one of its runs.
-        seed: one of its seeds.
+        study, run, seed: what to train.
         device: `cpu` or `cuda`.
         workers: loader processes of each training process; they do not change the result.
-        gpus: how many share out every batch; on `cpu`, as many processes do.
-        state: what it goes on from, and keeps for the next time; None begins at the beginning and keeps nothing.
+        gpus: number of training processes, which share every batch; on `cuda` each has its GPU.
+        state: where progress is resumed from and saved to; None starts from the beginning and saves nothing.
 
     Raises:
-        InputError: if the prepared data do not fit the study, what the run starts from is missing or does not fit it,
-            the loss is not finite, or another process has taken the training over; earlier results stay.
-        Interrupted: when a signal asked it to stop; what was done is in the state.
+        InputError: if the prepared data do not fit the study, initial weights or the parent run's checkpoint are
+            missing or do not fit, the loss is not finite, or another process took the training over; earlier results
+            stay.
+        Interrupted: if a signal stopped the training; its progress is saved.
     """
     _check_batch(study, run, gpus)
     if state is not None:
         state.claim()
-    run_processes(gpus, device, Training(study, run, seed, workers, state))
+    run_processes(gpus, device, partial(_train, study, run, seed, workers, state))
 
 
 def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
-    """A run's training samples: its fine images, and where it has coarse classes the coarse ones for these.
+    """Training samples of a run: its fine images, and coarse ones if some classes are drawn from these.
 
     Raises:
         InputError: if prepared data or centroids are missing or do not fit the study.
@@ -123,8 +84,42 @@ def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
     return TrainingSamples(join([*fine.values(), coarse]), training, seed, pool, ordinary=sum(counts))
 
 
-def _initialise(network: SegmentationNetwork, study: Study, run: RunConfig, seed: int) -> None:
-    """Starts from the run that it continues, or from ImageNet weights, or leaves the random weights."""
+def _train(
+    study: Study, run: RunConfig, seed: int, workers: int, state: ResumeState | None, device: torch.device
+) -> None:
+    """Train in one process; rank 0 writes the results."""
+    config, data = study.training_of(run.id), study.data_of(run.id)
+    label = f"{run.id} seed {seed}"
+    torch.manual_seed(seed)
+    network = build(run, data.labels, width=study.settings.width)
+    _load_weights(network, study, run, seed)
+    network.to(device, memory_format=torch.channels_last)
+    torch.manual_seed(seed + rank())  # dropout differs between ranks
+    samples = open_samples(study, run, seed)
+    if rank() == 0:
+        _log_recipe(config, samples, data.labels, device, label)
+    objective = partial(compute_loss, run=run, spec=data.labels, training=config)
+    hint = "lower training.batch_size or training.crop, or use more GPUs"
+    with deterministic_algorithms(config.deterministic), within_memory(label, device, hint):
+        trainer = Trainer(network, samples, config, objective, device, label, state)
+        history = trainer.fit(workers)
+    if rank() == 0:
+        saved = checkpoint.CheckpointConfig(
+            study=study.name,
+            run=run,
+            seed=seed,
+            dataset=data.dataset,
+            width=study.settings.width,
+            training=config,
+            iterations=trainer.iterations,
+            torch_version=str(torch.__version__),
+        )
+        history.write(paths.history_file(study.name, run.id, seed))
+        checkpoint.save(paths.checkpoint_file(study.name, run.id, seed), network, saved)
+
+
+def _load_weights(network: SegmentationNetwork, study: Study, run: RunConfig, seed: int) -> None:
+    """Load the parent run's weights or ImageNet weights, if the run has them."""
     entry = study.initial_weights(run.id)
     if run.start is not None:
         load_parent(network, paths.checkpoint_file(study.name, run.start, seed))
@@ -133,26 +128,22 @@ def _initialise(network: SegmentationNetwork, study: Study, run: RunConfig, seed
 
 
 def _check_batch(study: Study, run: RunConfig, gpus: int) -> None:
-    file, batch_size = paths.study_file(study.name), study.training_of(run.id).batch_size
-    images = sum(len(open_split(study.data_of(run.id), split)) for split in study.training_splits(run.id))
+    batch_size, splits = study.training_of(run.id).batch_size, study.training_splits(run.id)
+    key = f"{paths.study_file(study.name)}: training.batch_size: {batch_size} images a batch"
+    images = sum(len(open_split(study.data_of(run.id), split)) for split in splits)
     if images < batch_size:
-        splits = " and ".join(repr(split) for split in study.training_splits(run.id))
-        raise InputError(
-            f"{file}: training.batch_size: {batch_size} images a batch, but split {splits} has {images}; lower it"
-        )
+        raise InputError(f"{key}, but split {' and '.join(map(repr, splits))} has {images}; lower it")
     if batch_size % gpus:
-        raise InputError(
-            f"{file}: training.batch_size: {batch_size} images a batch cannot be shared out to {gpus} GPUs; "
-            "take another number of GPUs"
-        )
+        raise InputError(f"{key} cannot be shared by {gpus} GPUs; choose a divisor with --gpus")
 
 
-def _log_recipe(samples: TrainingSamples, spec: LabelSpec, device: torch.device, place: str) -> None:
-    """Says in a line what the network computes in, what of the training is switched on, and which classes no crop can
-    be centred on."""
-    computed = choose_precision(samples.training.precision, device)
-    words = "; ".join(samples.training.recipe) or "plain cross-entropy, shuffled images, no change of colours"
-    if samples.training.class_uniform is not None:
+def _log_recipe(
+    config: TrainingConfig, samples: TrainingSamples, spec: LabelSpec, device: torch.device, label: str
+) -> None:
+    """Log precision, recipe and the classes that class-uniform sampling cannot draw."""
+    precision = choose_precision(config.precision, device)
+    words = "; ".join(config.recipe) or "plain cross-entropy, shuffled images, no photometric augmentation"
+    if config.class_uniform is not None:
         absent = [name for train_id, name in enumerate(spec.classes) if train_id not in samples.classes]
-        words += f"; never drawn by class, as absent from the data: {', '.join(absent)}" if absent else ""
-    print(f"{place}: trains in {computed} on {device.type} with {words}", file=sys.stderr, flush=True)
+        words += f"; classes absent from the data: {', '.join(absent)}" if absent else ""
+    logger.info(f"{label}: training in {precision} on {device.type} with {words}")

@@ -59,7 +59,7 @@ def test_a_sample_depends_on_seed_and_number_only():
 
 
 def test_workers_do_not_change_the_batches():
-    batches = [list(training_batches(samples(), workers=workers, pin_memory=False)) for workers in (0, 2)]
+    batches = [list(training_batches(samples(), 2, workers=workers, pin_memory=False)) for workers in (0, 2)]
     assert len(batches[0]) == 6
     for ours, theirs in zip(*batches, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
@@ -102,7 +102,7 @@ class TestColours:
 
     def test_workers_do_not_change_them(self):
         ours = samples(photometric=PhotometricConfig())
-        batches = [list(training_batches(ours, workers=workers, pin_memory=False)) for workers in (0, 2)]
+        batches = [list(training_batches(ours, 2, workers=workers, pin_memory=False)) for workers in (0, 2)]
         for mine, theirs in zip(*batches, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
 
@@ -231,7 +231,9 @@ class TestClassUniform:
         in_order = [first.place(number) for number in range(24)]
         assert [again.place(number) for number in reversed(range(24))] == in_order[::-1]
         assert [other.place(number) for number in range(24)] != in_order
-        batches = [list(training_batches(uniform(epochs=2), workers=workers, pin_memory=False)) for workers in (0, 2)]
+        batches = [
+            list(training_batches(uniform(epochs=2), 4, workers=workers, pin_memory=False)) for workers in (0, 2)
+        ]
         for mine, theirs in zip(*batches, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
 

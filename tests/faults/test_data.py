@@ -14,7 +14,7 @@ from fbnet.config.load import load_study
 from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
-from fbnet.training.resume import TrainingState
+from fbnet.training.resume import ResumeState
 from fbnet.training.train import train
 from tests.faults.conftest import Disk
 
@@ -48,8 +48,8 @@ def at_iteration(monkeypatch):
     return arrange
 
 
-def state_of(study) -> TrainingState:
-    return TrainingState(paths.state_dir(study.name, RUN, 0), "of this training", 100)
+def state_of(study) -> ResumeState:
+    return ResumeState(paths.state_dir(study.name, RUN, 0), "of this training", 100)
 
 
 def trained(study, **options) -> bytes:
@@ -89,7 +89,7 @@ def test_an_array_that_is_cut_short_stops_it_and_nothing_is_lost(study, at_itera
     at_iteration(None)
     array().write_bytes(whole)
     assert trained(study) == expected
-    assert f"goes on from iteration {message.split('iteration ')[1].split(':')[0]} of 6" in capsys.readouterr().err
+    assert f"resuming from iteration {message.split('iteration ')[1].split(':')[0]} of 6" in capsys.readouterr().err
 
 
 def test_an_array_that_is_deleted_is_there_to_the_end(study, at_iteration):
@@ -113,7 +113,7 @@ def test_a_loader_that_dies_stops_it_and_nothing_is_lost(study, at_iteration, nu
         trained(study, workers=2)
     at_iteration(None)
     assert trained(study) == expected
-    assert "goes on from iteration" in capsys.readouterr().err
+    assert "resuming from iteration" in capsys.readouterr().err
 
 
 SIGNALLED = f"""
@@ -121,7 +121,7 @@ import os, signal, torch
 from fbnet import paths
 from fbnet.data.sampler import TrainingSamples
 from fbnet.config.load import load_study
-from fbnet.training.resume import TrainingState
+from fbnet.training.resume import ResumeState
 from fbnet.training.train import train
 
 load = TrainingSamples.__getitem__
@@ -134,7 +134,7 @@ def loading(samples, sample):
 TrainingSamples.__getitem__ = loading
 torch.set_num_threads({{threads}})
 study = load_study("toy")
-state = TrainingState(paths.state_dir("toy", "{RUN}", 0), "of this training", 100)
+state = ResumeState(paths.state_dir("toy", "{RUN}", 0), "of this training", 100)
 train(study, study.run("{RUN}"), 0, torch.device("cpu"), workers=2, state=state)
 """
 
@@ -147,7 +147,7 @@ def test_a_signal_to_all_processes_stops_after_a_whole_iteration(study, capsys):
     assert stopped.returncode == 128 + signal.SIGTERM
     assert b"Traceback" not in stopped.stderr
     assert trained(study) == expected
-    assert "goes on from iteration" in capsys.readouterr().err
+    assert "resuming from iteration" in capsys.readouterr().err
 
 
 def test_a_disk_too_small_for_prepared_arrays_is_said_before_they_are_filled(project):

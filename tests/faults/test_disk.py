@@ -65,7 +65,7 @@ def test_full_while_snakemake_is_at_work(made, undisturbed, disk, jobs, room, fi
     assert finished.items() <= made.stamps().items()
     assert made.results() == undisturbed.results()
     if ("train", RUN) in jobs:
-        assert "goes on from iteration 30 of 30" in made.log()
+        assert "resuming from iteration 30 of 30" in made.log()
 
 
 def test_read_only_before_a_stale_result_is_made_again(made, disk):
@@ -109,6 +109,6 @@ def test_read_only_when_a_training_is_done(made, undisturbed, disk):
 
     disk.change("rw")
     result = made.run("fbnet", "train", *WHICH)
-    assert "goes on from iteration 30 of 30" in result.stderr
+    assert "resuming from iteration 30 of 30" in result.stderr
     assert made.results() == undisturbed.results()
     assert made.planned() == set()

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.conftest import KILLED, OTHER, RUN, forget
 
 pytestmark = pytest.mark.workflow
-GOES_ON = f"{RUN} seed 0: goes on from iteration"
+GOES_ON = f"{RUN} seed 0: resuming from iteration"
 
 
 def finish(clone, undisturbed, finished: dict) -> subprocess.CompletedProcess:

@@ -21,7 +21,7 @@ from fbnet.models.backbones.wider_resnet import IdentityResidualBlock, WiderResN
 from fbnet.models.build import build
 from fbnet.models.flops import count
 from fbnet.training.losses import block_bce, block_labels
-from fbnet.training.objective import losses
+from fbnet.training.objective import compute_loss
 
 RUN = load_runs().runs["fcn_r50"]
 ALL = ("res2", "res3", "res4", "res5")
@@ -154,7 +154,7 @@ class TestWiderResNet:
         labels = torch.randint(0, 19, (1, 32, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
         outputs = build(run, CITYSCAPES, width=WIDTH).eval()(torch.randn(1, 3, 32, 64))
         training = TrainingConfig(crop=(32, 64), batch_size=2, epochs=1, learning_rate=0.1)
-        _, balance = losses(outputs, labels, run, CITYSCAPES, training)
+        _, balance = compute_loss(outputs, labels, run, CITYSCAPES, training)
         expected = sum(
             block_bce(logits, *block_labels(labels, CITYSCAPES.foreground_ids, stride))
             for logits, stride in zip(outputs["balance"], (2, 4, 8, 8), strict=True)

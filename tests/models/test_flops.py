@@ -8,7 +8,7 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.flops import count, operations
-from fbnet.models.pooling import GlobalMean, RegionMeans
+from fbnet.models.layers import GlobalMean, RegionMeans
 
 RUNS = load_runs().runs
 

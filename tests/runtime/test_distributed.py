@@ -15,9 +15,9 @@ from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 from fbnet.models import checkpoint
 from fbnet.models.build import build
-from fbnet.runtime.distributed import rank, run_processes, synchronised
+from fbnet.runtime.distributed import rank, run_processes, wrap_ddp
 from fbnet.training import train
-from fbnet.training.objective import losses
+from fbnet.training.objective import compute_loss
 
 CPU = torch.device("cpu")
 RUN = load_runs().runs["fcn_r50_fbnet"]
@@ -46,10 +46,10 @@ class Gradients:
         labels = torch.randint(0, 19, (4, 32, 32), generator=generator).to(torch.uint8)
         labels[0, :20] = 255  # so that the parts of the batch have different numbers of labelled pixels and blocks
         labels[1] = 255
-        trained = synchronised(network, device)
+        trained = wrap_ddp(network, device)
         count = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         part = slice(rank() * 4 // count, (rank() + 1) * 4 // count)
-        sum(losses(trained(images[part]), labels[part], RUN, CITYSCAPES, self.training)).backward()
+        sum(compute_loss(trained(images[part]), labels[part], RUN, CITYSCAPES, self.training)).backward()
         if rank() == 0:
             torch.save({name: value.grad for name, value in network.named_parameters()}, self.path)
 

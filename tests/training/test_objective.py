@@ -11,7 +11,7 @@ from fbnet.config.load import load_runs
 from fbnet.config.runs import BalanceConfig
 from fbnet.config.training import OhemConfig, TrainingConfig
 from fbnet.training.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
-from fbnet.training.objective import losses
+from fbnet.training.objective import compute_loss
 
 RUNS = load_runs().runs
 PLAIN = TrainingConfig(crop=(16, 24), batch_size=2, epochs=1, learning_rate=0.1)
@@ -29,7 +29,7 @@ def some_labels():
 
 def test_baseline_has_no_auxiliary_loss():
     outputs = outputs_of(stages=())
-    segmentation, balance = losses(outputs, some_labels(), RUNS["fcn_r50"], CAMVID, PLAIN)
+    segmentation, balance = compute_loss(outputs, some_labels(), RUNS["fcn_r50"], CAMVID, PLAIN)
     assert segmentation == cross_entropy(outputs["out"], some_labels())
     assert balance.item() == 0
 
@@ -40,20 +40,20 @@ def test_class_weights_and_hard_examples_are_the_segmentation_loss_alone():
     weighted = replace(PLAIN, class_weights=weights)
     both = replace(weighted, ohem=OhemConfig(threshold=0.2, min_kept=7))
     expected = cross_entropy(outputs["out"], labels, weights=weights)
-    assert losses(outputs, labels, RUNS["fcn_r50"], CAMVID, weighted)[0] == expected
+    assert compute_loss(outputs, labels, RUNS["fcn_r50"], CAMVID, weighted)[0] == expected
     expected = ohem_cross_entropy(outputs["out"], labels, threshold=0.2, min_kept=7, weights=weights)
-    assert losses(outputs, labels, RUNS["fcn_r50"], CAMVID, both)[0] == expected
+    assert compute_loss(outputs, labels, RUNS["fcn_r50"], CAMVID, both)[0] == expected
 
     run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), auxiliary="pce"))
     outputs["balance"] = [outputs["out"]]
     expected = cross_entropy(outputs["out"], labels)
-    assert losses(outputs, labels, run, CAMVID, both)[1] == expected
+    assert compute_loss(outputs, labels, run, CAMVID, both)[1] == expected
 
 
 def test_stages_are_summed_at_their_own_strides():
     run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5", "res2"), weight=0.5))
     outputs, labels = outputs_of(stages=(4, 8)), some_labels()
-    _, balance = losses(outputs, labels, run, CAMVID, PLAIN)
+    _, balance = compute_loss(outputs, labels, run, CAMVID, PLAIN)
     expected = sum(
         block_bce(logits, *block_labels(labels, CAMVID.foreground_ids, stride))
         for logits, stride in zip(outputs["balance"], (4, 8), strict=True)
@@ -68,9 +68,9 @@ def test_ignored_blocks_may_count_as_negative():
         replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), ignored=ignored))
         for ignored in ("skip", "negative")
     )
-    assert losses(outputs, labels, skip, CAMVID, PLAIN)[1].item() == 0
+    assert compute_loss(outputs, labels, skip, CAMVID, PLAIN)[1].item() == 0
     expected = torch.nn.functional.softplus(outputs["balance"][0]).mean()
-    assert losses(outputs, labels, negative, CAMVID, PLAIN)[1].item() == pytest.approx(expected.item())
+    assert compute_loss(outputs, labels, negative, CAMVID, PLAIN)[1].item() == pytest.approx(expected.item())
 
 
 def test_pointwise_cross_entropy_is_at_the_labels_resolution():
@@ -80,4 +80,4 @@ def test_pointwise_cross_entropy_is_at_the_labels_resolution():
     labels = torch.full((1, 16, 24), 2, dtype=torch.uint8)
     outputs = {"out": torch.zeros(1, 11, 16, 24), "balance": [logits]}
     expected = np.log(np.e + 10) - 1
-    assert losses(outputs, labels, run, CAMVID, PLAIN)[1].item() == pytest.approx(expected, rel=1e-6)
+    assert compute_loss(outputs, labels, run, CAMVID, PLAIN)[1].item() == pytest.approx(expected, rel=1e-6)

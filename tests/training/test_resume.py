@@ -19,7 +19,7 @@ from fbnet.config.study import Study
 from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
-from fbnet.training.resume import Interrupted, TrainingState
+from fbnet.training.resume import Interrupted, ResumeState
 from fbnet.training.train import train
 from tests.conftest import EVERYTHING
 
@@ -37,8 +37,8 @@ def study(project) -> Study:
     return study
 
 
-def state_of(study: Study, fingerprint: str = "of this training", every: int = 2) -> TrainingState:
-    return TrainingState(paths.state_dir(study.name, RUN, 0), fingerprint, every)
+def state_of(study: Study, fingerprint: str = "of this training", every: int = 2) -> ResumeState:
+    return ResumeState(paths.state_dir(study.name, RUN, 0), fingerprint, every)
 
 
 def results(study: Study) -> tuple[bytes, list[dict]]:
@@ -91,7 +91,7 @@ class TestInterrupted:
         assert results(study) == undisturbed
         said = capsys.readouterr().err
         assert f"stopped by {number.name} after iteration 4 of 6; the same command goes on from here" in said
-        assert "goes on from iteration 4 of 6" in said
+        assert "resuming from iteration 4 of 6" in said
 
     def test_random_numbers_go_on_as_well(self, project, signal_at):
         """Of a network with dropout, the last of its draws are those of a training that was not interrupted."""
@@ -143,7 +143,7 @@ class TestState:
         train(study, study.run(RUN), 0, CPU, state=state)
         said = capsys.readouterr().err
         assert f"fbnet: {state.newest}: damaged (ValueError); looks for an earlier state" in said
-        assert "goes on from iteration 4 of 6" in said
+        assert "resuming from iteration 4 of 6" in said
         assert results(study) == undisturbed
 
     def test_both_damaged_begins_anew(self, study, undisturbed, signal_at, capsys):
@@ -152,7 +152,7 @@ class TestState:
         state.newest.write_bytes(b"")
         state.previous.write_bytes(state.previous.read_bytes()[:1000])
         train(study, study.run(RUN), 0, CPU, state=state)
-        assert "goes on from iteration" not in capsys.readouterr().err
+        assert "resuming from iteration" not in capsys.readouterr().err
         assert results(study) == undisturbed
 
     def test_of_another_training_is_not_gone_on_from(self, study, undisturbed, signal_at, capsys):
@@ -160,7 +160,7 @@ class TestState:
         train(study, study.run(RUN), 0, CPU, state=state_of(study, fingerprint="of another learning rate"))
         said = capsys.readouterr().err
         assert "of a training with other parameters, code or data; begins anew" in said
-        assert "goes on from iteration" not in said
+        assert "resuming from iteration" not in said
         assert results(study) == undisturbed
 
     def test_a_killed_one_leaves_the_state_before_whole(self, study, undisturbed, signal_at):
@@ -228,6 +228,6 @@ def test_killed_at_ten_random_moments_the_command_ends_with_the_same_bytes(proje
             time.sleep(random.uniform(0, 0.4))  # for every third kill, while it is still starting
             process.kill()
     last = subprocess.run(command(), check=True, capture_output=True, text=True)
-    assert "goes on from iteration" in last.stderr
+    assert "resuming from iteration" in last.stderr
     assert results(load_study("toy")) == expected
     assert not paths.state_dir("toy", RUN, 0).exists()

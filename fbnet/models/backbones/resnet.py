@@ -15,7 +15,7 @@ STAGES = {"res2": (64, 1, 1), "res3": (128, 2, 1), "res4": (256, 1, 2), "res5": 
 
 
 class ResNet(nn.Module):
-    """The convolutional part of a ResNet, iterated stage by stage.
+    """Convolutional part of a ResNet, iterated stage by stage.
 
     Args:
         backbone: `resnet50` or `resnet101`.
@@ -48,20 +48,20 @@ class ResNet(nn.Module):
         return {name: scale_channels(planes, width) * Bottleneck.expansion for name, (planes, _, _) in STAGES.items()}
 
     def stages(self) -> Iterator[tuple[str, nn.Module]]:
-        """The stages in order, by their names."""
+        """Names and modules of the stages, in order."""
         return ((name, getattr(self, name)) for name in STAGES)
 
 
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions beside a shortcut; layers are named as in published weights.
 
-    Not torchvision's, whose import takes as long as torch's own, in each of a study's hundred processes.
+    Importing torchvision's block instead would take seconds in each of a study's hundred processes.
 
     Args:
-        channels: of the input.
+        channels: channels of the input.
         planes: channels inside; the output has `expansion` times as many.
         stride, dilation: of the 3x3 convolution.
-        shortcut: what the input passes where its shape is not the output's.
+        shortcut: projection of the input where its shape is not the output's.
     """
 
     expansion = 4
@@ -109,10 +109,6 @@ STEMS = {"deep": _deep_stem, "plain": _plain_stem}
 
 def _stage(channels: int, planes: int, blocks: int, stride: int, dilation: int) -> nn.Sequential:
     out_channels = planes * Bottleneck.expansion
-    shortcut = nn.Sequential(
-        nn.Conv2d(channels, out_channels, 1, stride, bias=False),
-        nn.BatchNorm2d(out_channels),
-    )
+    shortcut = nn.Sequential(nn.Conv2d(channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels))
     first = Bottleneck(channels, planes, stride=stride, dilation=dilation, shortcut=shortcut)
-    rest = [Bottleneck(out_channels, planes, dilation=dilation) for _ in range(blocks - 1)]
-    return nn.Sequential(first, *rest)
+    return nn.Sequential(first, *(Bottleneck(out_channels, planes, dilation=dilation) for _ in range(blocks - 1)))

@@ -1,8 +1,7 @@
 """WiderResNet-38 (Wu et al., 2016) as dilated backbone, in the variant A2 of Rota Bulò et al. (2018).
 
 NOTE the paper names the backbone only (Table 5). This is the variant of the family of codes that it builds on: identity
-residual blocks, normalised and activated at their input, output stride 8. The layers are called as in the published
-file of weights.
+residual blocks, normalised and activated at their input, output stride 8. Layers are named as in the published weights.
 """
 
 from collections import OrderedDict
@@ -21,12 +20,9 @@ class _Module:
     """One of the published network's modules of residual blocks."""
 
     blocks: int
-    channels: tuple[int, ...]
-    """Of a block's convolutions: two of 3x3, or the three of a bottleneck."""
-    pooled: bool = False
-    """Whether max-pooling halves its input."""
-    stride: int = 1
-    """Of its first block."""
+    channels: tuple[int, ...]  # of a block's convolutions: two of 3x3, or the three of a bottleneck
+    pooled: bool = False  # whether max-pooling halves its input
+    stride: int = 1  # of its first block
     dilation: int = 1
     dropout: float = 0.0
 
@@ -39,12 +35,12 @@ MODULES = {
     "mod6": _Module(1, (512, 1024, 2048), dilation=4, dropout=0.3),
     "mod7": _Module(1, (1024, 2048, 4096), dilation=4, dropout=0.5),
 }
-# What stands for a ResNet's stages: DeepLabv3+ skips from res2, and heads begin with res5.
+# Counterparts of a ResNet's stages: DeepLabv3+ skips from res2, and heads begin with res5.
 STAGES = {"res2": ("mod2",), "res3": ("mod3",), "res4": ("mod4", "mod5"), "res5": ("mod6", "mod7")}
 
 
 class WiderResNet(nn.Module):
-    """The convolutional part of WiderResNet-38, iterated stage by stage.
+    """Convolutional part of WiderResNet-38, iterated stage by stage.
 
     A stage's output is a sum that is neither normalised nor activated: the classifier's last normalisation is left out.
     NOTE not in the paper; heads of the family of codes that it builds on take these features as they are.
@@ -81,12 +77,12 @@ class WiderResNet(nn.Module):
         return {stage: scale_channels(MODULES[names[-1]].channels[-1], width) for stage, names in STAGES.items()}
 
     def stages(self) -> Iterator[tuple[str, nn.Module]]:
-        """The stages in order, by their names."""
+        """Names and modules of the stages, in order."""
         return ((name, getattr(self, name)) for name in STAGES)
 
 
 class IdentityResidualBlock(nn.Module):
-    """A residual block that normalises and activates its input (He et al., 2016b).
+    """Residual block that normalises and activates its input (He et al., 2016b).
 
     Where the size changes, the shortcut is a 1x1 convolution of the activated input; elsewhere it is the input itself.
 
@@ -103,11 +99,10 @@ class IdentityResidualBlock(nn.Module):
 
     def __init__(self, channels: int, inner: tuple[int, ...], *, stride: int, dilation: int, dropout: float) -> None:
         super().__init__()
-        self.bn1 = _activation(channels)
+        resized = stride != 1 or channels != inner[-1]
+        self.bn1 = _bn_relu(channels)
         self.convs = nn.Sequential(_convolutions(channels, inner, stride, dilation, dropout))
-        self.proj_conv = (
-            nn.Conv2d(channels, inner[-1], 1, stride, bias=False) if stride != 1 or channels != inner[-1] else None
-        )
+        self.proj_conv = nn.Conv2d(channels, inner[-1], 1, stride, bias=False) if resized else None
 
     def forward(self, features: Tensor) -> Tensor:
         activated = self.bn1(features)
@@ -117,28 +112,24 @@ class IdentityResidualBlock(nn.Module):
 
 def _residual_blocks(channels: int, module: _Module, width: float) -> nn.Sequential:
     inner = tuple(scale_channels(number, width) for number in module.channels)
-    blocks = OrderedDict()
-    for index in range(module.blocks):
-        first = index == 0
-        blocks[f"block{index + 1}"] = IdentityResidualBlock(
-            channels if first else inner[-1],
-            inner,
-            stride=module.stride if first else 1,
-            dilation=module.dilation,
-            dropout=module.dropout,
+    blocks, stride = OrderedDict(), module.stride
+    for index in range(1, module.blocks + 1):
+        blocks[f"block{index}"] = IdentityResidualBlock(
+            channels, inner, stride=stride, dilation=module.dilation, dropout=module.dropout
         )
+        channels, stride = inner[-1], 1
     return nn.Sequential(blocks)
 
 
 def _convolutions(
     channels: int, inner: tuple[int, ...], stride: int, dilation: int, dropout: float
 ) -> OrderedDict[str, nn.Module]:
-    """conv1, bn2, conv2 and so on, each normalisation with its ReLU."""
+    """Build conv1, bn2, conv2 and so on, each normalisation with its ReLU."""
     sizes = (3, 3) if len(inner) == 2 else (1, 3, 1)
     layers = OrderedDict()
     for index, (out_channels, size) in enumerate(zip(inner, sizes, strict=True), start=1):
         if index > 1:
-            layers[f"bn{index}"] = _activation(channels)
+            layers[f"bn{index}"] = _bn_relu(channels)
         if index == len(inner) and dropout:
             layers["dropout"] = nn.Dropout2d(dropout)
         spread = dilation if size == 3 else 1
@@ -153,5 +144,5 @@ def _pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride=2, padding=1)
 
 
-def _activation(channels: int) -> nn.Sequential:
+def _bn_relu(channels: int) -> nn.Sequential:
     return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))

@@ -1,11 +1,9 @@
-"""DeepLabv3+'s head (Chen et al., 2018): atrous spatial pyramid pooling and a decoder with a skip from res2."""
+"""Head of DeepLabv3+ (Chen et al., 2018): atrous spatial pyramid pooling and a decoder with a skip from res2."""
 
 from torch import Tensor, cat, nn
 
 from fbnet.models.heads.fcn import SKIP_CHANNELS, decoder
-from fbnet.models.layers import conv_bn_relu, scale_channels
-from fbnet.models.pooling import GlobalMean
-from fbnet.models.resize import resize_to
+from fbnet.models.layers import GlobalMean, conv_bn_relu, resize_to, scale_channels
 
 RATES = (12, 24, 36)  # of the 3x3 convolutions, for output stride 8
 
@@ -30,7 +28,7 @@ class DeepLabv3PlusHead(nn.Module):
         self.branches = nn.ModuleList(
             [conv_bn_relu(deep, inner, 1), *(conv_bn_relu(deep, inner, 3, dilation=rate) for rate in RATES)]
         )
-        # Without bias, normalisation and ReLU: so counted, the network has the paper's GFLOPs (Table 2).
+        # Without bias, normalisation and ReLU, the network has the paper's GFLOPs (Table 2).
         self.project = nn.Conv2d((2 + len(RATES)) * inner, inner, 1, bias=False)
         self.skip = nn.Conv2d(channels["res2"], skip, 1, bias=False)
         self.classifier = decoder(inner + skip, inner, classes)

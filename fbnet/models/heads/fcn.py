@@ -2,8 +2,7 @@
 
 from torch import Tensor, cat, nn
 
-from fbnet.models.layers import conv_bn_relu, scale_channels
-from fbnet.models.resize import resize_to
+from fbnet.models.layers import conv_bn_relu, resize_to, scale_channels
 
 SKIP_CHANNELS = 48
 
@@ -37,7 +36,7 @@ class FCNHead(nn.Module):
 
 
 class PlainFCNHead(nn.Module):
-    """One 3x3 on res5 and a classifier, without skip.
+    """One 3x3 on res5 and a classifier, without skip; Args as of `FCNHead`.
 
     Shape:
         Features by stage, (N, C, h, w) each, to logits (N, classes, H/8, W/8).

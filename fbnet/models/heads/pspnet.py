@@ -1,16 +1,14 @@
-"""PSPNet's head (Zhao et al., 2017): pyramid pooling."""
+"""Head of PSPNet (Zhao et al., 2017): pyramid pooling."""
 
 from torch import Tensor, cat, nn
 
-from fbnet.models.layers import conv_bn_relu, scale_channels
-from fbnet.models.pooling import RegionMeans
-from fbnet.models.resize import resize_to
+from fbnet.models.layers import RegionMeans, conv_bn_relu, resize_to, scale_channels
 
 BINS = (1, 2, 3, 6)
 
 
 class PSPNetHead(nn.Module):
-    """Means over 1, 2 x 2, 3 x 3 and 6 x 6 parts of the map, beside each other, and a decoder.
+    """Features and their means over grids of 1, 2 x 2, 3 x 3 and 6 x 6 regions, concatenated, and a decoder.
 
     Args:
         channels: channels of each stage.
@@ -23,12 +21,10 @@ class PSPNetHead(nn.Module):
 
     def __init__(self, channels: dict[str, int], classes: int, *, width: float) -> None:
         super().__init__()
-        inner = scale_channels(512, width)
-        self.pyramid = nn.ModuleList(
-            nn.Sequential(RegionMeans(bins), conv_bn_relu(channels["res5"], inner, 1)) for bins in BINS
-        )
+        deep, inner = channels["res5"], scale_channels(512, width)
+        self.pyramid = nn.ModuleList(nn.Sequential(RegionMeans(bins), conv_bn_relu(deep, inner, 1)) for bins in BINS)
         self.classifier = nn.Sequential(
-            conv_bn_relu(channels["res5"] + len(BINS) * inner, inner, 1),
+            conv_bn_relu(deep + len(BINS) * inner, inner, 1),
             conv_bn_relu(inner, inner, 3),
             conv_bn_relu(inner, inner, 3),
             nn.Conv2d(inner, classes, 1),
@@ -36,5 +32,5 @@ class PSPNetHead(nn.Module):
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         deep = features["res5"]
-        pooled = [resize_to(part(deep), deep) for part in self.pyramid]
+        pooled = [resize_to(level(deep), deep) for level in self.pyramid]
         return self.classifier(cat([deep, *pooled], dim=1))

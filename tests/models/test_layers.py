@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from fbnet.models.pooling import GlobalMean, RegionMeans
+from fbnet.models.layers import GlobalMean, RegionMeans
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
