@@ -17,7 +17,7 @@ from fbnet.errors import InputError
 class Reader:
     """How the files of one data set are found; each function takes its root and the name of a split."""
 
-    places: Callable[[Path, str], tuple[Path, ...]]
+    raw_paths: Callable[[Path, str], tuple[Path, ...]]
     """The folders that hold a split's files, and a configuration file where there is one."""
     pairs: Callable[[Path, str], list[Pair]]
     """Its images, with their label maps unless it has none."""
@@ -27,7 +27,7 @@ class Reader:
 
 def _cityscapes(annotation: cityscapes.Annotation | None) -> Reader:
     return Reader(
-        places=partial(cityscapes.places, annotation=annotation),
+        raw_paths=partial(cityscapes.raw_paths, annotation=annotation),
         pairs=partial(cityscapes.pairs, annotation=annotation),
     )
 
@@ -36,9 +36,9 @@ _REAL = {
     "cityscapes": _cityscapes("gtFine"),
     "cityscapes_test": _cityscapes(None),
     "cityscapes_coarse": _cityscapes("gtCoarse"),
-    "bdd100k": Reader(bdd100k.places, bdd100k.pairs),
-    "mapillary": Reader(mapillary.places, mapillary.pairs, mapillary.label_spec),
-    "camvid": Reader(camvid.places, camvid.pairs),
+    "bdd100k": Reader(bdd100k.raw_paths, bdd100k.pairs),
+    "mapillary": Reader(mapillary.raw_paths, mapillary.pairs, mapillary.label_spec),
+    "camvid": Reader(camvid.raw_paths, camvid.pairs),
 }
 READERS = {
     **_REAL,
@@ -79,7 +79,7 @@ def missing(data: DataConfig) -> tuple[Path, ...]:
     which are drawn. Looks at no more than one entry of each folder."""
     if data.synthetic is not None:
         return ()
-    places = [place for split in data.splits for place in READERS[data.dataset].places(data.raw_root, split)]
+    places = [place for split in data.splits for place in READERS[data.dataset].raw_paths(data.raw_root, split)]
     return tuple(place for place in dict.fromkeys(places) if not _holds_something(place))
 
 
