@@ -14,8 +14,8 @@ from tqdm import tqdm
 from fbnet.config.labels import LabelSpec
 from fbnet.config.runs import RunConfig
 from fbnet.config.training import TrainingConfig
-from fbnet.data.concat import Split
 from fbnet.data.normalisation import normalise
+from fbnet.data.packed import PackedSplit
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.models.build import SegmentationNetwork
@@ -193,7 +193,7 @@ def _said(error: Exception) -> str:
     return str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].removesuffix("\\n")
 
 
-def _check_finite(loss: float, iteration: int, indices: list[int], split: Split, place: str) -> None:
+def _check_finite(loss: float, iteration: int, indices: list[int], split: PackedSplit, place: str) -> None:
     if not math.isfinite(loss):
         names = ", ".join(split.names[index] for index in indices)
         raise InputError(
