@@ -17,7 +17,7 @@ from benchmarks.harness import Row, seconds, times_as_fast, write
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.labels import IGNORE_INDEX
 from fbnet.config.training import TrainingConfig
-from fbnet.data.augment import Crop, draw_crop, picked, resampled
+from fbnet.data.augment import Crop, crop_image, crop_labels, draw_crop
 from fbnet.data.packed import open_split
 from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
@@ -75,11 +75,13 @@ class Least:
     def _round(self) -> tuple[float, float]:
         windows = [self._window(number) for number in range(SAMPLES)]
         split = self.samples.split
-        resampling = seconds(lambda: [resampled(split.image(index), window, CROP) for index, window in windows])
-        return resampling, seconds(lambda: [picked(split.labels(index), window, CROP) for index, window in windows])
+        resampling = seconds(lambda: [crop_image(split.image(index), window, CROP) for index, window in windows])
+        return resampling, seconds(
+            lambda: [crop_labels(split.labels(index), window, CROP) for index, window in windows]
+        )
 
     def _window(self, number: int) -> tuple[int, Crop]:
-        index, _ = self.samples.place(number)
+        index, _ = self.samples.position(number)
         return index, draw_crop(SIZE, CROP, SCALE, np.random.default_rng(number))
 
 

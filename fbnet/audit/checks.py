@@ -14,7 +14,7 @@ from fbnet.audit.chain import Records, record_file
 from fbnet.audit.findings import Break, Check
 from fbnet.config.labels import LabelSpec
 from fbnet.config.study import Study
-from fbnet.data.manifest import read_manifest
+from fbnet.data.packed import read_manifest
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import scores
 from fbnet.io.files import json_text, sha256

@@ -1,4 +1,4 @@
-"""Where the classes are: the centroid of each class in each tile of each training image, for class-uniform sampling."""
+"""Centroids of each class in each tile of each training image, for class-uniform sampling."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ DTYPE = np.dtype([("train_id", "u1"), ("image", "<i4"), ("row", "<f4"), ("column
 
 
 def tile_centroids(labels: np.ndarray, tile: int, classes: int) -> list[tuple[int, float, float]]:
-    """The mean row and column of each class in each tile that it occurs in.
+    """Return the mean row and column of each class in each tile that it occurs in.
 
-    Tiles begin at the upper left corner; the last ones of a row or column are narrower where the image's side is no
-    multiple of `tile`, so that every labelled pixel counts.
-    NOTE not in the paper; the codes that the idea is from leave out what does not fill a tile.
+    Tiles begin at the upper left corner; the last tile of a row or column may be narrower, so that every labelled
+    pixel counts.
+    NOTE not in the paper; the code that the idea comes from drops incomplete tiles.
 
     Args:
         labels: (H, W) uint8 train ids.
@@ -29,64 +29,57 @@ def tile_centroids(labels: np.ndarray, tile: int, classes: int) -> list[tuple[in
         classes: number of classes; greater ids are ignored.
 
     Returns:
-        (train id, row, column), tile by tile; places are counted in pixels from 0.
+        (train id, row, column), tile by tile, in pixels from 0.
     """
     found = []
     for top in range(0, labels.shape[0], tile):
         for left in range(0, labels.shape[1], tile):
             part = labels[top : top + tile, left : left + tile]
             rows, columns = _count_by_row(part, classes), _count_by_row(part.T, classes)
-            counts = rows.sum(axis=0)
-            for train_id in np.flatnonzero(counts).tolist():
-                row, column = (_mean_place(sides[:, train_id]) for sides in (rows, columns))
+            for train_id in np.flatnonzero(rows.sum(axis=0)).tolist():
+                row, column = (_mean_index(counts[:, train_id]) for counts in (rows, columns))
                 found.append((train_id, top + row, left + column))
     return found
 
 
 def write_centroids(data: DataConfig, split: str, tile: int) -> Path:
-    """Writes the centroids of a split beside its prepared data.
-
-    Args:
-        data: the data set.
-        split: the name of one of its splits.
-        tile: side of the square tiles, in pixels.
+    """Write the centroids of a split beside its prepared data, with square tiles of `tile` pixels a side.
 
     Returns:
-        The file's path.
+        Path of the file.
 
     Raises:
         InputError: if the tile is larger than an image, the split is not prepared, or no pixel is labelled.
     """
     path = paths.centroids_file(data.dataset, split, tile)
     packed = open_split(data, split)
-    _check_tile(path, split, tile, packed)
+    height, width = min(packed.sizes, key=min)
+    if tile > min(height, width):
+        raise InputError(
+            f"{path}: a tile of {tile} pixels is larger than an image of {height} x {width} in split {split!r}; "
+            f"take at most {min(height, width)}"
+        )
     rows = []
     for index in tqdm(range(len(packed)), desc=f"centroids {split}", unit="image", disable=None):
         found = tile_centroids(packed.labels(index), tile, len(data.labels.classes))
         rows += [(train_id, index, row, column) for train_id, row, column in found]
     if not rows:
-        raise InputError(f"{path}: split {split!r} has no labelled pixel; look at the raw labels")
+        raise InputError(f"{path}: split {split!r} has no labelled pixel; check the raw labels")
     centroids = np.array(rows, dtype=DTYPE)
     write_whole(path, lambda file: np.save(file, centroids, allow_pickle=False))
     return path
 
 
 def open_centroids(data: DataConfig, split: str, tile: int, packed: PackedSplit) -> np.ndarray:
-    """The centroids of a split: a one-dimensional array of `DTYPE`, image by image.
-
-    Args:
-        data: the data set.
-        split: the name of one of its splits.
-        tile: side of the square tiles, in pixels.
-        packed: the opened split.
+    """Return the centroids of an opened split, a one-dimensional array of `DTYPE` in the order of its images.
 
     Raises:
-        InputError: if they were not made, are damaged, or do not fit the split.
+        InputError: if the file is missing, damaged, or does not fit the split.
     """
     path = paths.centroids_file(data.dataset, split, tile)
     hint = "make it with `fbnet centroids`"
     centroids = np.array(open_array(path, hint))
-    if centroids.dtype != DTYPE or centroids.ndim != 1 or not len(centroids) or not _lie_in(centroids, data, packed):
+    if centroids.dtype != DTYPE or centroids.ndim != 1 or not len(centroids) or not _fit(centroids, data, packed):
         raise InputError(f"{path}: does not fit the prepared data; {hint}")
     return centroids
 
@@ -94,59 +87,50 @@ def open_centroids(data: DataConfig, split: str, tile: int, packed: PackedSplit)
 def pool_centroids(
     fine: Sequence[np.ndarray], counts: Sequence[int], coarse: np.ndarray | None = None, boosted: Collection[int] = ()
 ) -> np.ndarray:
-    """The centroids that crops are drawn from, of splits that are joined in the same order, the coarse one last.
+    """Return the centroids to draw crops from, for splits that are concatenated in the same order, the coarse one last.
 
     NOTE not in the paper, which only says that coarse annotations are used.
 
     Args:
-        fine: the centroids of each finely annotated split.
-        counts: the number of images of each of these.
-        coarse: the centroids of a coarsely annotated split, None for none.
+        fine: centroids of each finely annotated split.
+        counts: number of images of each of these splits.
+        coarse: centroids of a coarsely annotated split.
         boosted: train ids of the classes that are drawn from the coarsely annotated images as well.
 
     Returns:
-        One array of `DTYPE`, with image indices of the joined split.
+        One array of `DTYPE`, with image indices of the concatenated split.
     """
     starts = np.cumsum([0, *counts])
-    parts = [_moved(centroids, start) for centroids, start in zip(fine, starts[:-1], strict=True)]
+    parts = [_shifted(centroids, start) for centroids, start in zip(fine, starts[:-1], strict=True)]
     if coarse is not None:
-        parts.append(_moved(coarse[np.isin(coarse["train_id"], list(boosted))], starts[-1]))
+        parts.append(_shifted(coarse[np.isin(coarse["train_id"], list(boosted))], starts[-1]))
     return np.concatenate(parts)
 
 
-def _lie_in(centroids: np.ndarray, data: DataConfig, packed: PackedSplit) -> bool:
-    """Whether every centroid is of a class there is, and inside an image there is."""
+def _fit(centroids: np.ndarray, data: DataConfig, packed: PackedSplit) -> bool:
+    """Return whether every centroid has an existing class and lies inside an existing image."""
     images = centroids["image"]
     if images.min() < 0 or images.max() >= len(packed) or centroids["train_id"].max() >= len(data.labels.classes):
         return False
     sizes = np.array(packed.sizes)[images]
-    places = np.stack([centroids["row"], centroids["column"]], axis=1)
-    return bool(((places >= 0) & (places < sizes)).all())  # no comparison holds for NaN
+    positions = np.stack([centroids["row"], centroids["column"]], axis=1)
+    return bool(((positions >= 0) & (positions < sizes)).all())  # false for NaN
 
 
-def _moved(centroids: np.ndarray, start: int) -> np.ndarray:
-    """The same places, where the first image has the index `start`."""
-    moved = centroids.copy()
-    moved["image"] += start
-    return moved
-
-
-def _check_tile(path: Path, split: str, tile: int, packed: PackedSplit) -> None:
-    height, width = min(packed.sizes, key=min)
-    if tile > min(height, width):
-        raise InputError(
-            f"{path}: a tile of {tile} pixels is larger than an image of {height} x {width} in split {split!r}; "
-            f"take at most {min(height, width)}"
-        )
+def _shifted(centroids: np.ndarray, start: int) -> np.ndarray:
+    """Return a copy whose image indices begin at `start`."""
+    shifted = centroids.copy()
+    shifted["image"] += start
+    return shifted
 
 
 def _count_by_row(labels: np.ndarray, classes: int) -> np.ndarray:
-    """(H, classes): pixels of each class in each row."""
+    """Return the pixels of each class in each row, (H, classes)."""
     height = len(labels)
     cells = labels + 256 * np.arange(height)[:, None]
     return np.bincount(cells.ravel(), minlength=256 * height).reshape(height, 256)[:, :classes]
 
 
-def _mean_place(counts: np.ndarray) -> float:
-    """The mean index, weighted by the counts."""
+def _mean_index(counts: np.ndarray) -> float:
+    """Return the mean index, weighted by the counts."""
     return float(np.arange(len(counts)) @ counts / counts.sum())

@@ -1,18 +1,24 @@
-"""Normalisation of images by ImageNet's mean and standard deviation."""
+"""Normalisation of images by the mean and standard deviation of ImageNet."""
 
 import torch
 from torch import Tensor
 
-# In 0 to 255.
+# In grey levels from 0 to 255, RGB.
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
-FILL = tuple(round(value) for value in MEAN)  # beyond the image's edge
+FILL = tuple(round(value) for value in MEAN)
+"""Colour of what lies beyond the edge of an image."""
 
 
 def normalise(images: Tensor, device: torch.device) -> Tensor:
-    """uint8 images (N, H, W, 3) as float32 (N, 3, H, W), channels last, with ImageNet's mean and standard deviation.
+    """Normalise images on the device, to which they travel as bytes.
 
-    Bytes travel to the device, a quarter of what floats would take.
+    Args:
+        images: (N, H, W, 3) uint8 RGB.
+        device: where the result is computed and stays.
+
+    Returns:
+        (N, 3, H, W) float32, channels last.
     """
     mean, std = (torch.tensor(values, device=device) for values in (MEAN, STD))
     images = images.to(device, non_blocking=True)

@@ -1,7 +1,9 @@
-"""Reads prepared data: memory-mapped uint8 arrays, of which an image takes only its own part."""
+"""Prepared data: the manifest, and memory-mapped uint8 arrays of which reading an image touches only its own window."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -9,86 +11,109 @@ import numpy as np
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
 from fbnet.config.registry import DATASETS
-from fbnet.data.images import MAX_IMAGE_PIXELS
-from fbnet.data.manifest import hint, read_manifest
+from fbnet.data.limits import MAX_IMAGE_PIXELS
 from fbnet.errors import InputError
 from fbnet.io.arrays import check_length, open_array
+from fbnet.io.text import read_json
 from fbnet.names import is_file_name
 
 FORMAT = 1
 CHANNELS = {"images": 3, "labels": 1}
 
 
-@dataclass(frozen=True)
-class PackedSplit:
-    """One split of a prepared data set; reading an image touches only its own part of the file."""
+@dataclass(frozen=True, slots=True)
+class PackedImage:
+    """Location of an image and its label map in the flat arrays of their split."""
 
-    names: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]
-    offsets: tuple[int, ...]
-    _images: np.ndarray
-    _labels: np.ndarray | None
+    name: str
+    size: tuple[int, int]
+    """Height and width."""
+    offset: int
+    """Number of pixels before the image."""
+    images: np.ndarray
+    labels: np.ndarray | None
     """None in a split without labels."""
-    _hint: str = "prepare the data again"
-    """What to do about damaged files."""
+    hint: str
+    """Remedy for damaged files."""
+
+    def window(self, array: np.ndarray, channels: int) -> np.ndarray:
+        """Return the flat window of one of the arrays, a read-only view."""
+        check_length(array, self.hint)
+        height, width = self.size
+        return array[channels * self.offset : channels * (self.offset + height * width)]
+
+
+class PackedSplit:
+    """Images and label maps of a prepared split, or of several in a row.
+
+    Attributes:
+        entries: location of each image.
+        names: name of each image.
+        sizes: (height, width) of each image.
+    """
+
+    def __init__(self, entries: Iterable[PackedImage]) -> None:
+        self.entries = tuple(entries)
+        self.names = tuple(entry.name for entry in self.entries)
+        self.sizes = tuple(entry.size for entry in self.entries)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.entries)
 
     def image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, a read-only view. Raises InputError if its file was cut short in the meantime."""
-        check_length(self._images, self._hint)
-        height, width = self.sizes[index]
-        start = 3 * self.offsets[index]
-        return self._images[start : start + 3 * height * width].reshape(height, width, 3)
+        """Return an image, (H, W, 3) uint8 RGB, a read-only view.
+
+        Raises:
+            InputError: if its file has been truncated since it was opened.
+        """
+        entry = self.entries[index]
+        return entry.window(entry.images, 3).reshape(*entry.size, 3)
 
     def labels(self, index: int) -> np.ndarray:
-        """(H, W) uint8 train ids, 255 ignored, a read-only view.
+        """Return a label map, (H, W) uint8 train ids with 255 for ignored pixels, a read-only view.
 
-        Raises InputError in a split without labels, and if their file was cut short in the meantime.
+        Raises:
+            InputError: in a split without labels, and if the file has been truncated since it was opened.
         """
-        if self._labels is None:
-            raise InputError(
-                f"{self.names[index]}: has no labels, as its split is one to predict; take a split that has"
-            )
-        check_length(self._labels, self._hint)
-        height, width = self.sizes[index]
-        start = self.offsets[index]
-        return self._labels[start : start + height * width].reshape(height, width)
+        entry = self.entries[index]
+        if entry.labels is None:
+            raise InputError(f"{entry.name}: has no labels, as its split is one to predict; choose a labelled split")
+        return entry.window(entry.labels, 1).reshape(entry.size)
+
+
+def concat(splits: Iterable[PackedSplit]) -> PackedSplit:
+    """Return the images of all splits in a row, such as train and val, or fine and coarse; nothing is copied."""
+    return PackedSplit(entry for split in splits for entry in split.entries)
 
 
 def open_split(data: DataConfig, split: str) -> PackedSplit:
-    """Opens a split of the prepared data.
+    """Open a split of a prepared data set.
 
     Raises:
-        InputError: if it was not prepared, or prepared from something else, or its files do not fit its manifest.
+        InputError: if it is not prepared, was prepared from other parameters, or its files do not fit its manifest.
     """
-    path, again = paths.manifest_file(data.dataset), hint(data.dataset)
+    path, hint = paths.manifest_file(data.dataset), prepare_hint(data.dataset)
     manifest = read_manifest(data.dataset)
-    images = _packed_images(manifest, data.dataset, split)
+    images = _manifest_images(manifest, data.dataset, split)
     expected = json.loads(json.dumps({"format": FORMAT, **data.source}))
     if {key: manifest.get(key) for key in expected} != expected:
-        raise InputError(f"{path}: made from other parameters than the study's; {again}")
-    sizes = tuple((height, width) for _, height, width in images)
-    pixels = [height * width for height, width in sizes]
+        raise InputError(f"{path}: made from other parameters than the study's; {hint}")
+    *offsets, total = accumulate((height * width for _, height, width in images), initial=0)
     arrays = {
-        kind: _open_array(paths.array_file(data.dataset, split, kind), CHANNELS[kind] * sum(pixels), again)
+        kind: _open_array(paths.array_file(data.dataset, split, kind), CHANNELS[kind] * total, hint)
         for kind in data.arrays
     }
     return PackedSplit(
-        names=tuple(name for name, _, _ in images),
-        sizes=sizes,
-        offsets=tuple(int(offset) for offset in np.cumsum([0, *pixels[:-1]])),
-        _images=arrays["images"],
-        _labels=arrays.get("labels"),
-        _hint=again,
+        PackedImage(name, (height, width), offset, arrays["images"], arrays.get("labels"), hint)
+        for (name, height, width), offset in zip(images, offsets, strict=True)
     )
 
 
 def split_images(data: DataConfig, split: str) -> int | None:
-    """How many images a split has: as a study asks for scenes, else as prepared, else as published; None if not known.
+    """Return the number of images of a split: drawn, else prepared, else published; None if unknown.
 
-    Raises InputError for a damaged manifest.
+    Raises:
+        InputError: for a damaged manifest.
     """
     if data.synthetic is not None:
         return data.synthetic.images[split]
@@ -96,12 +121,33 @@ def split_images(data: DataConfig, split: str) -> int | None:
 
 
 def prepared_images(data: DataConfig) -> dict[str, int]:
-    """The number of images of each prepared split; none where nothing is prepared."""
-    path = paths.manifest_file(data.dataset)
-    if not path.is_file():
+    """Return the number of images of each prepared split; empty if nothing is prepared."""
+    if not paths.manifest_file(data.dataset).is_file():
         return {}
-    splits = read_manifest(data.dataset)["splits"]
-    return {split: len(entry["images"]) for split, entry in splits.items()}
+    return {split: len(entry["images"]) for split, entry in read_manifest(data.dataset)["splits"].items()}
+
+
+def prepare_hint(dataset: str) -> str:
+    """Return the remedy for missing or damaged prepared data."""
+    return f"prepare data set {dataset!r} again with `fbnet prepare`"
+
+
+def read_manifest(dataset: str) -> dict:
+    """Return a manifest (see `fbnet.data.prepare`) whose `splits` each have a list `images` of mappings.
+
+    Raises:
+        InputError: for a missing or damaged file.
+    """
+    path, hint = paths.manifest_file(dataset), prepare_hint(dataset)
+    content = read_json(path, "damaged", hint)
+    splits = content.get("splits") if isinstance(content, dict) else None
+    if not isinstance(splits, dict):
+        raise InputError(f"{path}: damaged (no mapping 'splits'); {hint}")
+    for split, entry in splits.items():
+        images = entry.get("images") if isinstance(entry, dict) else None
+        if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
+            raise InputError(f"{path}: damaged (split {split!r} has no list 'images'); {hint}")
+    return content
 
 
 def _open_array(path: Path, size: int, hint: str) -> np.ndarray:
@@ -111,24 +157,25 @@ def _open_array(path: Path, size: int, hint: str) -> np.ndarray:
     return array
 
 
-def _packed_images(manifest: dict, dataset: str, split: str) -> list[tuple[str, int, int]]:
-    """Name, height and width of each image of a split.
+def _manifest_images(manifest: dict, dataset: str, split: str) -> list[tuple[str, int, int]]:
+    """Return name, height and width of each image of a split.
 
-    Raises InputError for a split that is not there or empty, for a name that would leave the folder that it is put
-    into, and for sizes that no image has.
+    Raises:
+        InputError: for a missing or empty split, a name that would leave the folder it is written to, or an impossible
+            size.
     """
-    path = paths.manifest_file(dataset)
+    path, hint = paths.manifest_file(dataset), prepare_hint(dataset)
     if split not in manifest["splits"]:
-        raise InputError(f"{path}: damaged, or without the split {split!r}; {hint(dataset)}")
+        raise InputError(f"{path}: damaged, or without the split {split!r}; {hint}")
     entries = manifest["splits"][split]["images"]
     images = [(entry.get("name"), entry.get("height"), entry.get("width")) for entry in entries]
     if not images:
-        raise InputError(f"{path}: the split {split!r} has no images; {hint(dataset)}")
+        raise InputError(f"{path}: the split {split!r} has no images; {hint}")
     for name, height, width in images:
         if not is_file_name(name):
-            raise InputError(f"{path}: damaged ({name!r} is no name of an image); {hint(dataset)}")
+            raise InputError(f"{path}: damaged ({name!r} is not an image name); {hint}")
         if not _is_side(height) or not _is_side(width) or height * width > MAX_IMAGE_PIXELS:
-            raise InputError(f"{path}: damaged ({name} of {height!r} x {width!r} pixels); {hint(dataset)}")
+            raise InputError(f"{path}: damaged ({name} of {height!r} x {width!r} pixels); {hint}")
     return images
 
 

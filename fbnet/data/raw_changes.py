@@ -1,7 +1,7 @@
-"""Whether raw data are still those that a data set was prepared from.
+"""Detection of raw files that changed since a data set was prepared from them.
 
-Wherever they lie, their names and sizes tell; on the machine that prepared them also their times: a file of another
-time is hashed and compared with the manifest. What is not here is not asked for.
+Names and sizes are compared everywhere. On the machine that prepared the data, times are compared as well, and a file
+with another time is hashed and compared with the manifest. Raw files that are not on this machine are skipped.
 """
 
 import hashlib
@@ -10,28 +10,28 @@ import os
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
-from fbnet.data import raw_files as readers
-from fbnet.data.manifest import read_manifest
+from fbnet.data import raw_files
+from fbnet.data.packed import read_manifest
 from fbnet.errors import InputError
 from fbnet.io.files import sha256, write_json
 from fbnet.io.text import read_json
 
 
 def digest(data: DataConfig) -> str | None:
-    """Of the names and sizes of the raw files that a study uses; None for drawn scenes, and where they are not here."""
+    """Digest of the names and sizes of a study's raw files; None for drawn scenes and files that are not here."""
     files = _files(data)
     return _digest(files) if files else None
 
 
 def keep_listing(data: DataConfig) -> None:
-    """Writes down the times of the raw files, for `changes` on this machine."""
-    files = {name: stat.st_mtime_ns for name, stat in _files(data).items()}
-    if files:
-        write_json(paths.raw_listing(data.dataset), {"root": str(data.raw_root.resolve()), "times": files})
+    """Write down the times of the raw files, for `changes` on this machine."""
+    times = {name: stat.st_mtime_ns for name, stat in _files(data).items()}
+    if times:
+        write_json(paths.raw_listing(data.dataset), {"root": str(data.raw_root.resolve()), "times": times})
 
 
 def changes(data: DataConfig, recorded: str | None) -> list[str]:
-    """In words, what is another than it was when the digest was recorded, as far as the raw files are here."""
+    """Return a sentence for each difference between the raw files here and those of the recorded digest."""
     files = _files(data)
     if not files:
         return []
@@ -44,11 +44,11 @@ def changes(data: DataConfig, recorded: str | None) -> list[str]:
 
 
 def _files(data: DataConfig) -> dict[str, os.stat_result]:
-    """The raw files of the splits that a study uses, by their paths under the root."""
-    if data.synthetic is not None or readers.missing(data):
+    """Return the raw files of the splits that a study uses, by their paths under the root."""
+    if data.synthetic is not None or raw_files.missing(data):
         return {}
-    found = (pair for split in data.splits for pair in readers.find(data, split)[0])
-    files = (path for pair in found for path in (pair.image, pair.label) if path is not None)
+    pairs = (pair for split in data.splits for pair in raw_files.find(data, split)[0])
+    files = (path for pair in pairs for path in (pair.image, pair.label) if path is not None)
     return {path.relative_to(data.raw_root).as_posix(): path.stat() for path in files}
 
 
@@ -57,18 +57,19 @@ def _digest(files: dict[str, os.stat_result]) -> str:
 
 
 def _kept_times(data: DataConfig) -> dict[str, int]:
-    """The times on the list that this machine keeps; none where it has none that can be read."""
+    """Return the times listed on this machine; empty without a readable list."""
     try:
         content = read_json(paths.raw_listing(data.dataset), "damaged", "prepare again")
     except InputError:
         return {}
-    kept = content if isinstance(content, dict) and content.get("root") == str(data.raw_root.resolve()) else {}
-    times = kept.get("times")
+    if not isinstance(content, dict) or content.get("root") != str(data.raw_root.resolve()):
+        return {}
+    times = content.get("times")
     return times if isinstance(times, dict) else {}
 
 
 def _prepared_hashes(data: DataConfig) -> dict[str, str]:
-    """sha256 of the raw files when they were prepared, by their paths under the root; none without a manifest."""
+    """Return the sha256 of each prepared raw file by its path under the root; empty without a manifest."""
     try:
         splits = read_manifest(data.dataset)["splits"]
     except InputError:
@@ -76,7 +77,7 @@ def _prepared_hashes(data: DataConfig) -> dict[str, str]:
     hashes = {}
     for split in data.splits:
         entries = {str(entry.get("name")): entry for entry in splits.get(split, {"images": []})["images"]}
-        for pair in readers.find(data, split)[0]:
+        for pair in raw_files.find(data, split)[0]:
             entry = entries.get(pair.name, {})
             for path, key in ((pair.image, "image_sha256"), (pair.label, "label_sha256")):
                 if path is not None and key in entry:

@@ -39,7 +39,7 @@ def missing(data: DataConfig) -> tuple[Path, ...]:
         return ()
     entry = DATASETS[data.dataset]
     reader = resolve_name(entry.reader)
-    needed = [path for split in data.splits for path in reader.places(data.raw_root, split, **entry.options)]
+    needed = [path for split in data.splits for path in reader.raw_paths(data.raw_root, split, **entry.options)]
     return tuple(path for path in dict.fromkeys(needed) if not _holds_something(path))
 
 

@@ -5,8 +5,7 @@ from collections import Counter
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
 from fbnet.config.registry import DATASETS
-from fbnet.data.manifest import hint, read_manifest
-from fbnet.data.packed import split_images
+from fbnet.data.packed import prepare_hint, read_manifest, split_images
 from fbnet.errors import InputError
 
 CHECKPOINT_BYTES = 4  # a parameter
@@ -40,5 +39,5 @@ def data_bytes(data: DataConfig) -> int | None:
 def _size(dataset: str, image: dict) -> tuple[int, int]:
     size = image.get("height"), image.get("width")
     if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size):
-        raise InputError(f"{paths.manifest_file(dataset)}: damaged (an image of {size}); {hint(dataset)}")
+        raise InputError(f"{paths.manifest_file(dataset)}: damaged (an image of {size}); {prepare_hint(dataset)}")
     return size

@@ -20,7 +20,7 @@ NEUTRAL = frozenset(
         "fbnet.config.study",
         "fbnet.config.runs",
         "fbnet.config.evaluation",
-        "fbnet.data.manifest",
+        "fbnet.data.limits",
         "fbnet.data.raw_changes",
         "fbnet.config.datasets",
         "fbnet.config.registry",

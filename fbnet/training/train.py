@@ -11,8 +11,7 @@ from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 from fbnet.config.training import TrainingConfig
 from fbnet.data.centroids import open_centroids, pool_centroids
-from fbnet.data.concat import join
-from fbnet.data.packed import open_split
+from fbnet.data.packed import concat, open_split
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.models import checkpoint
@@ -70,18 +69,18 @@ def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
     data, training = study.data_of(run.id), study.training_of(run.id)
     fine = {split: open_split(data, split) for split in study.training_splits(run.id)}
     if training.class_uniform is None:
-        return TrainingSamples(join(fine.values()), training, seed)
+        return TrainingSamples(concat(fine.values()), training, seed)
     tile = training.class_uniform.tile
     centroids = [open_centroids(data, split, tile[run.data], packed) for split, packed in fine.items()]
     counts = [len(packed) for packed in fine.values()]
     if not run.coarse_classes:
-        return TrainingSamples(join(fine.values()), training, seed, pool_centroids(centroids, counts))
+        return TrainingSamples(concat(fine.values()), training, seed, pool_centroids(centroids, counts))
     role = "cityscapes_coarse"
     extra = study.role(role)
     coarse = open_split(extra, extra.train)
     boosted = [data.labels.classes.index(name) for name in run.coarse_classes]
     pool = pool_centroids(centroids, counts, open_centroids(extra, extra.train, tile[role], coarse), boosted)
-    return TrainingSamples(join([*fine.values(), coarse]), training, seed, pool, ordinary=sum(counts))
+    return TrainingSamples(concat([*fine.values(), coarse]), training, seed, pool, num_uniform=sum(counts))
 
 
 def _train(

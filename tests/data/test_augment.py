@@ -1,4 +1,4 @@
-"""A crop equals the same crop of the whole resized image, which it never reads."""
+"""A crop equals the same crop of the whole resized image."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ CROP = (64, 96)
 
 
 def filter_weights(whole, scaled):
-    """(scaled, whole): how much each pixel counts for each pixel of the resized axis, by the triangle filter."""
+    """Weights (scaled, whole) of the triangle filter: of each pixel for each pixel of the resized axis."""
     step = whole / scaled
     support = max(1.0, step)
     centres = (np.arange(scaled) + 0.5) * step
@@ -20,17 +20,17 @@ def filter_weights(whole, scaled):
 
 
 def by_the_whole_image(image, labels, window, crop):
-    """Resizes everything, the image in floating point and the labels by Pillow, then cuts."""
+    """Resize everything, the image in floating point and the labels by Pillow, then cut."""
     rows, columns = (filter_weights(*sides) for sides in zip(labels.shape, window.scaled, strict=True))
     resized = np.einsum("ij,jkc,lk->ilc", rows, image.astype(float), columns, optimize=True)
     nearest = np.asarray(Image.fromarray(labels).resize(window.scaled[::-1], Image.Resampling.NEAREST))
-    place = (slice(window.top, window.top + crop[0]), slice(window.left, window.left + crop[1]))
+    shown = (slice(window.top, window.top + crop[0]), slice(window.left, window.left + crop[1]))
     out = np.empty((*crop, 3))
     out[:] = FILL
     out_labels = np.full(crop, 255, np.uint8)
-    height, width = nearest[place].shape
-    out[:height, :width] = resized[place]
-    out_labels[:height, :width] = nearest[place]
+    height, width = nearest[shown].shape
+    out[:height, :width] = resized[shown]
+    out_labels[:height, :width] = nearest[shown]
     return (out[:, ::-1], out_labels[:, ::-1]) if window.flip else (out, out_labels)
 
 
@@ -45,12 +45,12 @@ def tied_pixels(size, window, crop):
 
 
 def noise(size, rng):
-    """Every pixel at random."""
+    """Independent random pixels."""
     return rng.integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
 def waves(size, rng):
-    """Smooth, as most of a photograph is: from pixel to pixel at most a few grey levels."""
+    """Smooth content, as in photographs: neighbouring pixels differ by a few grey levels."""
     rows, columns = np.mgrid[: size[0], : size[1]][..., None]
     phases = rng.uniform(0, 2 * np.pi, 3)
     return np.round(127.5 + 60 * np.sin(rows / 12 + phases) + 60 * np.sin(columns / 9 - phases)).astype(np.uint8)
@@ -62,8 +62,8 @@ def test_equals_resizing_the_whole_image(size, content):
     rng = np.random.default_rng(0)
     image = content(size, rng)
     labels = rng.integers(0, 19, size, dtype=np.uint8)
-    # half a step for each of the two passes, rows and columns, that are rounded to 8 bits, and what the image changes
-    # within the part of a pixel that the window may lie off
+    # Half a grey level for each of the two passes that are rounded to 8 bits, and the change of the image within the
+    # fraction of a pixel that the window may be shifted by.
     steepest = [int(np.abs(np.diff(image.astype(int), axis=axis)).max()) for axis in (0, 1)]
     bound = 1.02 + PHASE * sum(steepest)
     for _ in range(40):

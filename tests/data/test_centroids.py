@@ -1,4 +1,4 @@
-"""Centroids by hand and pixel by pixel; what cannot be has a remedy."""
+"""Centroids by hand and pixel by pixel, and their refusals."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import pytest
 from fbnet import paths
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
-from fbnet.data.concat import join
-from fbnet.data.packed import open_split
+from fbnet.data.packed import concat, open_split
 from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 
@@ -16,13 +15,13 @@ DATA = DataConfig(dataset="synthetic", root="raw", train="train", evaluate="val"
 
 
 def brute_force(labels, tile, classes):
-    places = {}
+    pixels = {}
     for row in range(labels.shape[0]):
         for column in range(labels.shape[1]):
             train_id = int(labels[row, column])
             if train_id < classes:
-                places.setdefault((row // tile, column // tile, train_id), []).append((row, column))
-    return [(key[2], *np.mean(places[key], axis=0)) for key in sorted(places)]
+                pixels.setdefault((row // tile, column // tile, train_id), []).append((row, column))
+    return [(key[2], *np.mean(pixels[key], axis=0)) for key in sorted(pixels)]
 
 
 class TestTileCentroids:
@@ -44,7 +43,7 @@ class TestTileCentroids:
 
 @pytest.fixture
 def split(project):
-    """The prepared training split."""
+    """Prepared training split."""
     prepare(DATA)
     return open_split(DATA, "train")
 
@@ -60,7 +59,7 @@ class TestFiles:
             of_image = centroids[centroids["image"] == index]
             expected = brute_force(split.labels(index), 64, 19)
             assert of_image["train_id"].tolist() == [entry[0] for entry in expected]
-            # float32 holds places below 128 to 2 ** -17
+            # float32 holds positions below 128 to 2 ** -17
             assert np.allclose(of_image["row"], [entry[1] for entry in expected], rtol=0, atol=1e-4)
             assert np.allclose(of_image["column"], [entry[2] for entry in expected], rtol=0, atol=1e-4)
 
@@ -89,7 +88,7 @@ class TestFiles:
     def test_labels_of_nothing_but_void(self, split):
         path = paths.array_file("synthetic", "train", "labels")
         np.save(path, np.full_like(np.load(path), 255))
-        with pytest.raises(InputError, match="split 'train' has no labelled pixel; look at the raw labels"):
+        with pytest.raises(InputError, match="split 'train' has no labelled pixel; check the raw labels"):
             write_centroids(DATA, "train", 64)
 
     def test_not_prepared(self, project):
@@ -168,14 +167,14 @@ class TestPool:
         with pytest.raises(ValueError, match="zip"):
             pool_centroids([self.TRAIN, self.VAL], [2])
 
-    def test_each_place_is_in_its_image_of_the_joined_split(self, split):
-        """Each centroid stands in a tile of the class, in the image that the joined split has at its index."""
+    def test_each_centroid_is_in_its_image_of_the_concatenated_split(self, split):
+        """Each centroid lies in a tile that holds its class."""
         val = open_split(DATA, "val")
         for name in ("train", "val"):
             write_centroids(DATA, name, 64)
         fine = [open_centroids(DATA, name, 64, part) for name, part in (("train", split), ("val", val))]
-        pooled, joined = pool_centroids(fine, [len(split), len(val)]), join([split, val])
+        pooled, both = pool_centroids(fine, [len(split), len(val)]), concat([split, val])
         assert set(pooled["image"]) == set(range(6))
         for train_id, image, row, column in pooled.tolist():
             top, left = int(row) // 64 * 64, int(column) // 64 * 64
-            assert (joined.labels(image)[top : top + 64, left : left + 64] == train_id).any()
+            assert (both.labels(image)[top : top + 64, left : left + 64] == train_id).any()

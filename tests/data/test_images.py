@@ -1,4 +1,4 @@
-"""Image and label files: what is read of them, and each thing that can be wrong with one."""
+"""Decoding of image and label files, and each kind of bad file."""
 
 import io
 import os
@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from fbnet.config.labels import CAMVID, CITYSCAPES
-from fbnet.data.images import MAX_IMAGE_PIXELS, TURNS, image_size, read_image, read_labels, read_stored_image
+from fbnet.data.images import TURNS, image_size, read_image, read_labels, read_stored_image
+from fbnet.data.limits import MAX_IMAGE_PIXELS
 from fbnet.errors import InputError
 from tests.conftest import ROOT
 
@@ -23,7 +24,7 @@ GREY, RGB, PALETTE = 0, 2, 3  # colour types of the PNG specification
 
 
 def png(width, height, depth=8, colour=RGB, pixels=b""):
-    """A PNG of these header fields, written by the specification."""
+    """A PNG with these header fields, written by the specification."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -70,7 +71,7 @@ def test_grey_palettes_and_opaque_alpha_are_colours(tmp_path):
     assert np.array_equal(read_image(tmp_path / "p.png"), 255 - grey)
 
 
-# Where row 0 and column 0 of the stored pixels are seen, by the EXIF specification (CIPA DC-008, tag Orientation).
+# Position of row 0 and column 0 of the stored pixels, by the EXIF specification (CIPA DC-008, tag Orientation).
 SEEN = {
     1: lambda stored: stored,
     2: lambda stored: stored[:, ::-1],  # top, right
@@ -92,7 +93,7 @@ class TestOrientation:
     @pytest.mark.parametrize("number", TURNS)
     def test_with_a_label_map_it_is_refused(self, tmp_path, number):
         path = written(tmp_path, encoded(COLOURS, exif=oriented(number)))
-        with pytest.raises(InputError, match=rf"x\.png: is turned or mirrored by its EXIF orientation {number}"):
+        with pytest.raises(InputError, match=rf"x\.png: turned or mirrored by its EXIF orientation {number}"):
             read_stored_image(path)
 
     @pytest.mark.parametrize("number", [0, 1, 9])
@@ -115,13 +116,13 @@ ALPHA = np.dstack([COLOURS, IDS])
 BAD = {
     "empty file": (b"", "cannot be read as an image", "cannot be read as an image"),
     "text": (b"<html>not found</html>", "cannot be read as an image", "cannot be read as an image"),
-    "truncated": (encoded(np.tile(COLOURS, (50, 9, 1)))[:-90], "truncated or damaged", "is of mode RGB"),
+    "truncated": (encoded(np.tile(COLOURS, (50, 9, 1)))[:-90], "truncated or damaged", "mode RGB"),
     "truncated label": (encoded(np.tile(IDS, (50, 9)))[:-60], "truncated or damaged", "truncated or damaged"),
     "no pixels": (png(0, 7), None, None),
-    "16 bits": (encoded(IDS.astype(np.uint16)), "is of mode I;16, more than 8 bits", "is of mode I;16; a label map"),
-    "transparent": (encoded(ALPHA), "has transparent pixels", "is of mode RGBA; a label map has one channel"),
+    "16 bits": (encoded(IDS.astype(np.uint16)), "mode I;16 has more than 8 bits", "mode I;16; a label map"),
+    "transparent": (encoded(ALPHA), "has transparent pixels", "mode RGBA; a label map has one channel"),
     "GIF": (encoded(IDS, "GIF"), "cannot be read as an image", "cannot be read as an image"),
-    "too large": (png(2**14, 2**13 + 1), "claims 16384 x 8193 pixels, at most 134,217,728 are read", "claims 16384"),
+    "too large": (png(2**14, 2**13 + 1), "claims 16384 x 8193 pixels, the limit is 134,217,728", "claims 16384"),
     "far too large": (png(60_000, 60_000), "claims more than 134,217,728 pixels", "claims more than 134,217,728"),
 }
 
@@ -138,9 +139,9 @@ class TestBadFiles:
             assert "\n" not in str(raised.value)
 
     def test_labels_that_change_when_decoded(self, tmp_path):
-        with pytest.raises(InputError, match=r"cannot be read as an image .*; give a PNG file"):
+        with pytest.raises(InputError, match=r"cannot be read as an image .*; replace it by a PNG file"):
             read_labels(written(tmp_path, encoded(IDS, "JPEG")), CITYSCAPES)
-        with pytest.raises(InputError, match="is grey of less than 8 bits; a label map has one channel of 8 bits"):
+        with pytest.raises(InputError, match="grey of less than 8 bits; a label map has one channel of 8 bits"):
             read_labels(written(tmp_path, png(4, 1, depth=2, colour=GREY, pixels=b"\0\x50")), CITYSCAPES)
 
     def test_what_is_no_file(self, tmp_path):
@@ -148,7 +149,7 @@ class TestBadFiles:
         os.mkfifo(tmp_path / "pipe.png")  # reading one would wait for ever
         (tmp_path / "link.png").symlink_to("nowhere")
         for name in ("folder.png", "pipe.png", "link.png", "missing.png"):
-            with pytest.raises(InputError, match=rf"{name}: cannot be read as an image \(is no file\)"):
+            with pytest.raises(InputError, match=rf"{name}: cannot be read as an image \(not a file\)"):
                 read_image(tmp_path / name)
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -160,7 +161,7 @@ class TestBadFiles:
 
     @pytest.mark.parametrize("size", [(60_000, 60_000), (12_000, 12_000)])
     def test_nothing_of_the_claimed_size_is_allocated(self, tmp_path, size):
-        """In a process that may not have so much memory: 12 000 x 12 000 pixels of RGB take 432 MB."""
+        """The process may not use as much memory: 12 000 x 12 000 pixels of RGB take 432 MB."""
         path = written(tmp_path, png(*size))
         code = f"from pathlib import Path; from fbnet.data.images import read_image; read_image(Path({str(path)!r}))"
         result = subprocess.run(
@@ -175,7 +176,7 @@ class TestBadFiles:
 
 
 def test_the_limit_itself_is_read(tmp_path):
-    """An image of as many pixels as there may be is not refused by its header."""
+    """An image of the largest size is not refused by its header."""
     with pytest.raises(InputError, match="truncated or damaged"):
         read_image(written(tmp_path, png(2**14, 2**13, depth=1, colour=GREY)))
     assert MAX_IMAGE_PIXELS == 2**14 * 2**13

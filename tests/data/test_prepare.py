@@ -1,4 +1,4 @@
-"""Preparation by hand-made files, and each thing that can be wrong with raw data."""
+"""Preparation of hand-made files, and each kind of bad raw data."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def scene(seed, ids, size=SIZE):
 
 @pytest.fixture
 def camvid(project):
-    """Two frames to train on, one to test on; returns the arrays by name."""
+    """Arrays of two training frames and one test frame, by name."""
     arrays = {}
     for split, names in (("train", ("b", "a")), ("test", ("c",))):
         for name in names:
@@ -61,7 +61,7 @@ def cityscapes(project):
 
 @pytest.fixture(params=LAYOUTS, ids=["images/10k", "seg"])
 def bdd100k(project, request):
-    """One image a split, in either layout."""
+    """Arrays of one image per split, in either layout."""
     images, labels, ending = request.param
     arrays = {}
     for split, name in (("train", "0a0a0b1a-7c39d841"), ("val", "7d2f7975-e0c1c5a7")):
@@ -106,13 +106,13 @@ class TestPrepare:
             prepare(BDD100K_DATA)
 
     def test_bdd100k_of_label_ids(self, bdd100k):
-        """The raw ids of Cityscapes in the place of train ids are noticed."""
+        """Raw ids of Cityscapes instead of train ids are refused."""
         write(next(Path("raw").rglob("*/train/*.png")), np.full(SIZE, 33, dtype=np.uint8))
         with pytest.raises(InputError, match="label value 33 out of range; bdd100k has ids 0 to 18 and 255"):
             prepare(BDD100K_DATA)
 
     def test_cityscapes_ids(self):
-        """Raw ids and train ids as the data set's own scripts give them."""
+        """Raw ids and train ids of the data set's own scripts."""
         expected = {7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13}
         expected |= {27: 14, 28: 15, 31: 16, 32: 17, 33: 18}
         assert CITYSCAPES.raw_ids == {raw: expected.get(raw, IGNORE_INDEX) for raw in range(34)}
@@ -217,22 +217,22 @@ BAD = {
     ),
     "colour label": (
         lambda root: write(root / "trainannot/a.png", np.zeros((*SIZE, 3), np.uint8)),
-        "raw/trainannot/a.png: is of mode RGB; a label map has one channel",
+        "raw/trainannot/a.png: mode RGB; a label map has one channel",
     ),
     "truncated image": (lambda root: truncate(root / "train/a.png"), "raw/train/a.png: truncated or damaged"),
     "truncated label": (lambda root: truncate(root / "testannot/c.png"), "raw/testannot/c.png: truncated or damaged"),
     "no image at all": (lambda root: (root / "train/a.png").write_text("x"), "raw/train/a.png: cannot be read"),
     "image turned by its EXIF data": (
         lambda root: turn(root / "train/a.png", 3),
-        "raw/train/a.png: is turned or mirrored by its EXIF orientation 3, which label maps do not have",
+        "raw/train/a.png: turned or mirrored by its EXIF orientation 3, which label maps do not have",
     ),
     "a line break in a name": (
         lambda root: (root / "train/a.png").rename(root / "train/a\nb.png"),
-        "raw/train/a\\nb.png: has an unfit name; rename it",
+        "raw/train/a\\nb.png: unfit name; rename it",
     ),
     "a name not in UTF-8": (
         lambda root: os.rename(root / "train/a.png", os.fsencode(root) + b"/train/a\xff.png"),
-        "raw/train/a\\udcff.png: has an unfit name; rename it",
+        "raw/train/a\\udcff.png: unfit name; rename it",
     ),
     "a header of 60 000 x 60 000 pixels": (
         lambda root: (root / "train/a.png").write_bytes(png(60_000, 60_000)),
@@ -240,7 +240,7 @@ BAD = {
     ),
     "two images of one name": (
         lambda root: shutil.copy(root / "train/a.png", root / "train/a.jpg"),
-        "raw/train/a.png: is there twice, beside raw/train/a.jpg",
+        "raw/train/a.png: has the same name as raw/train/a.jpg; remove one",
     ),
 }
 

@@ -86,7 +86,10 @@ class TestCityscapesTest:
 
     def test_its_labels_cannot_be_asked_for(self, image):
         prepare(TEST)
-        with pytest.raises(InputError, match="berlin_000000_000019: has no labels, as its split is one to predict"):
+        with pytest.raises(
+            InputError,
+            match="berlin_000000_000019: has no labels, as its split is one to predict; choose a labelled split",
+        ):
             open_split(TEST, "test").labels(0)
 
     def test_no_images(self, image):

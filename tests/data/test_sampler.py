@@ -1,4 +1,4 @@
-"""The order of samples is a function of seed and number alone."""
+"""Order of the training samples, a function of seed and number alone."""
 
 import hashlib
 
@@ -10,29 +10,17 @@ from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.training import ClassUniformConfig, PhotometricConfig, TrainingConfig
 from fbnet.data.augment import draw_crop, take_crop
 from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
-from fbnet.data.concat import join
-from fbnet.data.packed import PackedSplit, open_split
+from fbnet.data.packed import concat, open_split
 from fbnet.data.photometric import change_colours
 from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 from fbnet.training.loader import training_batches
-
-
-def split(images=5, size=(16, 24)):
-    rng = np.random.default_rng(0)
-    pixels = size[0] * size[1]
-    return PackedSplit(
-        names=tuple(f"image_{index}" for index in range(images)),
-        sizes=(size,) * images,
-        offsets=tuple(range(0, images * pixels, pixels)),
-        _images=rng.integers(0, 256, 3 * images * pixels, dtype=np.uint8),
-        _labels=rng.integers(0, 19, images * pixels, dtype=np.uint8),
-    )
+from tests.data.splits import packed_split
 
 
 def samples(seed=0, epochs=3, batch_size=2, **parts):
     training = TrainingConfig(crop=(8, 16), batch_size=batch_size, epochs=epochs, learning_rate=0.1, **parts)
-    return TrainingSamples(split(), training, seed)
+    return TrainingSamples(packed_split([(16, 24)] * 5), training, seed)
 
 
 def test_an_epoch_shows_each_image_at_most_once():
@@ -69,8 +57,8 @@ def test_workers_do_not_change_the_batches():
     assert indices.shape == (2,)
 
 
-def test_samples_without_the_new_parts_are_as_they_ever_were():
-    """A trained network of earlier is still what its seed gives: streams 0 and 1 are drawn from as at first."""
+def test_plain_samples_never_change():
+    """Networks trained earlier stay reproducible: streams 0 and 1 are drawn from as before."""
     ours = samples(seed=3)
     digest = hashlib.sha256()
     for number in range(len(ours)):
@@ -85,7 +73,7 @@ def test_samples_without_the_new_parts_are_as_they_ever_were():
         digest.update(labels.tobytes())
     assert (
         digest.hexdigest() == "52b034ca974b92d80580bb2140ab2bed8e72bff3f12a699f8d8526ddc0d7a641"
-    )  # before there was anything to switch on
+    )  # of the first version
 
 
 class TestColours:
@@ -112,7 +100,7 @@ CLASSES = 6  # of which 2 and 5 are in no image, and 4 in one
 
 
 def patches(images=12, seed=0):
-    """Images with a few small squares of one class each, the rest ignored; and their centroids."""
+    """Images with a few small squares of one class each, the rest ignored, and their centroids."""
     rng = np.random.default_rng(seed)
     labels = np.full((images, *SIZE), 255, np.uint8)
     for index in range(images):
@@ -121,14 +109,7 @@ def patches(images=12, seed=0):
             labels[index, row : row + 3, column : column + 3] = train_id
     labels[7, :3, :3] = 4
     rows = [(f[0], i, *f[1:]) for i in range(images) for f in tile_centroids(labels[i], TILE, CLASSES)]
-    pixels = SIZE[0] * SIZE[1]
-    data = PackedSplit(
-        names=tuple(map(str, range(images))),
-        sizes=(SIZE,) * images,
-        offsets=tuple(range(0, images * pixels, pixels)),
-        _images=np.zeros(3 * images * pixels, np.uint8),
-        _labels=labels.ravel(),
-    )
+    data = packed_split([SIZE] * images, images=np.zeros(3 * labels.size, np.uint8), labels=labels.ravel())
     return data, np.array(rows, dtype=DTYPE)
 
 
@@ -152,7 +133,7 @@ class TestClassUniform:
         assert len(ours) == 100 * 12
         counts = np.zeros((100, CLASSES), int)
         for number in range(len(ours)):
-            train_id = ours.centre_class(number)
+            train_id = ours.sampled_class(number)
             if train_id is not None:
                 counts[number // 12, train_id] += 1
         assert (counts.sum(axis=1) == drawn).all()  # of each epoch
@@ -164,16 +145,16 @@ class TestClassUniform:
         slack = 4 * np.sqrt(100 * extra * (1 - extra))
         assert (np.abs(present.sum(axis=0) - 100 * drawn / 4) <= slack).all()
 
-    def test_places_are_as_they_ever_were(self):
+    def test_positions_never_change(self):
         ours = uniform(seed=2, epochs=10)
-        drawn = [(ours.centre_class(number), ours.place(number)) for number in range(len(ours))]
+        drawn = [(ours.sampled_class(number), ours.position(number)) for number in range(len(ours))]
         digest = hashlib.sha256("".join(map(repr, drawn)).encode()).hexdigest()
-        # before there were coarse images to draw from
+        # of the first version
         assert digest == "f36edb325785e4ff25a9a54750989e4bca4cc6e180dc64dca852fc1615da049c"
 
-    def test_a_class_takes_all_its_places_equally_often(self):
+    def test_all_positions_of_a_class_are_drawn_equally_often(self):
         ours = uniform(epochs=300)
-        drawn = [ours.place(number) for number in range(len(ours)) if ours.centre_class(number) == 1]
+        drawn = [ours.position(number) for number in range(len(ours)) if ours.sampled_class(number) == 1]
         choices = ours.centroids[ours.centroids["train_id"] == 1]
         counts = [
             drawn.count((int(choice["image"]), (float(choice["row"]), float(choice["column"])))) for choice in choices
@@ -182,28 +163,28 @@ class TestClassUniform:
         share = 1 / len(choices)
         assert np.abs(np.array(counts) - len(drawn) * share).max() < 5 * np.sqrt(len(drawn) * share * (1 - share))
 
-    def test_other_samples_are_the_ordinary_ones(self):
+    def test_other_samples_are_uniform(self):
         ours = uniform()
         plain = TrainingSamples(ours.split, uniform().training, 0)
-        by_class = [ours.centre_class(number) is not None for number in range(240)]
+        by_class = [ours.sampled_class(number) is not None for number in range(240)]
         assert sum(by_class) == 120
         assert not all(by_class[:6])  # neither first nor last in each epoch
         assert len({tuple(by_class[start : start + 12]) for start in range(0, 240, 12)}) > 10
         for number in range(240):
             if not by_class[number]:
-                assert ours.place(number) == (plain.image_index(number), None)
+                assert ours.position(number) == (plain.image_index(number), None)
 
     @pytest.mark.parametrize("scale", [(0.3, 0.3), (0.5, 2.0), (1.0, 1.0)])
     def test_the_centroid_is_in_the_middle_of_the_crop(self, scale):
         ours = uniform(epochs=30, fraction=1.0, scale=scale)
         in_the_middle = 0
         for number in range(len(ours)):
-            _, centre = ours.place(number)
+            _, centre = ours.position(number)
             window = draw_crop(SIZE, CROP, scale, np.random.default_rng([0, 1, number]), centre)
-            for place, side, scaled, start, part in zip(
+            for index, side, scaled, start, part in zip(
                 centre, SIZE, window.scaled, (window.top, window.left), CROP, strict=True
             ):
-                inside = (place + 0.5) * scaled / side - start
+                inside = (index + 0.5) * scaled / side - start
                 assert 0 <= inside <= part  # in pixels from the crop's edge
                 space = max(0, scaled - part)
                 assert 0 <= start <= space
@@ -217,10 +198,10 @@ class TestClassUniform:
         assert (in_the_middle > 0) == (scale != (0.3, 0.3))
 
     def test_the_class_is_in_the_crop(self):
-        """Patches of 3 x 3 hold their own centroid, so that the class is in each crop drawn by it, mirrored or not."""
+        """Patches of 3 x 3 hold their own centroid, so each crop drawn by the class shows it, mirrored or not."""
         ours = uniform(epochs=30, scale=(1.0, 1.0))
         for number in range(len(ours)):
-            train_id = ours.centre_class(number)
+            train_id = ours.sampled_class(number)
             if train_id == 4:
                 _, labels, index = ours[number]
                 assert index == 7
@@ -228,9 +209,9 @@ class TestClassUniform:
 
     def test_a_sample_depends_on_seed_and_number_only(self):
         first, again, other = uniform(), uniform(), uniform(seed=1)
-        in_order = [first.place(number) for number in range(24)]
-        assert [again.place(number) for number in reversed(range(24))] == in_order[::-1]
-        assert [other.place(number) for number in range(24)] != in_order
+        in_order = [first.position(number) for number in range(24)]
+        assert [again.position(number) for number in reversed(range(24))] == in_order[::-1]
+        assert [other.position(number) for number in range(24)] != in_order
         batches = [
             list(training_batches(uniform(epochs=2), 4, workers=workers, pin_memory=False)) for workers in (0, 2)
         ]
@@ -245,7 +226,7 @@ def with_coarse(epochs=400, fraction=0.5, batch_size=4):
     """Twelve fine images, and twenty coarse ones with the classes 0, 1, 3, 4 and 5."""
     fine, fine_centroids = patches()
     coarse, coarse_centroids = patches(images=20, seed=1)
-    labels = coarse._labels.reshape(20, *SIZE)
+    labels = coarse.entries[0].labels.reshape(20, *SIZE)
     labels[3, 10:13, 10:13] = 5
     coarse_centroids = np.append(coarse_centroids, np.array([(5, 3, 11, 11)], dtype=DTYPE))
     centroids = pool_centroids([fine_centroids], [12], coarse_centroids, BOOSTED)
@@ -256,7 +237,7 @@ def with_coarse(epochs=400, fraction=0.5, batch_size=4):
         learning_rate=0.1,
         class_uniform=ClassUniformConfig(tile={"cityscapes": TILE, "cityscapes_coarse": TILE}, fraction=fraction),
     )
-    return TrainingSamples(join([fine, coarse]), training, 0, centroids, ordinary=12)
+    return TrainingSamples(concat([fine, coarse]), training, 0, centroids, num_uniform=12)
 
 
 class TestCoarse:
@@ -265,14 +246,13 @@ class TestCoarse:
         assert with_coarse(batch_size=5).epoch_samples == 10
         assert len(with_coarse(epochs=7)) == 84
 
-    def test_an_ordinary_sample_is_never_coarse(self):
+    def test_a_uniform_sample_is_never_coarse(self):
         ours = with_coarse(epochs=100)
-        ordinary = [ours.place(number) for number in range(len(ours)) if ours.centre_class(number) is None]
-        assert {image for image, _ in ordinary} == set(range(12))
-        assert len(ordinary) == 600
+        uniform_samples = [ours.position(number) for number in range(len(ours)) if ours.sampled_class(number) is None]
+        assert {image for image, _ in uniform_samples} == set(range(12))
+        assert len(uniform_samples) == 600
 
-    def test_ordinary_samples_are_those_without_coarse_images(self):
-        """The same images in the same order, wherever both draw none by class."""
+    def test_uniform_samples_do_not_depend_on_coarse_images(self):
         ours, plain = with_coarse(epochs=50), uniform(epochs=50)
         assert all(ours.image_index(number) == plain.image_index(number) for number in range(600))
 
@@ -280,9 +260,9 @@ class TestCoarse:
         ours = with_coarse()
         images = {train_id: set() for train_id in range(CLASSES)}
         for number in range(len(ours)):
-            train_id = ours.centre_class(number)
+            train_id = ours.sampled_class(number)
             if train_id is not None:
-                images[train_id].add(ours.place(number)[0])
+                images[train_id].add(ours.position(number)[0])
         for train_id in (0, 3, 4):
             assert max(images[train_id]) < 12
         assert min(images[1]) < 12 <= max(images[1])
@@ -291,7 +271,7 @@ class TestCoarse:
 
     def test_boosted_classes_come_from_both_in_proportion(self):
         ours = with_coarse(epochs=600)
-        drawn = [ours.place(number)[0] for number in range(len(ours)) if ours.centre_class(number) == 1]
+        drawn = [ours.position(number)[0] for number in range(len(ours)) if ours.sampled_class(number) == 1]
         choices = ours.centroids[ours.centroids["train_id"] == 1]
         share = np.mean(choices["image"] >= 12)
         assert 0.3 < share < 0.9
@@ -302,7 +282,7 @@ class TestCoarse:
         ours = with_coarse(fraction=1.0)
         counts = np.zeros((400, CLASSES), int)
         for number in range(len(ours)):
-            counts[number // 12, ours.centre_class(number)] += 1
+            counts[number // 12, ours.sampled_class(number)] += 1
         present = counts[:, [0, 1, 3, 4, 5]]
         assert (counts[:, 2] == 0).all()
         assert (present.max(axis=1) - present.min(axis=1) <= 1).all()
@@ -311,7 +291,7 @@ class TestCoarse:
 
     def test_samples_of_both_are_cut_from_their_images(self):
         ours = with_coarse(epochs=30)
-        boosted = [number for number in range(len(ours)) if ours.centre_class(number) == 5]
+        boosted = [number for number in range(len(ours)) if ours.sampled_class(number) == 5]
         assert len(boosted) > 10
         for number in boosted:
             _, labels, index = ours[number]
@@ -320,7 +300,7 @@ class TestCoarse:
 
 
 def test_each_class_is_the_centre_equally_often_in_packed_data(project):
-    """Through preparation, centroid files and the loader's own places, on images with and without each class."""
+    """Class-uniform sampling through preparation and centroid files, on images with and without each class."""
     scenes = SyntheticConfig(height=64, width=128, images={"train": 12, "val": 1})
     data = DataConfig(dataset="synthetic", root="raw", train="train", evaluate="val", synthetic=scenes)
     prepare(data)
@@ -340,9 +320,9 @@ def test_each_class_is_the_centre_equally_often_in_packed_data(project):
     assert not has.all(axis=0).all()  # and some only in some of the images
     counts, drawn = np.zeros(19, int), 0
     for number in range(len(ours)):
-        train_id = ours.centre_class(number)
+        train_id = ours.sampled_class(number)
         if train_id is not None:
-            image, (row, column) = ours.place(number)
+            image, (row, column) = ours.position(number)
             top, left = int(row) // 64 * 64, int(column) // 64 * 64
             assert (split.labels(image)[top : top + 64, left : left + 64] == train_id).any()
             counts[train_id] += 1

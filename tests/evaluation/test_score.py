@@ -215,11 +215,11 @@ def a_truncated_file(predictions, labels):
         (no_labels, "labels: holds no *_gtFine_labelIds.png; give"),
         (a_label_alone, "ulm_000001_000019_gtFine_labelIds.png: has no prediction; add"),
         (a_prediction_alone, "ulm_000001_000019.png: has no ground truth (and 1 more); add"),
-        (two_predictions, f"predictions/{STEM}_pred.png: is there twice, beside "),
+        (two_predictions, f"predictions/{STEM}_pred.png: has the same name as "),
         (another_name, "predictions/ulm_19.png: is not named like a file of cityscapes ("),
         (another_size, f"{STEM}_pred.png: prediction and ground truth differ in size (3 x 4 and 5 x 1); resize"),
         (an_unknown_id, f"{STEM}_pred.png: label value 34, 255 out of range; cityscapes has ids 0 to 33"),
-        (colours, f"{STEM}_pred.png: is of mode RGB; a label map has one channel"),
+        (colours, f"{STEM}_pred.png: mode RGB; a label map has one channel"),
         (a_truncated_file, f"{STEM}_pred.png: truncated or damaged"),
     ],
 )

@@ -209,7 +209,7 @@ class TestForeignZips:
         [
             (b"", "cannot be read as an image"),
             (png(60_000, 60_000), "claims more than 134,217,728 pixels"),
-            (png(6, 4), "is of mode RGB; a label map has one channel of 8 bits"),
+            (png(6, 4), "mode RGB; a label map has one channel of 8 bits"),
         ],
     )
     def test_no_map(self, tmp_path, content, problem):

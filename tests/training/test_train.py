@@ -118,7 +118,7 @@ class TestChains:
         run = everything.runs[self.CHILD + "_trainval"]
         samples = train.open_samples(everything, run, 0)
         # 4 of train, 2 of val, 3 coarse ones, of which an epoch passes over the fine ones only
-        assert (len(samples.split), samples.ordinary) == (9, 6)
+        assert (len(samples.split), samples.num_uniform) == (9, 6)
         coarse = samples.centroids[samples.centroids["image"] >= 6]
         boosted = {CITYSCAPES.classes.index(name) for name in run.coarse_classes}
         assert set(coarse["train_id"].tolist()) <= boosted

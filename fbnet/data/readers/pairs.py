@@ -1,4 +1,4 @@
-"""An image with its label map, as the readers find them, and what can be wrong with the folders."""
+"""Pairs of image and label files, as the readers find them in the folders of a data set."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,40 +19,40 @@ class Pair:
 
 
 def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Files by their names. Raises InputError where two have the same, or one has none that can be written down."""
+    """Return files by their names; raise InputError for an unprintable name, and for two files of one name."""
     found = {}
     for name, path in sorted(files, reverse=True):
         if not is_file_name(name):
-            raise InputError(f"{path}: has an unfit name; rename it, with at most {LONGEST_NAME} printable characters")
+            raise InputError(f"{path}: unfit name; rename it to at most {LONGEST_NAME} bytes of printable characters")
         if name in found:
-            raise InputError(f"{found[name]}: is there twice, beside {path}; remove one of them")
+            raise InputError(f"{found[name]}: has the same name as {path}; remove one of them")
         found[name] = path
     return found
 
 
+def by_stem(folder: Path, ending: str, pattern: str = "*") -> dict[str, Path]:
+    """Return the files of a folder that match pattern and ending, by their names without the ending."""
+    return by_name((path.name.removesuffix(ending), path) for path in folder.glob(pattern + ending))
+
+
 def refuse_unpaired(found: Mapping[str, Path], other: Mapping[str, Path], what: str) -> None:
-    """Raises InputError for a file of `found` whose name is not in `other`, where its `what` should be."""
+    """Raise InputError for a file of `found` whose name is not in `other`, where its `what` should be."""
     alone = sorted(set(found) - set(other))
     if alone:
         more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
         raise InputError(f"{found[alone[0]]}: has no {what}{more}; add the {what} or remove the file")
 
 
-def pair(images: Mapping[str, Path], labels: Mapping[str, Path], folder: Path, hint: str) -> list[Pair]:
-    """Image and label files with the same name, sorted by it.
+def pair(images: Mapping[str, Path], labels: Mapping[str, Path] | None, root: Path, expected: str) -> list[Pair]:
+    """Return image and label files of the same name, sorted by it; with None for labels, the images alone.
 
     Raises:
-        InputError: for an empty folder, and for an image without label or a label without image.
+        InputError: if there are no files, an image has no label, or a label has no image.
     """
     if not images and not labels:
-        raise InputError(f"{folder}: holds no images and labels; {hint}")
+        raise InputError(f"{root}: holds no images{'' if labels is None else ' and labels'}; expected {expected}")
+    if labels is None:
+        return [Pair(name, images[name], None) for name in sorted(images)]
     refuse_unpaired(images, labels, "label")
     refuse_unpaired(labels, images, "image")
     return [Pair(name, images[name], labels[name]) for name in sorted(images)]
-
-
-def unlabelled(images: Mapping[str, Path], folder: Path, hint: str) -> list[Pair]:
-    """Image files of a split without labels, sorted by name. Raises InputError for an empty folder."""
-    if not images:
-        raise InputError(f"{folder}: holds no images; {hint}")
-    return [Pair(name, images[name], None) for name in sorted(images)]
