@@ -15,8 +15,8 @@ class DatasetEntry:
     """A dataset that a study can name."""
 
     reader: str
-    """Module with the functions `raw_paths` and `pairs` of a root and a split, and `label_spec` if the data say which ids
-    their label maps hold."""
+    """Module with functions `raw_paths` and `pairs` of a root and a split, and `label_spec` if the data themselves say
+    which ids their label maps hold."""
     options: Mapping[str, object] = field(default_factory=dict)
     """Keyword arguments for the reader's functions."""
     labels: LabelSpec = CITYSCAPES
