@@ -231,7 +231,9 @@ class TestClassUniform:
         in_order = [first.place(number) for number in range(24)]
         assert [again.place(number) for number in reversed(range(24))] == in_order[::-1]
         assert [other.place(number) for number in range(24)] != in_order
-        batches = [list(training_batches(uniform(epochs=2), 4, workers=workers, pin_memory=False)) for workers in (0, 2)]
+        batches = [
+            list(training_batches(uniform(epochs=2), 4, workers=workers, pin_memory=False)) for workers in (0, 2)
+        ]
         for mine, theirs in zip(*batches, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
 
