@@ -1,5 +1,4 @@
-"""`python -m benchmarks`: runs all benchmarks, or those that are named, each in a process of its own, and prints the
-table that the README carries."""
+"""Run all benchmarks, or those named as arguments, in separate processes, and update the README's table."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The table of all that was measured, from benchmarks/results/, and its place in the README."""
+"""Table of all results in benchmarks/results/, for the README."""
 
 import json
 from pathlib import Path
@@ -21,11 +21,11 @@ ORDER = (
     "first_iteration",
     "demo",
 )
-"""Of the benchmarks, as they run and stand in the table; each is a module here."""
+"""Modules of the benchmarks, in the order of running and of the table."""
 
 
 def markdown(results: Path = RESULTS) -> str:
-    """A table for each machine, over the benchmarks that were run there."""
+    """Render one table for each machine with the benchmarks that ran there."""
     files = sorted(results.glob("*.json"), key=lambda path: (ORDER.index(_benchmark(path)), path.name))
     contents = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     machines = list(dict.fromkeys(_machine(content["machine"]) for content in contents))
@@ -38,7 +38,7 @@ def markdown(results: Path = RESULTS) -> str:
 
 
 def into_readme(table: str) -> None:
-    """Puts the table in the place of the README's."""
+    """Replace the README's table."""
     before, rest = README.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     README.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
@@ -72,7 +72,7 @@ def _measured(row: dict) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits; near 1, three that say how far from it."""
+    """Format with three significant digits, near 1 with three decimals."""
     return f"{value:.3f}" if 0.9 < value < 1.1 else f"{value:.3g}"
 
 
