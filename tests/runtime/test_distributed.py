@@ -75,9 +75,10 @@ def study(project):
     return study
 
 
-def test_a_whole_training(study):
+def test_a_whole_training(study, capfd):
     """Each process has its own batch statistics on a CPU, so weights are close to those of one process, not equal."""
     train.train(study, study.runs["fcn_r50_fbnet"], 0, CPU, gpus=2)
+    assert capfd.readouterr().err.count("fcn_r50_fbnet seed 0: epoch 2/2") == 1  # the first process logs
     path = paths.checkpoint_file("toy", "fcn_r50_fbnet", 0)
     network, config = checkpoint.load(path)
     assert config.iterations == 2
