@@ -1,1 +1,1 @@
-"""Speed and memory, each measured beside what it is compared with; `make bench` runs them all."""
+"""Benchmarks of speed and memory against reference implementations; `make bench` runs them all."""

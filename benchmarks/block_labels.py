@@ -1,4 +1,6 @@
-"""Block labels of a batch: bits OR-ed over the blocks beside one-hot maps and max-pooling."""
+"""Block labels of a batch: bits OR-ed over blocks, against one-hot maps and max-pooling."""
+
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,29 +16,17 @@ IMAGES, SIDE, STRIDE, ROUNDS = 8, 832, 8, 15
 def main() -> None:
     labels = patches()
     what, against = "block labels, 8 x 832 x 832, stride 8", "one-hot and max-pooling"
+    ours, theirs = partial(block_labels, labels, CITYSCAPES.foreground_ids, STRIDE), partial(pooled, labels)
     rows = [
-        times_as_fast(
-            lambda: block_labels(labels, CITYSCAPES.foreground_ids, STRIDE),
-            lambda: pooled(labels),
-            rounds=ROUNDS,
-            what=what,
-            against=against,
-            target=10,
-        ),
-        share_of_memory(
-            lambda: block_labels(labels, CITYSCAPES.foreground_ids, STRIDE),
-            lambda: pooled(labels),
-            what=f"{what}: memory",
-            against=against,
-            target=0.1,
-        ),
+        times_as_fast(ours, theirs, rounds=ROUNDS, what=what, against=against, target=10),
+        share_of_memory(ours, theirs, what=f"{what}: memory", against=against, target=0.1),
     ]
-    assert torch.equal(block_labels(labels, CITYSCAPES.foreground_ids, STRIDE)[0], pooled(labels).bool())
+    assert torch.equal(ours()[0], theirs().bool())
     write("block_labels", rows, classes=len(CITYSCAPES.foreground_ids), rounds=ROUNDS)
 
 
 def patches() -> Tensor:
-    """Label maps of 16 x 16 patches, with ignored rows at the top."""
+    """Label maps (N, H, W), uint8, of 16 x 16 patches, with ignored rows at the top."""
     torch.manual_seed(0)
     classes = torch.randint(len(CITYSCAPES.classes), (IMAGES, SIDE // 16, SIDE // 16), dtype=torch.uint8)
     labels = classes.repeat_interleave(16, dim=1).repeat_interleave(16, dim=2)
@@ -45,7 +35,7 @@ def patches() -> Tensor:
 
 
 def pooled(labels: Tensor) -> Tensor:
-    """The usual way: (N, classes, h, w) float32."""
+    """Compute block labels the usual way: (N, classes, h, w), float32."""
     classes = len(CITYSCAPES.classes)
     kept = torch.where(labels == IGNORE_INDEX, classes, labels.long())
     maps = functional.one_hot(kept, classes + 1)[..., CITYSCAPES.foreground_ids].permute(0, 3, 1, 2)

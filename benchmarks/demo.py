@@ -1,4 +1,4 @@
-"""Minutes of the whole demo study on two cores, after installation, in a folder of its own."""
+"""Duration of the demo study on two cores, in a fresh clone."""
 
 import os
 import subprocess

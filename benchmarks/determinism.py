@@ -1,4 +1,6 @@
-"""What deterministic algorithms cost in a training step of the ResNet-101 FCN with FBNet."""
+"""Cost of deterministic kernels in a training step of the ResNet-101 FCN with FBNet."""
+
+from functools import partial
 
 from benchmarks.harness import share_of_time, write
 from benchmarks.networks import BATCH, CROP, DEVICE, Step
@@ -11,8 +13,8 @@ ROUNDS = 9
 def main() -> None:
     step = Step("fcn_r101_fbnet")
     row = share_of_time(
-        Within(step, wanted=True),
-        Within(step, wanted=False),
+        partial(run, step, deterministic=True),
+        partial(run, step, deterministic=False),
         rounds=ROUNDS,
         what="FCN R101 with FBNet, deterministic training step",
         against="the same with `deterministic: false`",
@@ -21,15 +23,9 @@ def main() -> None:
     write("determinism", [row], batch=BATCH, crop=CROP, precision=choose_precision("auto", DEVICE), rounds=ROUNDS)
 
 
-class Within:
-    """A step with deterministic algorithms, or with whatever is fastest."""
-
-    def __init__(self, step: Step, *, wanted: bool) -> None:
-        self.step, self.wanted = step, wanted
-
-    def __call__(self) -> None:
-        with deterministic_algorithms(self.wanted):
-            self.step()
+def run(step: Step, *, deterministic: bool) -> None:
+    with deterministic_algorithms(deterministic):
+        step()
 
 
 if __name__ == "__main__":

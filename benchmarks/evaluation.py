@@ -1,4 +1,4 @@
-"""The share of an evaluation that is not the network's forward pass: reading, normalising, predicting, counting."""
+"""Share of an evaluation outside the network's forward pass: reading, normalising, resizing, counting."""
 
 import contextlib
 import tempfile
@@ -7,7 +7,7 @@ import time
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, Spread, write
+from benchmarks.harness import Row, Spread, synchronise, write
 from benchmarks.networks import DEVICE
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.evaluation import EvaluationConfig
@@ -45,7 +45,7 @@ def main() -> None:
     row = Row(
         what="evaluation, all but the forward pass",
         against="the whole evaluation",
-        ratio=Spread.of(shares[1:]),  # the first one warms up
+        ratio=Spread.of(shares[1:]),  # the first one is the warm-up
         target=0.1,
         better="lower",
         unit="of it",
@@ -54,22 +54,17 @@ def main() -> None:
 
 
 class Watch:
-    """Adds up the seconds of a network's forward passes."""
+    """Hooks that add up the seconds of a network's forward passes."""
 
     seconds = 0.0
 
     def start(self, *_: object) -> None:
-        self._synchronise()
+        synchronise()
         self.begin = time.perf_counter()
 
     def stop(self, *_: object) -> None:
-        self._synchronise()
+        synchronise()
         self.seconds += time.perf_counter() - self.begin
-
-    @staticmethod
-    def _synchronise() -> None:
-        if DEVICE.type == "cuda":
-            torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What FBNet's module and its loss add to a training step and to a prediction of the ResNet-101 FCN."""
+"""Cost of FBNet's module and loss in a training step and a prediction of the ResNet-101 FCN."""
 
 import statistics
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from fbnet.runtime.precision import autocast, choose_precision
 from fbnet.training.losses import block_bce, block_labels
 
 STAGE, STRIDE = "res5", 8
-STEPS, PREDICTIONS = 45, 121  # rounds; the difference is small beside what a machine's other work makes of it
+STEPS, PREDICTIONS = 45, 121  # rounds; many, as the difference is small beside the machine's noise
 AGAINST = "the same without FBNet"
 
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 class Added:
-    """The module by itself, on the features that the network hands it: calling it predicts, `step` trains."""
+    """The module alone, on the features that it gets in the network: calling it predicts, `step` trains."""
 
     def __init__(self, whole: Step) -> None:
         self.whole, self.module = whole, whole.network.balance[STAGE]
@@ -61,7 +61,7 @@ class Added:
             self.module(self.features)
 
     def step(self) -> None:
-        """Module, loss, gradients, and the update of the module's weights."""
+        """Compute module, loss and gradients, and update the module's weights."""
         features = self.features.clone().requires_grad_()
         with autocast("auto", DEVICE):
             fused, logits = self.module(features)
@@ -72,11 +72,11 @@ class Added:
 
 
 def account(row: Row, alone: Callable[[], None]) -> str:
-    """What FBNet's part takes by itself, and how much the rounds differ among themselves."""
+    """Report the time of FBNet's part alone and the spread between rounds."""
     part = statistics.median(seconds(alone) for _ in range(PREDICTIONS))
     return (
-        f"FBNet's part by itself takes {part * 1e3:.1f} ms, {part / row.theirs:.4f} of the time without it. Between "
-        f"rounds the ratio differs by {row.ratio.high - row.ratio.low:.2f}."
+        f"FBNet's part alone takes {part * 1e3:.1f} ms, {part / row.theirs:.4f} of the time without it. Between rounds "
+        f"the ratio varies by {row.ratio.high - row.ratio.low:.2f}."
     )
 
 

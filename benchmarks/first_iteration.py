@@ -1,4 +1,4 @@
-"""Seconds from the start of `fbnet train` to the end of its first iteration, which is its only one here."""
+"""Seconds from the start of `fbnet train` to the end of its first, and here only, iteration."""
 
 import contextlib
 import shutil
@@ -29,7 +29,7 @@ def main() -> None:
     row = Row(
         what="from the start of `fbnet train` through its first iteration",
         against="process start",
-        ratio=Spread.of(times[1:]),  # the first one finds the modules on disk
+        ratio=Spread.of(times[1:]),  # the first one fills the disk cache
         target=8,
         better="lower",
         unit="s",

@@ -1,4 +1,4 @@
-"""Measures two sides in turn, and writes the ratio with its spread and the machine it was measured on."""
+"""Alternating measurements of two sides, and their ratio with its spread and the machine."""
 
 import ctypes
 import json
@@ -19,7 +19,7 @@ MEBI = 2**20
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some measurements, and the lowest and highest of them."""
+    """Median, lowest and highest of some measurements."""
 
     median: float
     low: float
@@ -32,20 +32,20 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table: a ratio, what it should be, and the two sides it is of; or a figure and its limit."""
+    """One line of the table: the ratio of two sides and its target, or a single figure and its limit."""
 
     what: str
     against: str
     ratio: Spread
     target: float
     better: str
-    """`higher` where the ratio should be at least the target, `lower` where at most."""
+    """`higher` if the ratio should be at least the target, `lower` if at most."""
     ours: float | None = None
     theirs: float | None = None
     unit: str = ""
-    """Of both sides, and where there is only one, of the figure in the place of the ratio."""
+    """Unit of both sides, or of a single figure."""
     account: str = ""
-    """What bounds it; the table says so where the target is not met."""
+    """What limits the ratio, shown in the table if the target is missed."""
 
     @property
     def met(self) -> bool:
@@ -53,47 +53,47 @@ class Row:
 
 
 def times_as_fast(ours: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int, **row: Any) -> Row:
-    """Runs both sides in turn and compares seconds: the ratio of each round is theirs over ours."""
+    """Compare seconds of both sides in turn: the ratio of each round is theirs over ours."""
     return _row(in_turn([ours, theirs], rounds), "higher", "s", **row)
 
 
 def share_of_time(ours: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int, **row: Any) -> Row:
-    """Runs both sides in turn and compares seconds: the ratio of each round is ours over theirs."""
+    """Compare seconds of both sides in turn: the ratio of each round is ours over theirs."""
     return _row(in_turn([ours, theirs], rounds), "lower", "s", **row)
 
 
 def share_of_memory(ours: Callable[[], Any], theirs: Callable[[], Any], **row: Any) -> Row:
-    """Compares the peaks of memory that both sides take on top of what is there before: ours over theirs."""
+    """Compare the peaks of additional memory of both sides: ours over theirs."""
     return _row([(peak_memory(ours) / MEBI, peak_memory(theirs) / MEBI)], "lower", "MiB", **row)
 
 
 def in_turn(sides: list[Callable[[], Any]], rounds: int) -> list[tuple[float, ...]]:
-    """Seconds of each side in each round, after one round that does not count."""
+    """Measure the seconds of each side in each round, after one warm-up round."""
     for side in sides:
         side()
     return [tuple(seconds(side) for side in sides) for _ in range(rounds)]
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """How long it takes; on a GPU until that is done as well."""
-    _synchronise()
+    """Measure the seconds of `work`, including what it leaves queued on a GPU."""
+    synchronise()
     start = time.perf_counter()
     work()
-    _synchronise()
+    synchronise()
     return time.perf_counter() - start
 
 
 def peak_memory(work: Callable[[], Any]) -> int:
-    """Bytes that the process holds at most beyond those it held before, as Linux counts them."""
-    ctypes.CDLL(None).malloc_trim(0)  # or it would be met from what earlier work freed
-    Path("/proc/self/clear_refs").write_text("5")  # starts the count of the peak anew
+    """Measure the peak of additional bytes of the process during `work`, as Linux counts them."""
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise freed memory would be reused
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _status("VmRSS")
     work()
     return max(0, _status("VmHWM") - before)
 
 
 def write(name: str, rows: list[Row], **settings: Any) -> None:
-    """Writes benchmarks/results/<name>.json, on a GPU <name>_<GPU>.json."""
+    """Write benchmarks/results/<name>.json, on a GPU <name>_<GPU>.json."""
     path = RESULTS / f"{name}{_suffix()}.json"
     path.parent.mkdir(exist_ok=True)
     content = {
@@ -106,7 +106,7 @@ def write(name: str, rows: list[Row], **settings: Any) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What was measured on."""
+    """Description of the machine."""
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
@@ -119,13 +119,14 @@ def machine() -> dict[str, Any]:
 
 
 def _row(pairs: list[tuple[float, float]], better: str, unit: str, **row: Any) -> Row:
-    """Of ours and theirs in each round: the ratio says how many times as fast ours is, or which share of theirs."""
+    """Summarise pairs of ours and theirs: how many times as fast ours is, or its share of theirs."""
     ratios = Spread.of([theirs / ours if better == "higher" else ours / theirs for ours, theirs in pairs])
     ours, theirs = (statistics.median(values) for values in zip(*pairs, strict=True))
     return Row(ratio=ratios, better=better, ours=ours, theirs=theirs, unit=unit, **row)
 
 
-def _synchronise() -> None:
+def synchronise() -> None:
+    """Wait for the GPU, if there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -1,5 +1,5 @@
-"""Multi-scale evaluation with mirror images of 1024 x 2048, beside one tile after the other at one scale after the
-other, softmax by softmax over the whole image."""
+"""Multi-scale evaluation with mirror images of 1024 x 2048, against tile by tile and scale by scale with the softmax
+over the whole image."""
 
 import numpy as np
 import torch
@@ -48,14 +48,14 @@ def main() -> None:
 
 @torch.inference_mode()
 def tile_by_tile(network: nn.Module, image: np.ndarray) -> np.ndarray:
-    """The usual way, without regard for memory; the same tiles, scales and means."""
+    """Evaluate the usual way, without regard for memory, with the same tiles, scales and means."""
     values = normalise(torch.tensor(image)[None], DEVICE)
     total = 0
     for scale in SETTINGS.scales:
         size = [round(side * scale) for side in SIZE]
-        scale_channels = values if scale == 1 else functional.interpolate(values, size, mode="bilinear", antialias=True)
+        scaled = values if scale == 1 else functional.interpolate(values, size, mode="bilinear", antialias=True)
         for mirror in (False, True):
-            logits = sliding(network, scale_channels.flip(-1) if mirror else scale_channels, max(1.0, scale))
+            logits = sliding(network, scaled.flip(-1) if mirror else scaled, max(1.0, scale))
             logits = logits.flip(-1) if mirror else logits
             total = total + functional.interpolate(logits, SIZE, mode="bilinear").softmax(dim=1)
     return total.argmax(dim=1)[0].byte().cpu().numpy()
@@ -69,10 +69,10 @@ def sliding(network: nn.Module, values: Tensor, growth: float) -> Tensor:
     count = torch.zeros(values.shape[-2:], device=DEVICE)
     for top in tile_starts(values.shape[-2], side, step):
         for left in tile_starts(values.shape[-1], side, step):
-            place = (slice(top, top + side), slice(left, left + side))
+            window = (slice(top, top + side), slice(left, left + side))
             with autocast("auto", DEVICE):
-                total[..., *place] += network(values[..., *place])["out"]
-            count[place] += 1
+                total[..., *window] += network(values[..., *window])["out"]
+            count[window] += 1
     return (total / count)[..., :height, :width]
 
 

@@ -1,4 +1,4 @@
-"""A training step and a prediction of a run's network, as `fbnet train` and `fbnet evaluate` do them."""
+"""Training steps and predictions of networks, as in `fbnet train` and `fbnet evaluate`, and torchvision's."""
 
 from dataclasses import dataclass, field
 
@@ -15,13 +15,13 @@ from fbnet.runtime.precision import autocast
 from fbnet.training.objective import compute_loss
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-# What a CPU does in seconds; a GPU gets the paper's own batch and crop.
+# The paper's batch and crop on a GPU; on a CPU, what takes seconds.
 BATCH, CROP = (8, (832, 832)) if DEVICE.type == "cuda" else (4, (128, 256))
 
 
 @dataclass
 class Step:
-    """One training step of a run, on images of noise."""
+    """Training step of a run on random images."""
 
     run_id: str
     precision: str = "auto"
@@ -56,8 +56,7 @@ class Step:
 
 
 class TorchvisionStep:
-    """One step of torchvision's fcn_resnet50 as its segmentation reference trains it: float32, channels first, with the
-    auxiliary head."""
+    """Step of torchvision's fcn_resnet50 as its reference trains it: float32, channels first, auxiliary head."""
 
     def __init__(self) -> None:
         from torchvision.models.segmentation import fcn_resnet50
@@ -82,7 +81,7 @@ class TorchvisionStep:
 
 
 def noise() -> tuple[Tensor, Tensor]:
-    """A batch (N, h, w, 3) and its labels (N, h, w), uint8 both, of patches."""
+    """Random images (N, h, w, 3) and labels (N, h, w) of 16 x 16 patches, both uint8."""
     torch.manual_seed(1)
     images = torch.randint(256, (BATCH, *CROP, 3), dtype=torch.uint8)
     classes = torch.randint(len(CITYSCAPES.classes), (BATCH, CROP[0] // 16, CROP[1] // 16), dtype=torch.uint8)

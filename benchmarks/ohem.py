@@ -1,4 +1,4 @@
-"""Cross-entropy with hard example mining, forward and backward, beside softmax, a full sort and a mask."""
+"""Cross-entropy with hard example mining, forward and backward, against softmax, a full sort and a mask."""
 
 import torch
 from torch import Tensor
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def by_sorting(logits: Tensor, labels: Tensor) -> Tensor:
-    """The usual way: the pixels below the threshold or, if higher, below the probability that keeps enough of them."""
+    """Compute OHEM the usual way: keep pixels up to the threshold or, if higher, the `min_kept`-th probability."""
     labels = labels.long()
     counted = labels != IGNORE_INDEX
     true = logits.softmax(dim=1).gather(1, torch.where(counted, labels, 0)[:, None])[:, 0]

@@ -1,4 +1,4 @@
-"""Training samples from 1024 x 2048: prepared data beside decoding, resizing and cropping every time, on one core."""
+"""Training samples from 1024 x 2048 on one core: prepared data against decoding, resizing and cropping each time."""
 
 import contextlib
 import statistics
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 class Ours:
-    """Samples as training takes them: a window of the prepared image, resized, mirrored or not, left as bytes."""
+    """Samples as in training: a window of the prepared image, resized, mirrored or not, left as bytes."""
 
     def __init__(self, samples: TrainingSamples) -> None:
         self.samples, self.next = samples, 0
@@ -61,13 +61,13 @@ class Ours:
 
 
 class Least:
-    """The two kernels that no sample can do without: resampling the image, and picking labels."""
+    """The two kernels that every sample needs: resampling the image and its labels."""
 
     def __init__(self, samples: TrainingSamples) -> None:
         self.samples = samples
 
     def milliseconds(self) -> tuple[float, float]:
-        """Of both, a sample; the median of the rounds."""
+        """Median milliseconds of both for one sample."""
         rounds = [self._round() for _ in range(ROUNDS)]
         resampling, picking = (statistics.median(values) / SAMPLES * 1e3 for values in zip(*rounds, strict=True))
         return resampling, picking
@@ -86,18 +86,18 @@ class Least:
 
 
 def account(row: Row, least: Least) -> str:
-    """What a sample's time is made of."""
+    """Report the parts of a sample's time."""
     resampling, picking = least.milliseconds()
     whole, theirs = (value / SAMPLES * 1e3 for value in (row.ours, row.theirs))
     return (
         f"a sample takes {whole:.2f} ms, theirs {theirs:.0f} ms. Of ours, torch's antialiased resampling of the window "
-        f"takes {resampling:.2f} ms, mirrored or not, and copying labels pixel by pixel {picking:.2f} ms: with nothing "
-        f"else to do it would be {theirs / (resampling + picking):.0f} times."
+        f"takes {resampling:.2f} ms, mirrored or not, and copying labels pixel by pixel {picking:.2f} ms; these alone "
+        f"would be {theirs / (resampling + picking):.0f} times as fast."
     )
 
 
 class OpenCV:
-    """Decodes, resizes the whole image (linear, labels by the nearest pixel), fills up, cuts, mirrors."""
+    """Decode, resize the whole image (linear, labels by nearest pixel), pad, crop and mirror."""
 
     def __init__(self, pairs: list[tuple[Path, Path]]) -> None:
         self.pairs, self.rng = pairs, np.random.default_rng(0)
@@ -117,15 +117,15 @@ class OpenCV:
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(124, 116, 104))
             labels = cv2.copyMakeBorder(labels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=IGNORE_INDEX)
         top, left = (int(self.rng.integers(have - side + 1)) for side, have in zip(CROP, labels.shape, strict=True))
-        place = (slice(top, top + CROP[0]), slice(left, left + CROP[1]))
-        image, labels = image[place], labels[place]
+        window = (slice(top, top + CROP[0]), slice(left, left + CROP[1]))
+        image, labels = image[window], labels[window]
         if self.rng.integers(2):
             return cv2.flip(image, 1), cv2.flip(labels, 1)
         return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
 
 class Torchvision:
-    """Decodes by Pillow, then torchvision's v2 transforms of images and masks, as its segmentation reference does."""
+    """Decode with Pillow and apply torchvision's v2 transforms, as its segmentation reference does."""
 
     def __init__(self, pairs: list[tuple[Path, Path]]) -> None:
         self.pairs = pairs

@@ -1,4 +1,4 @@
-"""Floating-point operations per second of a training step, beside torchvision's FCN on the same crops."""
+"""Operations per second of a training step, against torchvision's FCN on the same crops."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,14 +40,14 @@ def main() -> None:
 
 
 def counted(step: Callable[[], None]) -> int:
-    """Operations of a step, forward and backward, a multiplication and its addition as two."""
+    """Count operations of a step, forward and backward; a multiplication with its addition counts as two."""
     with FlopCounterMode(display=False) as counter:
         step()
     return counter.get_total_flops()
 
 
 def per_operation(row: Row, operations: float) -> Row:
-    """The ratio of operations per second, where ours is so many times the operations of theirs."""
+    """Convert a ratio of times to one of operations per second, given ours over theirs in operations."""
     ratio = Spread(*(operations * value for value in (row.ratio.median, row.ratio.low, row.ratio.high)))
     return replace(row, ratio=ratio)
 

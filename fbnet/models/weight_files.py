@@ -58,7 +58,7 @@ def weights_file(entry: str) -> Path:
     Raises:
         InputError: for a name that torchvision does not have for a backbone here.
     """
-    return paths.weights_file(_file_name(_torchvision_url(entry))) if _is_name(entry) else Path(entry)
+    return paths.weights_file(_file_name(_url(entry))) if _is_name(entry) else Path(entry)
 
 
 def fetch(entry: str) -> Path:
@@ -70,7 +70,7 @@ def fetch(entry: str) -> Path:
     path = weights_file(entry)
     if path.exists():
         return path
-    url = _torchvision_url(entry) if _is_name(entry) else DOWNLOADS.get(path.name)
+    url = _url(entry)
     if url is None:
         raise InputError(f"{path}: not there, and not offered for download; {BY_HAND}")
     try:
@@ -128,8 +128,7 @@ def summary(recorded: Path) -> str:
 def _existing_file(entry: str) -> Path:
     path = weights_file(entry)
     if not path.is_file():
-        offered = _is_name(entry) or path.name in DOWNLOADS
-        hint = "download it with `fbnet fetch-weights --study STUDY`" if offered else BY_HAND
+        hint = "download it with `fbnet fetch-weights --study STUDY`" if _url(entry) else BY_HAND
         raise InputError(f"{path}: not there; {hint}")
     return path
 
@@ -138,19 +137,22 @@ def _is_name(entry: str) -> bool:
     return re.fullmatch(r"\w+_Weights\.\w+", entry) is not None
 
 
-def _torchvision_url(name: str) -> str:
+def _url(entry: str) -> str | None:
+    """URL to download an entry from; None for a file that nobody offers."""
+    if not _is_name(entry):
+        return DOWNLOADS.get(Path(entry).name)
     from torchvision import models
 
     fitting = [backbone.torchvision for backbone in BACKBONES.values() if backbone.torchvision]
     known = {str(weight): weight for model in fitting for weight in models.get_model_weights(model)}
-    if name not in known:
-        raise InputError(f"{name}: no such weights in torchvision; choose from {', '.join(known)}, or give a path")
-    return known[name].url
+    if entry not in known:
+        raise InputError(f"{entry}: no such weights in torchvision; choose from {', '.join(known)}, or give a path")
+    return known[entry].url
 
 
 def _published_hash(entry: str) -> str | None:
     """Beginning of the SHA-256 that torchvision's file names contain; None for other files."""
-    found = re.search(r"-([0-9a-f]{8,})\.", _file_name(_torchvision_url(entry))) if _is_name(entry) else None
+    found = re.search(r"-([0-9a-f]{8,})\.", _file_name(_url(entry))) if _is_name(entry) else None
     return found and found.group(1)
 
 

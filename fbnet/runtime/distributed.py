@@ -83,15 +83,6 @@ def all_reduce_mean(values: Tensor) -> Tensor:
     return values / world_size()
 
 
-def all_gather(values: Tensor, device: torch.device) -> list[int]:
-    """Integers of all ranks, in order of rank."""
-    if not distributed.is_initialized():
-        return values.tolist()
-    parts = [torch.empty_like(values, device=device) for _ in range(world_size())]
-    distributed.all_gather(parts, values.to(device))
-    return torch.cat(parts).tolist()
-
-
 def all_gather_object(value: object) -> list:
     """One object of each rank, in order of rank."""
     if not distributed.is_initialized():

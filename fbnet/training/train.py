@@ -66,21 +66,20 @@ def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
     Raises:
         InputError: if prepared data or centroids are missing or do not fit the study.
     """
-    data, training = study.data_of(run.id), study.training_of(run.id)
-    fine = {split: open_split(data, split) for split in study.training_splits(run.id)}
+    data, training, names = study.data_of(run.id), study.training_of(run.id), study.training_splits(run.id)
+    splits = [open_split(data, name) for name in names]
+    counts = [len(split) for split in splits]
     if training.class_uniform is None:
-        return TrainingSamples(concat(fine.values()), training, seed)
-    tile = training.class_uniform.tile
-    centroids = [open_centroids(data, split, tile[run.data], packed) for split, packed in fine.items()]
-    counts = [len(packed) for packed in fine.values()]
-    if not run.coarse_classes:
-        return TrainingSamples(concat(fine.values()), training, seed, pool_centroids(centroids, counts))
-    role = "cityscapes_coarse"
-    extra = study.role(role)
-    coarse = open_split(extra, extra.train)
-    boosted = [data.labels.classes.index(name) for name in run.coarse_classes]
-    pool = pool_centroids(centroids, counts, open_centroids(extra, extra.train, tile[role], coarse), boosted)
-    return TrainingSamples(concat([*fine.values(), coarse]), training, seed, pool, num_uniform=sum(counts))
+        return TrainingSamples(concat(splits), training, seed)
+    tile, coarse = training.class_uniform.tile, ()
+    fine = [open_centroids(data, name, tile[run.data], split) for name, split in zip(names, splits, strict=True)]
+    if run.coarse_classes:
+        role = "cityscapes_coarse"
+        extra = study.role(role)
+        splits.append(open_split(extra, extra.train))
+        boosted = [data.labels.classes.index(name) for name in run.coarse_classes]
+        coarse = open_centroids(extra, extra.train, tile[role], splits[-1]), boosted
+    return TrainingSamples(concat(splits), training, seed, pool_centroids(fine, counts, *coarse), sum(counts))
 
 
 def _train(

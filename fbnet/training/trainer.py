@@ -17,7 +17,7 @@ from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.models.build import SegmentationNetwork
 from fbnet.runtime.device import should_compile
-from fbnet.runtime.distributed import all_gather, all_gather_object, all_reduce_mean, rank, world_size, wrap_ddp
+from fbnet.runtime.distributed import all_gather_object, all_reduce_mean, rank, world_size, wrap_ddp
 from fbnet.runtime.precision import autocast
 from fbnet.training.history import History
 from fbnet.training.loader import training_batches
@@ -134,7 +134,8 @@ class Trainer:
         segmentation, balance, stops = means.tolist()
         loss = segmentation + balance
         if not math.isfinite(loss):
-            names = ", ".join(self.samples.split.names[index] for index in all_gather(indices, device))
+            batch = (index for part in all_gather_object(indices.tolist()) for index in part)
+            names = ", ".join(self.samples.split.names[index] for index in batch)
             raise InputError(
                 f"{self.label}: the loss is {loss} at iteration {self.done} with images {names}; "
                 "check these images, or lower training.learning_rate"

@@ -1,4 +1,4 @@
-"""Prepared data that go away or become shorter while a training reads them, and loader processes that die."""
+"""Prepared data that disappear or shrink while a training reads them, and loader processes that die."""
 
 import os
 import signal
@@ -24,6 +24,11 @@ FBNET = Path(sys.executable).with_name("fbnet")
 FULL = "No space left on device; see to the path, its permissions and the disk"
 
 
+@pytest.fixture(autouse=True)
+def _log_progress(caplog):
+    caplog.set_level("INFO")
+
+
 @pytest.fixture
 def study(project):
     project.write_study(training__epochs=3, seeds=[0])
@@ -34,7 +39,7 @@ def study(project):
 
 @pytest.fixture
 def at_iteration(monkeypatch):
-    """Does something while the images of an iteration, counted from 0, are loaded; None for nothing any more."""
+    """Call `action` while the images of an iteration, counted from 0, are loaded; None restores plain loading."""
     load = TrainingSamples.__getitem__
 
     def arrange(iteration: int | None, action=None) -> None:
@@ -49,7 +54,7 @@ def at_iteration(monkeypatch):
 
 
 def state_of(study) -> ResumeState:
-    return ResumeState(paths.state_dir(study.name, RUN, 0), "of this training", 100)
+    return ResumeState(paths.state_dir(study.name, RUN, 0), "this training", 100)
 
 
 def trained(study, **options) -> bytes:
@@ -74,7 +79,7 @@ def cut(path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_array_that_is_cut_short_stops_it_and_nothing_is_lost(study, at_iteration, workers, capsys):
+def test_an_array_that_is_cut_short_stops_it_and_nothing_is_lost(study, at_iteration, workers, caplog):
     expected, whole = undisturbed(study), array().read_bytes()
     # With loaders ahead of the training, the iteration it stops at is not fixed.
     at_iteration(3, lambda: cut(array()))
@@ -89,7 +94,7 @@ def test_an_array_that_is_cut_short_stops_it_and_nothing_is_lost(study, at_itera
     at_iteration(None)
     array().write_bytes(whole)
     assert trained(study) == expected
-    assert f"resuming from iteration {message.split('iteration ')[1].split(':')[0]} of 6" in capsys.readouterr().err
+    assert f"resuming from iteration {message.split('iteration ')[1].split(':')[0]} of 6" in caplog.text
 
 
 def test_an_array_that_is_deleted_is_there_to_the_end(study, at_iteration):
@@ -101,7 +106,7 @@ def test_an_array_that_is_deleted_is_there_to_the_end(study, at_iteration):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_loader_that_dies_stops_it_and_nothing_is_lost(study, at_iteration, number, capsys):
+def test_a_loader_that_dies_stops_it_and_nothing_is_lost(study, at_iteration, number, caplog):
     expected, trainer = undisturbed(study), os.getpid()
 
     def die() -> None:
@@ -113,7 +118,7 @@ def test_a_loader_that_dies_stops_it_and_nothing_is_lost(study, at_iteration, nu
         trained(study, workers=2)
     at_iteration(None)
     assert trained(study) == expected
-    assert "resuming from iteration" in capsys.readouterr().err
+    assert "resuming from iteration" in caplog.text
 
 
 SIGNALLED = f"""
@@ -134,29 +139,29 @@ def loading(samples, sample):
 TrainingSamples.__getitem__ = loading
 torch.set_num_threads({{threads}})
 study = load_study("toy")
-state = ResumeState(paths.state_dir("toy", "{RUN}", 0), "of this training", 100)
+state = ResumeState(paths.state_dir("toy", "{RUN}", 0), "this training", 100)
 train(study, study.run("{RUN}"), 0, torch.device("cpu"), workers=2, state=state)
 """
 
 
-def test_a_signal_to_all_processes_stops_after_a_whole_iteration(study, capsys):
-    """What Slurm and a terminal send goes to the loaders as well."""
+def test_a_signal_to_all_processes_stops_after_a_whole_iteration(study, caplog):
+    """Slurm and terminals signal the loaders as well."""
     expected = undisturbed(study)
     script = SIGNALLED.format(threads=torch.get_num_threads())
     stopped = subprocess.run([sys.executable, "-c", script], start_new_session=True, capture_output=True, timeout=60)
     assert stopped.returncode == 128 + signal.SIGTERM
     assert b"Traceback" not in stopped.stderr
     assert trained(study) == expected
-    assert "resuming from iteration" in capsys.readouterr().err
+    assert "resuming from iteration" in caplog.text
 
 
 def test_a_disk_too_small_for_prepared_arrays_is_said_before_they_are_filled(project):
-    """To write to a mapped file that has no room would kill the process."""
+    """Writing to a mapped file without room on the disk would kill the process."""
     scenes = {"height": 256, "width": 512, "images": {"train": 4, "val": 2}, "seed": 0}
     project.write_study(data__cityscapes__synthetic=scenes)
     prepare(load_study("toy").data)
     before = array().read_bytes()
-    # For the scenes, which are drawn again beside those there are, and for a part of the arrays.
+    # Room for the scenes, which are drawn again beside the existing ones, and for a part of the arrays.
     room = sum(-(-path.stat().st_size // 4096) * 4096 for path in paths.DATA.glob("raw/**/*") if path.is_file())
     assert room < len(before) + len(before) // 3  # the first array has room, its labels have none
     disk = Disk(paths.DATA)

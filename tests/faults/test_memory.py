@@ -1,4 +1,4 @@
-"""A job that the machine has too little memory for; here the limit of a process of its own."""
+"""Jobs that run out of memory, by the limit of a process of their own."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from fbnet.data.prepare import prepare
 
 RUN = "fcn_r50_fbnet"
 HALVED = r"fbnet: out of memory with (\d+) tiles at once; goes on with (\d+)"
-NEEDED = r"it held up to \d+\.\d\d GiB and asked for \d+\.\d\d GiB more"
+NEEDED = r"peak \d+\.\d\d GiB, \d+\.\d\d GiB more requested"
 LIMIT = """
 import resource
 import torch

@@ -1,11 +1,11 @@
-"""Two processes at one training: its kept state belongs to whoever claimed it last."""
+"""Two processes at one training: the resume state belongs to the one that claimed it last."""
 
 from fbnet.training.resume import ResumeState
 
 
 def test_a_training_that_was_taken_over_leaves_the_state_when_it_is_done(tmp_path):
-    """Taken over after its last iteration, it still writes its results; the other one goes on from the state."""
-    first, second = (ResumeState(tmp_path / "state", "of this training", every=1) for _ in range(2))
+    """Taken over after its last iteration, it still writes its results; the other one resumes from the state."""
+    first, second = (ResumeState(tmp_path / "state", "this training", every=1) for _ in range(2))
     first.claim()
     first.save({"iteration": 6})
     second.claim()

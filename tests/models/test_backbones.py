@@ -1,4 +1,4 @@
-"""Backbones: sizes and numbers of parameters worked out by hand, and ResNets against torchvision's."""
+"""Sizes and numbers of parameters of backbones, computed by hand and against torchvision's ResNets."""
 
 from dataclasses import replace
 
@@ -103,10 +103,10 @@ class TestWiderResNet:
     def test_block_by_hand(self):
         """relu of (1, -2) is (1, 0), by the first 3x3 (3, 0), by the second (6, 0); the sum adds the input."""
         block = IdentityResidualBlock(1, (1, 1), stride=1, dilation=1, dropout=0).eval()
-        for conv_bn_relu, centre in ((block.convs.conv1, 3.0), (block.convs.conv2, 2.0)):
+        for convolution, centre in ((block.convs.conv1, 3.0), (block.convs.conv2, 2.0)):
             with torch.no_grad():
-                conv_bn_relu.weight.zero_()
-                conv_bn_relu.weight[0, 0, 1, 1] = centre
+                convolution.weight.zero_()
+                convolution.weight[0, 0, 1, 1] = centre
         values = torch.tensor([[[[1.0, -2.0]]]])
         assert block.proj_conv is None
         assert torch.allclose(block(values), torch.tensor([[[[7.0, -2.0]]]]), rtol=1e-4)

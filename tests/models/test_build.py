@@ -1,4 +1,4 @@
-"""Every declared run, through one tester: shapes, gradients, and that a baseline is FBNet with the module off."""
+"""Shapes and gradients of every declared run, and baselines against FBNet with the module off."""
 
 from dataclasses import replace
 
@@ -67,10 +67,10 @@ def test_heads(head):
 def test_modulator_by_hand():
     """X_o = X_l * S_s * S_c, with sensors set to known weights."""
     modulator = DualFeatureModulator(2)
-    conv_bn_relu, (linear,) = modulator.spatial_sensor[0], [m for m in modulator.channel_sensor if hasattr(m, "bias")]
+    convolution, (linear,) = modulator.spatial_sensor[0], [m for m in modulator.channel_sensor if hasattr(m, "bias")]
     with torch.no_grad():
-        conv_bn_relu.weight.copy_(torch.tensor([1.0, -1.0]).view(1, 2, 1, 1))
-        conv_bn_relu.bias.fill_(0.5)
+        convolution.weight.copy_(torch.tensor([1.0, -1.0]).view(1, 2, 1, 1))
+        convolution.bias.fill_(0.5)
         linear.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
         linear.bias.copy_(torch.tensor([0.0, -1.0]))
     features = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])  # (1, 2, 1, 2); means 2 and 1

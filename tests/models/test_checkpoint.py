@@ -1,4 +1,4 @@
-"""Checkpoints that somebody else wrote: what they say of themselves, and what their weights are."""
+"""Checkpoints from elsewhere: their configuration and their weights."""
 
 import zipfile
 from dataclasses import asdict
@@ -20,7 +20,7 @@ STEM = "backbone.stem.0.weight"
 
 
 class Harmful:
-    """What makes a file when it is unpickled by anything that calls what a pickle says."""
+    """Create a file when unpickled by a reader that calls what a pickle names."""
 
     def __reduce__(self):
         return open, ("harm", "w")
@@ -28,7 +28,7 @@ class Harmful:
 
 @pytest.fixture
 def content(project):
-    """A checkpoint's content, of an untrained network."""
+    """Content of a checkpoint of an untrained network."""
     study = load_study("toy")
     run = study.run("fcn_r50")
     config = checkpoint.CheckpointConfig(
@@ -76,11 +76,14 @@ def not_finite(state):
 
 
 WEIGHTS = {
-    "one is missing": (lambda state: state.pop(STEM), "its weights are not those of the run that it names, see"),
-    "one too many": (lambda state: state.update(x=torch.zeros(1)), "its weights are not those .*, see x;"),
-    "another shape": (lambda state: state.update({STEM: state[STEM][:1].clone()}), f"its weights .*, see {STEM};"),
-    "half precision": (lambda state: state.update({STEM: state[STEM].half()}), f"its weights .*, see {STEM};"),
-    "not finite": (not_finite, f"{STEM} holds values that are no finite numbers"),
+    "one is missing": (lambda state: state.pop(STEM), "weights do not fit the run that it names, see"),
+    "one too many": (lambda state: state.update(x=torch.zeros(1)), "weights do not fit .*, see x;"),
+    "another shape": (
+        lambda state: state.update({STEM: state[STEM][:1].clone()}),
+        f"weights do not fit .*, see {STEM};",
+    ),
+    "half precision": (lambda state: state.update({STEM: state[STEM].half()}), f"weights do not fit .*, see {STEM};"),
+    "not finite": (not_finite, f"{STEM} holds values that are not finite"),
     "no tensor": (lambda state: state.update({STEM: [1.0]}), "holds more than weights by name"),
     "no name": (lambda state: state.update({3: torch.zeros(1)}), "holds more than weights by name"),
     "sparse": (lambda state: state.update({STEM: torch.zeros(3, 3).to_sparse()}), "(holds other|no readable)"),
@@ -108,29 +111,29 @@ def test_other_contents(tmp_path, content):
 
 @pytest.mark.parametrize("number", [2, "1", None, torch.zeros(3)])
 def test_another_format(tmp_path, content, number):
-    with pytest.raises(InputError, match=r"model\.pt: of another format than 1; train this run again"):
+    with pytest.raises(InputError, match=r"model\.pt: has another format than 1; train this run again"):
         load(tmp_path, content | {"format": number})
 
 
 def test_what_is_no_file(tmp_path):
-    with pytest.raises(InputError, match=r"no readable checkpoint \(is no file\)"):
+    with pytest.raises(InputError, match=r"no readable checkpoint \(not a file\)"):
         checkpoint.load(tmp_path)
 
 
-def test_a_packed_one_is_not_unpacked(tmp_path, content):
-    """A gigabyte of zeros packs to a megabyte."""
+def test_a_compressed_one_is_not_unpacked(tmp_path, content):
+    """A gigabyte of zeros compresses to a megabyte."""
     torch.save(content, tmp_path / "stored.pt")
     packed = zipfile.ZipFile(tmp_path / "model.pt", "w", zipfile.ZIP_DEFLATED)
     with zipfile.ZipFile(tmp_path / "stored.pt") as stored, packed:
         for name in stored.namelist():
             packed.writestr(name, stored.read(name))
-    with pytest.raises(InputError, match=r"no readable checkpoint \(packed\)"):
+    with pytest.raises(InputError, match=r"no readable checkpoint \(compressed\)"):
         checkpoint.load(tmp_path / "model.pt")
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "older"])
 def test_nothing_harmful_is_run(tmp_path, monkeypatch, content, new):
-    """Neither out of a checkpoint nor out of initial weights, in the format of today or of old."""
+    """From neither a checkpoint nor initial weights, in torch's current format or the old one."""
     monkeypatch.chdir(tmp_path)
     for harmful in (content | {"config": Harmful()}, content | {"state": {STEM: Harmful()}}, Harmful()):
         torch.save(harmful, "model.pt", _use_new_zipfile_serialization=new)
@@ -158,5 +161,5 @@ def test_initial_weights_are_finite(tmp_path):
     backbone = ResNet("resnet50", width=WIDTH)
     state = {"conv1.weight": torch.full((4, 3, 3, 3), float("nan"))}
     torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(InputError, match=r"w\.pth: conv1\.weight holds values that are no finite numbers"):
+    with pytest.raises(InputError, match=r"w\.pth: conv1\.weight holds values that are not finite"):
         load_initial_weights(backbone, tmp_path / "w.pth")

@@ -1,4 +1,4 @@
-"""Operations by numbers worked out by hand, and the paper's own."""
+"""Operations computed by hand, and the paper's own numbers."""
 
 import pytest
 import torch

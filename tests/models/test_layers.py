@@ -1,4 +1,4 @@
-"""Means over a map and its parts, against torch's own."""
+"""Means over maps and their regions, against torch's own."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def test_a_global_mean_in_half_precision_is_rounded_twice_at_most():
 
 @pytest.mark.parametrize("bins", [1, 2, 3, 6])
 @pytest.mark.parametrize("size", [(12, 18), (13, 17), (5, 3)])
-def test_values_and_gradients_are_those_of_torch(bins, size):
+def test_region_means_and_their_gradients_are_torch_s(bins, size):
     torch.manual_seed(0)
     values = torch.randn(2, 4, *size, dtype=torch.float64, requires_grad=True)
     ours, theirs = RegionMeans(bins)(values), adaptive_avg_pool2d(values, bins)
@@ -38,12 +38,12 @@ def test_values_and_gradients_are_those_of_torch(bins, size):
     assert torch.allclose(*gradients, rtol=0, atol=1e-14)
 
 
-def test_parts_share_a_row_where_the_size_is_no_multiple_of_them():
+def test_regions_overlap_where_the_size_is_no_multiple_of_bins():
     rows = torch.tensor([1.0, 2.0, 4.0])[None, None, :, None]
     assert RegionMeans(2)(rows.expand(1, 1, 3, 2))[0, 0, :, 0].tolist() == [1.5, 3.0]
 
 
-def test_half_precision_stays():
+def test_region_means_keep_half_precision():
     values = torch.ones(1, 2, 7, 7, dtype=torch.bfloat16)
     means = RegionMeans(3)(values)
     assert means.dtype == torch.bfloat16

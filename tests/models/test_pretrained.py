@@ -1,6 +1,6 @@
-"""What a network begins with, in the layouts of published files and from another run's checkpoint.
+"""Initial weights in the layouts of published files and from another run's checkpoint.
 
-Files in the layouts of MIT CSAIL and NVIDIA are made here from networks of our own, torchvision's by torchvision.
+Files in the layouts of MIT CSAIL and NVIDIA are made here from our own networks, torchvision's by torchvision.
 """
 
 import re
@@ -61,7 +61,7 @@ def network(seed, backbone="resnet50", stem="deep"):
 
 
 def drawn(network):
-    """A network whose statistics are not those that every network begins with."""
+    """Draw running means, which would otherwise equal those of any new network."""
     for name, value in network.named_buffers():
         if name.endswith("running_mean"):
             value.normal_()
@@ -164,15 +164,15 @@ def test_what_does_not_fit_is_refused(path, spoil, message):
 
 
 class TestAnotherLayout:
-    """A file that would fit another kind of backbone says which."""
+    """A file for another kind of backbone is refused with its name."""
 
     @pytest.mark.parametrize(
         ("theirs", "ours", "message"),
         [
-            ("plain", "deep", "holds a ResNet with plain stem, .* a ResNet with `stem: plain` fits it"),
-            ("plain", "wide", "holds a ResNet with plain stem, .* a ResNet with `stem: plain` fits it"),
-            ("deep", "plain", "holds a ResNet with deep stem, .* a ResNet with `stem: deep` fits it"),
-            ("wide", "deep", "holds WiderResNet-38 .* a run with `backbone: wider_resnet38` fits it"),
+            ("plain", "deep", "holds a ResNet with plain stem, .*; use it for a ResNet with `stem: plain`"),
+            ("plain", "wide", "holds a ResNet with plain stem, .*; use it for a ResNet with `stem: plain`"),
+            ("deep", "plain", "holds a ResNet with deep stem, .*; use it for a ResNet with `stem: deep`"),
+            ("wide", "deep", "holds WiderResNet-38 .*; use it for a run with `backbone: wider_resnet38`"),
         ],
     )
     def test_is_named(self, path, theirs, ours, message):
@@ -261,13 +261,13 @@ def test_training_takes_no_file_but_the_recorded_one(project):
 
 
 class TestParent:
-    """A network that begins with another run's."""
+    """Networks that start from another run's checkpoint."""
 
     CHANGED = BalanceConfig(stages=("res4", "res5"))
 
     @pytest.fixture
     def parent(self, project):
-        """Writes a checkpoint of a run that is fcn_r50 but for some of its settings, and gives its network."""
+        """Write a checkpoint of fcn_r50 with some settings changed, and return its network."""
         project.write_study(runs=["fcn_r50"], tables=["table_1"], figures=[])
 
         def write(path="model.pt", dataset="cityscapes", **changes):
@@ -293,7 +293,7 @@ class TestParent:
         load_parent(ours, Path("model.pt"))
         assert same(ours, values(theirs))
 
-    def test_modules_that_the_parent_has_not_stay_fresh(self, parent):
+    def test_modules_that_the_parent_lacks_stay_fresh(self, parent):
         theirs, ours = parent(balance=BalanceConfig(stages=("res4",))), self.child(balance=self.CHANGED)
         fresh = values(ours.balance.res5)
         load_parent(ours, Path("model.pt"))
@@ -301,7 +301,7 @@ class TestParent:
         for part in ("backbone", "head", "balance.res4"):
             assert same(ours.get_submodule(part), values(theirs.get_submodule(part)))
 
-    def test_modules_that_the_child_has_not_are_left_out(self, parent):
+    def test_modules_that_the_child_lacks_are_ignored(self, parent):
         theirs, ours = parent(balance=self.CHANGED), self.child()
         load_parent(ours, Path("model.pt"))
         assert same(ours.backbone, values(theirs.backbone))
@@ -312,9 +312,9 @@ class TestParent:
         [
             (
                 {"head": "pspnet"},
-                r"has no weights head\.classifier\..* and \d+ more; start from a run of the same head",
+                r"has no weights head\.classifier\..* and \d+ more; start from a run with the same head",
             ),
-            ({"backbone": "resnet101"}, r"has unknown weights backbone\.res4\.10\..*; start from a run of"),
+            ({"backbone": "resnet101"}, r"has unknown weights backbone\.res4\.10\..*; start from a run with"),
             ({"stem": "plain"}, r"has no weights backbone\.stem\.3\.weight, "),
             (
                 {"balance": BalanceConfig(stages=("res5",), squeeze_ratio=4)},
@@ -322,7 +322,7 @@ class TestParent:
             ),
             (
                 {"dataset": "camvid"},
-                r"tells apart the 11 classes of camvid, and this run other 19; start from a run on",
+                r"has the 11 classes of camvid, and this run other 19; start from a run with",
             ),
         ],
     )

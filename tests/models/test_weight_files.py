@@ -1,6 +1,6 @@
-"""Initial weights are fetched whole or not at all, recorded at their first use, and compared ever after.
+"""Initial weights are fetched completely or not at all, recorded at first use, and compared with the record later.
 
-A server of this machine stands for the ones that publish weights.
+A local server stands in for those that publish weights.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ RECORD = Path("data/weights/resnet50-imagenet.pth.json")
 
 
 class Publisher(BaseHTTPRequestHandler):
-    """Gives CONTENT under any name, and breaks off half-way under `/broken/`."""
+    """Serve CONTENT under any name, and break off half-way under `/broken/`."""
 
     def do_GET(self):
         if self.path.startswith("/missing/"):
@@ -54,7 +54,7 @@ def server():
 
 @pytest.fixture
 def publish(server, project, monkeypatch):
-    """Has a weight of torchvision, or CSAIL's of ResNet-50, published under a path of the server."""
+    """Publish a weight of torchvision, or CSAIL's of ResNet-50, under a path of the server."""
 
     def at(path, *, csail=False):
         if csail:
@@ -66,7 +66,7 @@ def publish(server, project, monkeypatch):
 
 
 def left():
-    """Everything in the folder of weights."""
+    """Names of everything in the folder of weights."""
     return sorted(path.name for path in paths.WEIGHTS.glob("*"))
 
 

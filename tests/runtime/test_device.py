@@ -1,4 +1,4 @@
-"""What a network computes in: as asked for, or what the machine's own list of instructions says."""
+"""Device, precision, determinism and compilation."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd {}\n"
         ("", "float32"),
     ],
 )
-def test_auto_is_what_the_cpu_has_instructions_for(monkeypatch, tmp_path, info, expected):
+def test_auto_follows_the_cpus_instructions(monkeypatch, tmp_path, info, expected):
     (tmp_path / "cpuinfo").write_text(info)
     monkeypatch.setattr(precision_module, "CPU_INFO", tmp_path / "cpuinfo")
     assert choose_precision("auto", CPU) == expected
@@ -39,12 +39,12 @@ def test_auto_is_what_the_cpu_has_instructions_for(monkeypatch, tmp_path, info, 
     assert choose_precision("bfloat16", CPU) == "bfloat16"
 
 
-def test_a_system_without_such_a_list_computes_in_float32(monkeypatch, tmp_path):
+def test_a_system_without_cpuinfo_computes_in_float32(monkeypatch, tmp_path):
     monkeypatch.setattr(precision_module, "CPU_INFO", tmp_path / "missing")
     assert choose_precision("auto", CPU) == "float32"
 
 
-def test_what_it_computes_in_shows_inside_and_logits_are_float32():
+def test_precision_shows_inside_and_logits_are_float32():
     run: RunConfig = load_runs().runs["fcn_r50_fbnet"]
     torch.manual_seed(0)
     network = build(run, CITYSCAPES, width=0.125).eval()
@@ -90,8 +90,8 @@ def test_a_gpu_that_is_not_there_is_refused():
         choose_device("cuda")
 
 
-class TestReproducible:
-    def test_refuses_what_has_no_deterministic_algorithm(self):
+class TestDeterministicAlgorithms:
+    def test_refuses_nondeterministic_kernels(self):
         def put() -> torch.Tensor:
             return torch.zeros(3).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
 
@@ -101,7 +101,7 @@ class TestReproducible:
             put()
 
     @pytest.mark.parametrize("wanted", [True, False])
-    def test_what_was_set_before_comes_back(self, wanted):
+    def test_restores_earlier_settings(self, wanted):
         with deterministic_algorithms(wanted):
             assert torch.are_deterministic_algorithms_enabled() is wanted
             assert torch.backends.cudnn.benchmark is not wanted

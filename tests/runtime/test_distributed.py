@@ -1,4 +1,4 @@
-"""Two processes that share a batch train as one does; here on the CPU, where torch cannot synchronise normalisation."""
+"""Two processes that share a batch train as one does; on the CPU, where torch cannot synchronise normalisation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ LOSSES = {
 
 @dataclass(frozen=True)
 class Gradients:
-    """Writes the gradients of one batch, which the processes share."""
+    """Write the gradients of one batch shared by all processes."""
 
     training: TrainingConfig
     path: Path
@@ -40,7 +40,7 @@ class Gradients:
     def __call__(self, device):
         torch.manual_seed(0)
         network = build(RUN, CITYSCAPES, width=0.0625)
-        network.eval()  # with the statistics of the beginning: those of a part of the batch would be other ones
+        network.eval()  # the statistics of a part of the batch would differ
         generator = torch.Generator().manual_seed(1)
         images = torch.randn(4, 3, 32, 32, generator=generator)
         labels = torch.randint(0, 19, (4, 32, 32), generator=generator).to(torch.uint8)
@@ -75,9 +75,10 @@ def study(project):
     return study
 
 
-def test_a_whole_training(study):
-    """Batch statistics are each process's own here, so that weights come out near those of one process, not equal."""
+def test_a_whole_training(study, capfd):
+    """Each process has its own batch statistics on a CPU, so weights are close to those of one process, not equal."""
     train.train(study, study.runs["fcn_r50_fbnet"], 0, CPU, gpus=2)
+    assert capfd.readouterr().err.count("fcn_r50_fbnet seed 0: epoch 2/2") == 1  # the first process logs
     path = paths.checkpoint_file("toy", "fcn_r50_fbnet", 0)
     network, config = checkpoint.load(path)
     assert config.iterations == 2
@@ -103,11 +104,11 @@ def test_bad_input_is_one_line(project, study):
 
 
 def test_a_batch_that_cannot_be_shared(study):
-    with pytest.raises(InputError, match=r"training\.batch_size: 4 images a batch cannot be shared out to 3 GPUs"):
+    with pytest.raises(InputError, match=r"training\.batch_size: 4 images a batch cannot be shared by 3 GPUs"):
         train.train(study, study.runs["fcn_r50"], 0, CPU, gpus=3)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() >= 2, reason="there are two GPUs")
 def test_gpus_that_are_not_there(study):
-    with pytest.raises(InputError, match=r"--gpus 2: torch finds [01]; ask for no more of them"):
+    with pytest.raises(InputError, match=r"--gpus 2: torch finds [01]; ask for fewer"):
         train.train(study, study.runs["fcn_r50"], 0, torch.device("cuda"), gpus=2)

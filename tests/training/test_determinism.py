@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes on a machine, whatever else runs there and however images are loaded."""
+"""The same seed gives the same bytes on a machine, whatever its load and the number of loaders."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ FBNET = Path(sys.executable).with_name("fbnet")
 
 @pytest.fixture
 def study(project):
-    # So wide that torch shares a layer out to all threads it has.
+    # Wide enough for torch to split a layer over all its threads.
     project.write_study(width=0.25, training__crop=[64, 128], seeds=[0])
     study = load_study("toy")
     prepare(study.data)
@@ -69,7 +69,7 @@ def test_the_number_of_threads_is_the_studys(project, study):
 
 
 def test_every_part_of_a_training_has_a_deterministic_algorithm(project):
-    """On this device; torch would refuse another one."""
+    """On this device; torch refuses any nondeterministic kernel."""
     parts = {
         "training__ohem": {"threshold": 0.7, "min_kept": 100},
         "training__class_weights": [1.0 + 0.1 * index for index in range(19)],

@@ -1,4 +1,4 @@
-"""Block labels by hand and by brute force; losses by numbers worked out by hand."""
+"""Block labels by hand and by brute force; losses by numbers computed by hand."""
 
 import math
 
@@ -161,7 +161,7 @@ class TestCrossEntropy:
 def slow_ohem(logits, labels, threshold, min_kept, weights):
     """Pixel by pixel in float64, by sorting probabilities; also the kept pixels as (image, row, column)."""
     total = count = 0.0
-    places = []
+    positions = []
     for image in range(len(labels)):
         found = []
         for row, column in zip(*np.nonzero(labels[image] != 255), strict=True):
@@ -176,8 +176,8 @@ def slow_ohem(logits, labels, threshold, min_kept, weights):
             if probability < threshold or probability <= limit:
                 total -= weights[train_id] * np.log(probability)
                 count += weights[train_id]
-                places.append((image, row, column))
-    return (total / count if count else 0.0), places
+                positions.append((image, row, column))
+    return (total / count if count else 0.0), positions
 
 
 class TestOhemCrossEntropy:
@@ -195,12 +195,12 @@ class TestOhemCrossEntropy:
         given = torch.tensor(logits, requires_grad=True)
         loss = ohem_cross_entropy(given, torch.tensor(labels), threshold=threshold, min_kept=min_kept, weights=weights)
         loss.backward()
-        expected, places = slow_ohem(logits, labels, threshold, min_kept, weights or [1.0] * logits.shape[1])
+        expected, positions = slow_ohem(logits, labels, threshold, min_kept, weights or [1.0] * logits.shape[1])
         # float32 keeps 7 digits; a sum of at most 126 terms loses a part of the last two
         assert loss.item() == pytest.approx(expected, rel=1e-5)
         moved = given.grad.abs().sum(dim=1) > 0
-        assert sorted(map(tuple, moved.nonzero().tolist())) == sorted(places)
-        return len(places)
+        assert sorted(map(tuple, moved.nonzero().tolist())) == sorted(positions)
+        return len(positions)
 
     @pytest.mark.parametrize("weights", [None, [0.5, 1.0, 2.0, 4.0]])
     @pytest.mark.parametrize("min_kept", [1, 10, 20, 40, 63, 1000])

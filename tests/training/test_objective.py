@@ -1,4 +1,4 @@
-"""L of Eq. 8, of which parts each run has, against the losses themselves and values worked out by hand."""
+"""Parts of L of Eq. 8 by run, against the losses themselves and values computed by hand."""
 
 from dataclasses import replace
 

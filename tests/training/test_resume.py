@@ -1,4 +1,4 @@
-"""However a training is interrupted, it goes on where it stopped, and what comes out is what would have come out."""
+"""An interrupted training resumes where it stopped, and its result equals that of an uninterrupted one."""
 
 import csv
 import hashlib
@@ -29,6 +29,11 @@ BATCH, ITERATIONS = 2, 6
 FBNET = Path(sys.executable).with_name("fbnet")
 
 
+@pytest.fixture(autouse=True)
+def _log_progress(caplog):
+    caplog.set_level("INFO")
+
+
 @pytest.fixture
 def study(project) -> Study:
     project.write_study(training__epochs=3, seeds=[0])
@@ -37,12 +42,12 @@ def study(project) -> Study:
     return study
 
 
-def state_of(study: Study, fingerprint: str = "of this training", every: int = 2) -> ResumeState:
+def state_of(study: Study, fingerprint: str = "this training", every: int = 2) -> ResumeState:
     return ResumeState(paths.state_dir(study.name, RUN, 0), fingerprint, every)
 
 
 def results(study: Study) -> tuple[bytes, list[dict]]:
-    """The checkpoint and the history without its times."""
+    """Checkpoint and history without its times."""
     with paths.history_file(study.name, RUN, 0).open() as file:
         history = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
     return paths.checkpoint_file(study.name, RUN, 0).read_bytes(), history
@@ -59,8 +64,7 @@ def undisturbed(study) -> tuple[bytes, list[dict]]:
 
 @pytest.fixture
 def signal_at(monkeypatch):
-    """Sends this process a signal while it loads the images of an iteration, counted from 0."""
-
+    """Send this process a signal while it loads the images of an iteration, counted from 0."""
     load = TrainingSamples.__getitem__
 
     def arrange(iteration: int | None, number: signal.Signals = signal.SIGTERM) -> None:
@@ -84,17 +88,17 @@ def interrupt(study, signal_at, iteration, number=signal.SIGTERM, **options):
 
 class TestInterrupted:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
-    def test_goes_on_where_a_signal_stopped_it(self, study, undisturbed, signal_at, number, capsys):
+    def test_goes_on_where_a_signal_stopped_it(self, study, undisturbed, signal_at, number, caplog):
         interrupt(study, signal_at, 3, number)
         assert not paths.checkpoint_file(study.name, RUN, 0).exists()
         train(study, study.run(RUN), 0, CPU, state=state_of(study))
         assert results(study) == undisturbed
-        said = capsys.readouterr().err
-        assert f"stopped by {number.name} after iteration 4 of 6; the same command goes on from here" in said
+        said = caplog.text
+        assert f"stopped by {number.name} after iteration 4 of 6; run the same command to resume" in said
         assert "resuming from iteration 4 of 6" in said
 
     def test_random_numbers_go_on_as_well(self, project, signal_at):
-        """Of a network with dropout, the last of its draws are those of a training that was not interrupted."""
+        """Dropout after resuming draws what an uninterrupted training draws."""
         dropped = "deeplabv3plus_wrn38_mapillary"
         project.write_study(**EVERYTHING, training__epochs=2)
         study = load_study("toy")
@@ -134,32 +138,32 @@ class TestInterrupted:
 
 
 class TestState:
-    def test_a_damaged_one_falls_back_to_the_one_before(self, study, undisturbed, signal_at, capsys):
+    def test_a_damaged_one_falls_back_to_the_one_before(self, study, undisturbed, signal_at, caplog):
         interrupt(study, signal_at, 4)
         state = state_of(study)
         content = bytearray(state.newest.read_bytes())
         content[len(content) // 2] ^= 1
         state.newest.write_bytes(content)
         train(study, study.run(RUN), 0, CPU, state=state)
-        said = capsys.readouterr().err
-        assert f"fbnet: {state.newest}: damaged (ValueError); looks for an earlier state" in said
+        said = caplog.text
+        assert f"{state.newest}: damaged (ValueError); trying an earlier state" in said
         assert "resuming from iteration 4 of 6" in said
         assert results(study) == undisturbed
 
-    def test_both_damaged_begins_anew(self, study, undisturbed, signal_at, capsys):
+    def test_both_damaged_begins_anew(self, study, undisturbed, signal_at, caplog):
         interrupt(study, signal_at, 4)
         state = state_of(study)
         state.newest.write_bytes(b"")
         state.previous.write_bytes(state.previous.read_bytes()[:1000])
         train(study, study.run(RUN), 0, CPU, state=state)
-        assert "resuming from iteration" not in capsys.readouterr().err
+        assert "resuming from iteration" not in caplog.text
         assert results(study) == undisturbed
 
-    def test_of_another_training_is_not_gone_on_from(self, study, undisturbed, signal_at, capsys):
+    def test_of_another_training_is_not_gone_on_from(self, study, undisturbed, signal_at, caplog):
         interrupt(study, signal_at, 3)
-        train(study, study.run(RUN), 0, CPU, state=state_of(study, fingerprint="of another learning rate"))
-        said = capsys.readouterr().err
-        assert "of a training with other parameters, code or data; begins anew" in said
+        train(study, study.run(RUN), 0, CPU, state=state_of(study, fingerprint="another learning rate"))
+        said = caplog.text
+        assert "made with other parameters, code or data; starting from the beginning" in said
         assert "resuming from iteration" not in said
         assert results(study) == undisturbed
 
@@ -171,11 +175,11 @@ class TestState:
         train(study, study.run(RUN), 0, CPU, state=state)
         assert results(study) == undisturbed
 
-    def test_a_disk_that_is_full_stops_no_training(self, study, undisturbed, capsys):
+    def test_a_disk_that_is_full_stops_no_training(self, study, undisturbed, caplog):
         state = state_of(study)
         (state.folder / "state.next.pt.part").mkdir(parents=True)  # nothing can be written there
         train(study, study.run(RUN), 0, CPU, state=state)
-        assert "cannot be kept (Is a directory); goes on" in capsys.readouterr().err
+        assert "cannot be written (Is a directory); training continues" in caplog.text
         assert results(study) == undisturbed
 
     def test_a_training_that_was_taken_over_stops(self, study, monkeypatch):
@@ -192,7 +196,7 @@ class TestState:
             train(study, study.run(RUN), 0, CPU, state=taken)
         assert not paths.checkpoint_file(study.name, RUN, 0).exists()
 
-    def test_runs_nothing_that_a_file_holds(self, study, tmp_path, capsys):
+    def test_runs_nothing_that_a_file_holds(self, study, tmp_path, caplog):
         class Harmful:
             def __reduce__(self):
                 return (Path.touch, (tmp_path / "touched",))
@@ -202,7 +206,7 @@ class TestState:
         payload = pickle.dumps(Harmful())
         state.newest.write_bytes(payload + hashlib.sha256(payload).digest())
         assert state.load() is None
-        assert "damaged (UnpicklingError)" in capsys.readouterr().err
+        assert "damaged (UnpicklingError)" in caplog.text
         assert not (tmp_path / "touched").exists()
 
 
@@ -212,7 +216,7 @@ def command(*options: str) -> list[str]:
 
 @pytest.mark.slow
 def test_killed_at_ten_random_moments_the_command_ends_with_the_same_bytes(project):
-    """SIGKILL leaves no time for anything; the moments are drawn anew in every run of the test."""
+    """SIGKILL leaves no time to save anything; each run of the test draws new moments."""
     project.write_study(training__epochs=60, seeds=[0])
     subprocess.run([FBNET, "prepare", "--study", "toy"], check=True, capture_output=True)
     subprocess.run(command(), check=True, capture_output=True)

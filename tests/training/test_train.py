@@ -1,4 +1,4 @@
-"""Every declared run steps and is evaluated at toy size; losses by hand; what goes wrong leaves earlier results."""
+"""Every declared run is trained and evaluated at toy size; failures leave earlier results untouched."""
 
 import contextlib
 import csv
@@ -21,8 +21,8 @@ from fbnet.errors import InputError
 from fbnet.evaluation.evaluate import evaluate
 from fbnet.models import checkpoint
 from fbnet.training import train
-from fbnet.training import trainer as loop
 from fbnet.training.history import History
+from fbnet.training.trainer import poly_learning_rate
 from tests.conftest import EVERYTHING, ROOT, Project
 
 CPU = torch.device("cpu")
@@ -102,8 +102,17 @@ class TestChains:
         """Before its first step the child's backbone and head are the parent's."""
         parent, _ = checkpoint.load(trained(everything, self.PARENT))
         seen = []
-        without_iterations = lambda network, *_: lambda _workers: seen.append(network) or History(1, 1, "")  # noqa: E731
-        monkeypatch.setattr(train, "Loop", without_iterations)
+
+        class Untrained:
+            iterations = 0
+
+            def __init__(self, network, *_):
+                seen.append(network)
+
+            def fit(self, _workers):
+                return History(1, 1, "")
+
+        monkeypatch.setattr(train, "Trainer", Untrained)
         trained(everything, self.CHILD)
         ours = seen[0].state_dict()
         theirs = parent.state_dict()
@@ -127,9 +136,9 @@ class TestChains:
 
 def test_poly_schedule(study):
     training = replace(study.settings.training, learning_rate=0.01)
-    assert loop.poly_learning_rate(training, 0, 100) == 0.01
-    assert loop.poly_learning_rate(training, 50, 100) == pytest.approx(0.01 * 0.5**0.9)
-    assert loop.poly_learning_rate(training, 99, 100) == pytest.approx(0.01 * 0.01**0.9)
+    assert poly_learning_rate(training, 0, 100) == 0.01
+    assert poly_learning_rate(training, 50, 100) == pytest.approx(0.01 * 0.5**0.9)
+    assert poly_learning_rate(training, 99, 100) == pytest.approx(0.01 * 0.01**0.9)
 
 
 def test_history(project):
@@ -165,7 +174,8 @@ RECIPE = {
 }
 
 
-def test_the_whole_recipe_steps_and_is_said(project, capsys):
+def test_the_whole_recipe_steps_and_is_logged(project, caplog):
+    caplog.set_level("INFO")
     project.write_study(**RECIPE)
     study = load_study("toy")
     prepare(study.data)
@@ -174,13 +184,13 @@ def test_the_whole_recipe_steps_and_is_said(project, capsys):
     labels.flush()
     write_centroids(study.data, "train", 64)
     path = trained(study)
-    lines = [line for line in capsys.readouterr().err.splitlines() if "trains in" in line]
+    lines = [line for line in caplog.messages if "training in" in line]
     assert lines == [
-        "fcn_r50_fbnet seed 0: trains in bfloat16 on cpu with "
+        "fcn_r50_fbnet seed 0: training in bfloat16 on cpu with "
         "OHEM (probability below 0.7, at least 100 pixels an image); class weights; "
         "class-uniform sampling (0.5 of the samples, tiles of 64 on cityscapes); "
         "colour jitter of 0.25 and Gaussian blur of standard deviation 0.15 to 1.3; "
-        "never drawn by class, as absent from the data: wall, train"
+        "classes absent from the data: wall, train"
     ]
     assert checkpoint.load(path)[1].training == study.settings.training
     evaluate(study, study.runs["fcn_r50_fbnet"], 0, CPU)
