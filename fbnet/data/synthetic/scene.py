@@ -1,7 +1,7 @@
-"""Draws synthetic street scenes in perspective, with all 19 classes of Cityscapes.
+"""Synthetic street scenes in perspective, with all 19 classes of Cityscapes.
 
-A scene is planned in the world and then drawn from far to near, so that it looks the same at every size. Thin and
-rare things are camouflaged as in real streets: poles and walls have nearly the colour of the buildings behind them.
+A scene is planned in world coordinates and drawn from far to near, so that it looks the same at every size. Thin and
+rare objects are camouflaged as in real streets: poles and walls have nearly the colour of the buildings behind them.
 """
 
 from collections.abc import Callable
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbnet.data.synthetic import street, traffic
-from fbnet.data.synthetic.canvas import ASPHALT, GRASS, PLASTER, Canvas, Colour, Look, jitter, mix, shade
+from fbnet.data.synthetic.canvas import ASPHALT, GRASS, PLASTER, Canvas, Colour, Look, Span, jitter, mix, shade
 
-NEAR, FAR = 2.0, 110.0  # where the street begins (out of view, behind the lower edge) and ends
+NEAR, FAR = 2.0, 110.0  # ends of the street; the first is out of view
 LANE = 3.2
 SKIES = (  # zenith, haze at the horizon, clouds, visibility
     ((84, 134, 196), (196, 212, 224), 0.55, 330.0),
     ((168, 176, 184), (208, 210, 210), 0.35, 190.0),
     ((112, 140, 180), (226, 206, 178), 0.5, 250.0),
 )
-# The rarer things take turns, so that a few scenes in a row hold every class; 3, 4 and 5 have no common factor.
+# Rare objects take turns, so that a few scenes in a row hold every class; 3, 4 and 5 have no common factor.
 LARGE_VEHICLES = ("bus", "truck", "train", None)
 MOUNTS = ("bicycle", "motorcycle", None)
 BOUNDARIES = (("wall", None), ("fence", "wall"), (None, "fence"), ("wall", "fence"), ("fence", None))
 
 Item = tuple[float, Callable[[], None]]
-"""Something that stands on the ground: its distance, and what draws it."""
+"""An object on the ground: its distance, and the function that draws it."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,22 @@ class Scene:
     labels: np.ndarray
     """(H, W) uint8, raw ids of Cityscapes."""
     polygons: list[tuple[str, list[list[int]]]]
-    """Label name and corners [x, y] in pixels, in drawing order; together they are the label map."""
+    """Label and corners [x, y] in pixels, in drawing order; painted in that order, they give the label map."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The cross-section of a street and what stands in it; the camera drives at x = 0 in the right lane."""
+    """Cross-section of a street and what stands in it; the camera drives at x = 0 in the right lane.
 
-    kerbs: tuple[float, float]
-    """x of the road's left and right edge."""
-    fronts: tuple[float, float]
-    """x of the building line on the left and on the right."""
-    verges: tuple[float, float]
-    """Breadth of the strip of grass beside the road on the left and on the right, 0 for none."""
+    Pairs are those of the left and the right side.
+    """
+
+    kerbs: Span
+    """x of the road's edges."""
+    fronts: Span
+    """x of the building lines."""
+    verges: Span
+    """Widths of the strips of grass beside the road, 0 for none."""
     parking: tuple[bool, bool]
     facades: tuple[Colour, Colour]
     boundaries: tuple[str | None, str | None]
@@ -58,10 +61,10 @@ class Layout:
 
 
 def draw_scene(height: int, width: int, rng: np.random.Generator, index: int) -> Scene:
-    """Draw one scene of the given size.
+    """Draw a scene of the given size.
 
-    `index` only decides which of the rarer things take their turn; everything else comes from `rng`. The same
-    generator state and index give the same scene at every size.
+    `index` only decides which rare objects take their turn; everything else comes from `rng`. The same generator state
+    and index give the same scene at every size.
     """
     content, noise = rng.spawn(2)
     layout = _layout(content, index)
@@ -82,7 +85,7 @@ def _layout(rng: np.random.Generator, index: int) -> Layout:
     parking = (bool(rng.random() < 0.5), bool(rng.random() < 0.6))
     track = 3.4 if large == "train" else 0.0
     kerbs = (-1.5 * LANE - 2.1 * parking[0] - track, 0.5 * LANE + 2.1 * parking[1] + 0.2)
-    # Grass takes turns as well: on one side or on both, in every other pair of scenes.
+    # Grass takes turns as well: on one or both sides, in every other pair of scenes.
     grassy = ((True, True), (True, False), (False, True))[rng.integers(3)] if index // 2 % 2 == 0 else (False, False)
     verges = tuple(rng.uniform(1.4, 2.4) * grass for grass in grassy)
     walks = rng.uniform(2.2, 3.6, 2)
@@ -116,7 +119,7 @@ def _look(rng: np.random.Generator) -> Look:
 
 
 def _distance(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Houses and trees where the street ends."""
+    """Draw the houses and trees where the street ends."""
     for x in np.arange(-150, 150, 12):
         houses = rng.random() < 0.5
         height = rng.uniform(8, 16) if houses else rng.uniform(4, 9)
@@ -130,13 +133,16 @@ def _distance(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _ground(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> None:
+    """Draw grass, sidewalks and the road, and the shadow of the houses between the sun and the street."""
     depth = (NEAR, FAR)
     asphalt, paving = jitter(rng, (92, 92, 96), 10), jitter(rng, (140, 134, 128), 10)
     grass = jitter(rng, (112, 124, 62), 10)
     canvas.shape("terrain", street.flat((-160, 160), 0, depth), grass, GRASS)
     canvas.shape("sidewalk", street.flat(layout.fronts, 0, depth), paving, PLASTER)
     left, right = layout.kerbs
-    _paving_joints(canvas, layout, shade(paving, 0.85))
+    for joint in np.arange(4, 30, 1.5):
+        for start, end in zip(layout.fronts, layout.kerbs, strict=True):
+            canvas.detail(street.flat((start, end), 0, (joint, joint + 0.06)), shade(paving, 0.85))
     for start, end in ((left - layout.verges[0], left), (right, right + layout.verges[1])):
         if end > start:
             canvas.shape("terrain", street.flat((start, end), 0, depth), jitter(rng, grass, 6), GRASS)
@@ -144,17 +150,13 @@ def _ground(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> None:
         canvas.shape("sidewalk", street.flat((start, end), 0, depth), shade(paving, 1.15))
     canvas.shape("road", street.flat(layout.kerbs, 0, depth), asphalt, ASPHALT)
     _road_marks(canvas, rng, layout, asphalt)
-    _cast_shadow(canvas, rng, layout)
-
-
-def _paving_joints(canvas: Canvas, layout: Layout, colour: Colour) -> None:
-    for depth in np.arange(4, 30, 1.5):
-        for start, end in zip(layout.fronts, layout.kerbs, strict=True):
-            canvas.detail(street.flat((start, end), 0, (depth, depth + 0.06)), colour)
+    sun = canvas.look.sun
+    front, reach = layout.fronts[sun > 0], rng.uniform(2, 7)
+    canvas.detail(street.flat(tuple(sorted((front, front - sun * reach))), 0, depth), (24, 28, 44), 0.34)
 
 
 def _road_marks(canvas: Canvas, rng: np.random.Generator, layout: Layout, asphalt: Colour) -> None:
-    """Lane marks, a gutter, repairs, and sometimes rails or a crossing."""
+    """Draw lane marks, gutters, repairs, and sometimes rails or a crossing."""
     white = jitter(rng, (208, 208, 202), 10)
     left, right = layout.kerbs
     for depth in np.arange(NEAR + rng.uniform(0, 4), FAR, 6):
@@ -177,16 +179,8 @@ def _road_marks(canvas: Canvas, rng: np.random.Generator, layout: Layout, asphal
             canvas.detail(street.flat((x, x + 0.5), 0, (z, z + 3)), white)
 
 
-def _cast_shadow(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> None:
-    """The shadow of the houses between the sun and the street."""
-    sun = canvas.look.sun
-    front = layout.fronts[sun > 0]
-    reach = rng.uniform(2, 7)
-    canvas.detail(street.flat(tuple(sorted((front, front - sun * reach))), 0, (NEAR, FAR)), (24, 28, 44), 0.34)
-
-
 def _roadside(canvas: Canvas, rng: np.random.Generator, layout: Layout, side: int) -> None:
-    """The plots along one side of the street, from far to near."""
+    """Draw the plots along one side of the street, from far to near."""
     front, facade, boundary = (pair[side > 0] for pair in (layout.fronts, layout.facades, layout.boundaries))
     ends = [NEAR, rng.uniform(9, 11), rng.uniform(22, 28)]
     while ends[-1] < FAR:
@@ -207,7 +201,7 @@ def _roadside(canvas: Canvas, rng: np.random.Generator, layout: Layout, side: in
 
 
 def _furniture(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> list[Item]:
-    """Lamps, lights, signs, trees and litter bins along both kerbs."""
+    """Return lamps, lights, signs, trees and litter bins along both kerbs."""
     items: list[Item] = []
     lights_at = (-1, 1)[rng.integers(2)]
     for side in (-1, 1):
@@ -230,7 +224,7 @@ def _furniture(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> list
 
 
 def _traffic(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> list[Item]:
-    """Moving and parked vehicles; a large one, if it is its turn, has its lane to itself up to its own distance."""
+    """Return moving and parked vehicles; a large one has its lane to itself up to its own distance."""
     items: list[Item] = []
     ahead, oncoming = rng.uniform(13, 32), rng.uniform(12, 40)
     if layout.large in ("bus", "truck"):
@@ -254,7 +248,7 @@ def _traffic(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> list[I
 
 
 def _people(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> list[Item]:
-    """People on the sidewalks, a rider if it is a rider's turn, and bicycles left at the walls."""
+    """Return people on the sidewalks, a rider if it is its turn, and bicycles left at the walls."""
     items: list[Item] = []
     for z in (rng.uniform(7, 12), *rng.uniform(8, 40, rng.integers(2, 7))):
         side = rng.integers(2)
@@ -276,14 +270,14 @@ def _item(z: float, draw: Callable[..., None], *arguments) -> Item:
 
 
 def _bin(canvas: Canvas, label: str, x: float, z: float) -> None:
-    """A litter bin that stands there for good ("static") or has been put out ("dynamic")."""
+    """Draw a litter bin that is fixed ("static") or has been put out ("dynamic")."""
     colour = (76, 84, 80) if label == "static" else (62, 66, 92)
     canvas.shape(label, street.across((x - 0.35, x + 0.35), (0, 1.0), z), colour)
     canvas.shape(label, street.across((x - 0.4, x + 0.4), (1.0, 1.12), z), shade(colour, 0.7))
 
 
 def _bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
-    """The camera car's own bonnet, in half of the scenes."""
+    """Draw the camera car's own bonnet, in half of the scenes."""
     top, colour = rng.uniform(0.91, 0.95), jitter(rng, (46, 48, 54), 14)
     if rng.random() < 0.5:
         bend = [(share, top + 0.1 * (2 * share - 1) ** 4) for share in np.linspace(0.02, 0.98, 25)]
