@@ -4,8 +4,9 @@ A scene is planned in world coordinates and drawn from far to near, so that it l
 rare objects are camouflaged as in real streets: poles and walls have nearly the colour of the buildings behind them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -73,7 +74,8 @@ def draw_scene(height: int, width: int, rng: np.random.Generator, index: int) ->
     _ground(canvas, content, layout)
     for side in (-1, 1):
         _roadside(canvas, content, layout, side)
-    items = _furniture(canvas, content, layout) + _traffic(canvas, content, layout) + _people(canvas, content, layout)
+    # All items are planned before the first is drawn: the order of random numbers defines the scene.
+    items = [item for plan in (_furniture, _traffic, _people) for item in plan(canvas, content, layout)]
     for _, draw in sorted(items, key=lambda item: -item[0]):
         draw()
     _bonnet(canvas, content)
@@ -200,73 +202,63 @@ def _roadside(canvas: Canvas, rng: np.random.Generator, layout: Layout, side: in
             street.fence(canvas, rng, front, stretch)
 
 
-def _furniture(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> list[Item]:
-    """Return lamps, lights, signs, trees and litter bins along both kerbs."""
-    items: list[Item] = []
+def _furniture(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> Iterator[Item]:
+    """Yield lamps, lights, signs, trees and litter bins along both kerbs."""
     lights_at = (-1, 1)[rng.integers(2)]
     for side in (-1, 1):
         kerb, front, facade = (pair[side > 0] for pair in (layout.kerbs, layout.fronts, layout.facades))
         x, steel = kerb + side * 0.45, jitter(rng, mix(street.STEEL, shade(facade, 0.8), 0.6), 10)
         for z in np.arange(rng.uniform(9, 16), 75, rng.uniform(18, 24)):
-            items.append(_item(z, street.lamp, canvas, rng, side, x, z, steel))
+            yield z, partial(street.lamp, canvas, rng, side, x, z, steel)
         if side == lights_at or rng.random() < 0.4:
             z = rng.uniform(8, 15)
-            items.append(_item(z, street.traffic_light, canvas, rng, side, x, z, shade(steel, 0.9)))
+            yield z, partial(street.traffic_light, canvas, rng, side, x, z, shade(steel, 0.9))
         for z in (rng.uniform(7.5, 14), rng.uniform(16, 40)):
-            items.append(_item(z, street.traffic_sign, canvas, rng, x + side * 0.2, z, steel))
+            yield z, partial(street.traffic_sign, canvas, rng, x + side * 0.2, z, steel)
         if rng.random() < 0.5:
             for z in np.arange(rng.uniform(11, 18), 70, rng.uniform(9, 14)):
-                items.append(_item(z, street.street_tree, canvas, rng, kerb + side * 0.9, z))
+                yield z, partial(street.street_tree, canvas, rng, kerb + side * 0.9, z)
         if rng.random() < 0.2:
             z, label = rng.uniform(8, 18), ("static", "dynamic")[rng.integers(2)]
-            items.append(_item(z, _bin, canvas, label, front - side * 0.7, z))
-    return items
+            yield z, partial(_bin, canvas, label, front - side * 0.7, z)
 
 
-def _traffic(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> list[Item]:
-    """Return moving and parked vehicles; a large one has its lane to itself up to its own distance."""
-    items: list[Item] = []
+def _traffic(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> Iterator[Item]:
+    """Yield moving and parked vehicles; a large one has its lane to itself up to its own distance."""
     ahead, oncoming = rng.uniform(13, 32), rng.uniform(12, 40)
     if layout.large in ("bus", "truck"):
         draw = {"bus": traffic.bus, "truck": traffic.truck}[layout.large]
         z, own_lane = rng.uniform(11, 19), rng.random() < 0.5
-        items.append(_item(z, draw, canvas, rng, 0.2 if own_lane else -LANE, z, not own_lane))
+        yield z, partial(draw, canvas, rng, 0.2 if own_lane else -LANE, z, not own_lane)
         ahead, oncoming = (z + 25, oncoming) if own_lane else (ahead, z + 25)
     if layout.large == "train":
         z = rng.uniform(10, 16)
-        items.append(_item(z, traffic.train, canvas, rng, layout.kerbs[0] + 1.72, z))
-    items.append(_item(ahead, traffic.car, canvas, rng, rng.uniform(-0.2, 0.2), ahead, False))
+        yield z, partial(traffic.train, canvas, rng, layout.kerbs[0] + 1.72, z)
+    yield ahead, partial(traffic.car, canvas, rng, rng.uniform(-0.2, 0.2), ahead, False)
     for z in (oncoming, oncoming + rng.uniform(8, 25)):
-        items.append(_item(z, traffic.car, canvas, rng, -LANE + rng.uniform(-0.2, 0.2), z, True))
+        yield z, partial(traffic.car, canvas, rng, -LANE + rng.uniform(-0.2, 0.2), z, True)
     track = 3.4 if layout.large == "train" else 0.0
     for side in (-1, 1):
         x = layout.kerbs[side > 0] - side * (1.1 + (track if side < 0 else 0.0))
         for z in np.arange(rng.uniform(6, 12), 70, 6.2) if layout.parking[side > 0] else ():
             if rng.random() < 0.65:
-                items.append(_item(z, traffic.car, canvas, rng, x, z, side < 0))
-    return items
+                yield z, partial(traffic.car, canvas, rng, x, z, side < 0)
 
 
-def _people(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> list[Item]:
-    """Return people on the sidewalks, a rider if it is its turn, and bicycles left at the walls."""
-    items: list[Item] = []
+def _people(canvas: Canvas, rng: np.random.Generator, layout: Layout) -> Iterator[Item]:
+    """Yield people on the sidewalks, a rider if it is its turn, and bicycles left at the walls."""
     for z in (rng.uniform(7, 12), *rng.uniform(8, 40, rng.integers(2, 7))):
         side = rng.integers(2)
         edge = layout.kerbs[side] + (1 if side else -1) * layout.verges[side]
         x = edge + rng.uniform(0.25, 0.8) * (layout.fronts[side] - edge)
-        items.append(_item(z, traffic.person, canvas, rng, x, z))
+        yield z, partial(traffic.person, canvas, rng, x, z)
     if layout.mount is not None:
         x, z, squeeze = rng.uniform(-1.0, 1.4), rng.uniform(7, 10.5), rng.uniform(0.35, 1.0) * (-1) ** rng.integers(2)
-        items.append(_item(z, traffic.rider, canvas, rng, x, z, squeeze, layout.mount))
+        yield z, partial(traffic.rider, canvas, rng, x, z, squeeze, layout.mount)
     if rng.random() < 0.35:
         side = rng.integers(2)
         x, z = layout.fronts[side] + (-0.8 if side else 0.8), rng.uniform(8, 14)
-        items.append(_item(z, traffic.bicycle, canvas, rng, x, z, rng.uniform(0.5, 1.0)))
-    return items
-
-
-def _item(z: float, draw: Callable[..., None], *arguments) -> Item:
-    return float(z), lambda: draw(*arguments)
+        yield z, partial(traffic.bicycle, canvas, rng, x, z, rng.uniform(0.5, 1.0))
 
 
 def _bin(canvas: Canvas, label: str, x: float, z: float) -> None:

@@ -3,7 +3,7 @@
 `side` is -1 on the left and 1 on the right of the street, `z` the depth or the (near, far) depths of an object.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def flat(x: Span, y: float, z: Span) -> list[Point]:
     return [(x[0], y, z[0]), (x[0], y, z[1]), (x[1], y, z[1]), (x[1], y, z[0])]
 
 
-def facing(x: float, z: float, points: list[Span], squeeze: float = 1.0) -> list[Point]:
+def facing(x: float, z: float, points: Sequence[tuple[float, float]], squeeze: float = 1.0) -> list[Point]:
     """Return a flat figure at (x, z) that faces the camera, from points (right of x, height).
 
     `squeeze` scales it sideways, as if it were seen at an angle.

@@ -14,7 +14,7 @@ CLOTHES = ((44, 48, 66), (110, 40, 40), (70, 80, 62), (136, 118, 92), (52, 52, 5
 SKINS = ((204, 164, 138), (168, 124, 96), (120, 84, 62))
 TYRE = (26, 26, 28)
 
-Profile = list[Span]
+Profile = list[tuple[float, float]]
 
 
 def car(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming: bool) -> None:
@@ -25,11 +25,18 @@ def car(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming: 
     if oncoming:
         cabin = [(length - depth, y) for depth, y in reversed(cabin)]
     sides = (x - 0.9, x + 0.9)
-    _shadow(canvas, sides, (z, z + length))
-    _underside(canvas, "car", sides, z, 0.38)
+    _underside(canvas, "car", sides, (z, z + length), 0.38)
     _prism(canvas, "car", sides, z, [(0, 0.3), (0, 0.78), (0.12, 0.9), (length, 0.86), (length, 0.3)], paint)
     _wheels(canvas, "car", sides, z, (0.75, length - 0.8), 0.33)
-    _cabin(canvas, (x - 0.74, x + 0.74), z, cabin, paint)
+    glazed = (x - 0.74, x + 0.74)
+    _prism(canvas, "car", glazed, z, cabin, shade(GLASS, 0.9))
+    _, (near, top), (far, _), _ = cabin
+    canvas.detail(across(glazed, (top - 0.09, top), z + near), shade(paint, 0.95))
+    side = _visible_side(glazed)
+    if side is not None:  # roof and pillar
+        canvas.detail(along(side, (top - 0.09, top), (z + near, z + far)), paint)
+        pillar = z + (near + far) / 2
+        canvas.detail(along(side, (0.88, top), (pillar, pillar + 0.12)), paint)
     canvas.detail(across(sides, (0.3, 0.44), z), (48, 48, 50))
     middle = sum(sides) / 2
     canvas.detail(across((middle - 0.26, middle + 0.26), (0.48, 0.6), z), (212, 212, 208))
@@ -42,8 +49,7 @@ def bus(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming: 
     """Draw a city bus."""
     paint = jitter(rng, ((168, 142, 60), (150, 52, 46), (66, 98, 128), (186, 184, 176))[rng.integers(4)], 10)
     sides, length = (x - 1.25, x + 1.25), 11.0
-    _shadow(canvas, sides, (z, z + length))
-    _underside(canvas, "bus", sides, z, 0.42)
+    _underside(canvas, "bus", sides, (z, z + length), 0.42)
     _prism(canvas, "bus", sides, z, [(0, 0.35), (0, 2.85), (0.2, 3.0), (length, 3.0), (length, 0.35)], paint)
     _wheels(canvas, "bus", sides, z, (2.4, length - 2.6), 0.48)
     side = _visible_side(sides)
@@ -62,8 +68,7 @@ def truck(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming
     paint = jitter(rng, ((160, 160, 156), (196, 194, 186), (96, 112, 92), (140, 116, 80))[rng.integers(4)], 12)
     cab = jitter(rng, PAINTS[rng.integers(len(PAINTS))], 10)
     sides, box = (x - 1.2, x + 1.2), [(0, 0.95), (0, 3.3), (6, 3.3), (6, 0.95)]
-    _shadow(canvas, sides, (z, z + 8))
-    _underside(canvas, "truck", sides, z, 1.0)
+    _underside(canvas, "truck", sides, (z, z + 8), 1.0)
     if oncoming:
         _prism(canvas, "truck", sides, z + 2.1, box, paint)
         _wheels(canvas, "truck", sides, z, (1.1, 6.4), 0.48)
@@ -125,9 +130,7 @@ def bicycle(canvas: Canvas, rng: np.random.Generator, x: float, z: float, squeez
         wheel = ellipse(middle, 0.34, 0.34, 0.34)
         canvas.area("bicycle", facing(x, z, wheel, squeeze))
         inner = [(middle + 0.8 * (dx - middle), 0.34 + 0.8 * (y - 0.34)) for dx, y in wheel]
-        for index, point in enumerate(wheel):
-            following = (index + 1) % len(wheel)
-            quad = [point, wheel[following], inner[following], inner[index]]
+        for quad in zip(wheel, wheel[1:] + wheel[:1], inner[1:] + inner[:1], inner, strict=True):
             canvas.detail(facing(x, z, quad, squeeze), TYRE)
         canvas.detail(facing(x, z, wheel, squeeze), (70, 72, 74), 0.35)  # spokes
     frame = [(-0.52, 0.3), (-0.2, 0.85), (0.38, 0.85), (0.52, 0.34), (0.46, 0.34), (0.3, 0.74), (-0.05, 0.3)]
@@ -181,29 +184,18 @@ def _prism(canvas: Canvas, label: str, sides: Span, z: float, profile: Profile, 
         canvas.shape(label, [(side, y, z + depth) for depth, y in profile], shade(paint, brightness))
 
 
-def _cabin(canvas: Canvas, sides: Span, z: float, profile: Profile, paint: Colour) -> None:
-    """Draw the glazed upper part of a car with pillars and roof."""
-    _prism(canvas, "car", sides, z, profile, shade(GLASS, 0.9))
-    (_, _), (near, top), (far, _), (_, _) = profile
-    canvas.detail(across(sides, (top - 0.09, top), z + near), shade(paint, 0.95))
-    side = _visible_side(sides)
-    if side is not None:
-        canvas.detail(along(side, (top - 0.09, top), (z + near, z + far)), paint)
-        middle = z + (near + far) / 2
-        canvas.detail(along(side, (0.88, top), (middle, middle + 0.12)), paint)
-
-
 def _lights(canvas: Canvas, sides: Span, y: Span, z: float, oncoming: bool) -> None:
     colour = (232, 230, 210) if oncoming else (178, 34, 30)
     for start, end in ((sides[0] + 0.05, sides[0] + 0.38), (sides[1] - 0.38, sides[1] - 0.05)):
         canvas.detail(across((start, end), y, z), colour)
 
 
-def _underside(canvas: Canvas, label: str, sides: Span, z: float, height: float) -> None:
-    """Draw tyres and the dark gap between them."""
-    canvas.shape(label, across((sides[0] + 0.05, sides[1] - 0.05), (0.14, height), z + 0.05), (24, 24, 26))
+def _underside(canvas: Canvas, label: str, sides: Span, z: Span, height: float) -> None:
+    """Draw the shadow of a vehicle, its tyres and the dark gap between them."""
+    _shadow(canvas, sides, z)
+    canvas.shape(label, across((sides[0] + 0.05, sides[1] - 0.05), (0.14, height), z[0] + 0.05), (24, 24, 26))
     for start in (sides[0] + 0.06, sides[1] - 0.3):
-        canvas.shape(label, across((start, start + 0.24), (0, height), z + 0.05), TYRE)
+        canvas.shape(label, across((start, start + 0.24), (0, height), z[0] + 0.05), TYRE)
 
 
 def _wheels(canvas: Canvas, label: str, sides: Span, z: float, axles: Span, radius: float) -> None:
