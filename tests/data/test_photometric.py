@@ -1,4 +1,4 @@
-"""Colours against torchvision's own transform with the same order and factors; the blur by what it does to a point."""
+"""Colour jitter against torchvision's own transform, and the blur by its response to a line."""
 
 import numpy as np
 import pytest
@@ -14,17 +14,17 @@ def picture(seed=0, size=(24, 32)):
 
 
 def gaussian(sigma, radius):
-    """A Gaussian's kernel cut off at the radius, in the middle of 25 places."""
-    places = np.arange(-12, 13)
-    values = np.exp(-(places**2) / (2 * sigma**2)) * (np.abs(places) <= radius)
+    """Gaussian kernel cut off at the radius, in the middle of 25 positions."""
+    positions = np.arange(-12, 13)
+    values = np.exp(-(positions**2) / (2 * sigma**2)) * (np.abs(positions) <= radius)
     return values / values.sum()
 
 
 def boxes(sigma):
-    """The kernel of three box filters with fractional ends whose variances sum to sigma ** 2, in 25 places."""
+    """Kernel of three box filters with fractional ends whose variances sum to sigma ** 2, in 25 positions."""
     variance = sigma**2 / 3
     whole = int((np.sqrt(12 * variance + 1) - 1) / 2)
-    # with ends of weight w beside 2 * whole + 1 places of weight 1, the variance is this ratio, solved for w
+    # The variance of ends of weight w beside 2 * whole + 1 positions of weight 1, solved for w.
     inside, beyond = np.arange(-whole, whole + 1), (whole + 1) ** 2
     end = ((inside**2).sum() - variance * len(inside)) / (2 * (variance - beyond))
     box = np.array([end, *np.ones(len(inside)), end]) / (len(inside) + 2 * end)
@@ -33,7 +33,7 @@ def boxes(sigma):
 
 
 class Fixed:
-    """In place of a generator: hands out one order and one relative amount, from 0 to 1, for each change."""
+    """Stand-in for a generator that returns one order and one relative amount, from 0 to 1, per change."""
 
     def __init__(self, order, amounts):
         self.order = order
@@ -65,7 +65,7 @@ class TestJitter:
         assert np.array_equal(np.asarray(jitter(image, 0.0, np.random.default_rng(0))), picture())
 
     def test_draws_span_their_ranges_in_every_order(self):
-        """The factors and orders that a generator leads to, read off the calls."""
+        """Factors and orders cover their ranges."""
         orders, factors = set(), []
         for seed in range(400):
             rng, again = np.random.default_rng(seed), np.random.default_rng(seed)
@@ -73,7 +73,7 @@ class TestJitter:
             factors.append([*again.uniform(0.75, 1.25, 3), again.uniform(-0.25, 0.25)])
             orders.add(tuple(again.permutation(4)))
             assert rng.bit_generator.state == again.bit_generator.state
-        # of 24 orders, one that is missed by 400 draws has a chance of 24 * (23 / 24) ** 400, below 1e-6
+        # 400 draws miss one of 24 orders with a probability of at most 24 * (23 / 24) ** 400, below 1e-6.
         assert len(orders) == 24
         assert np.min(factors, axis=0) == pytest.approx([0.75, 0.75, 0.75, -0.25], abs=0.01)
         assert np.max(factors, axis=0) == pytest.approx([1.25, 1.25, 1.25, 0.25], abs=0.01)
@@ -90,17 +90,17 @@ class TestBlur:
         image = np.zeros((31, 31, 3), np.uint8)
         image[:, 15] = 255
         profile = np.asarray(blur(Image.fromarray(image), sigma))[15, :, 0].astype(float)
-        places = np.arange(31) - 15
-        # every pixel that the blur reaches is rounded three times, each by at most half a step
-        reach = np.abs(places) <= np.ceil(3 * sigma) + 1
-        slack = 1.5 / 255 * (places**2)[reach].sum()
-        assert (profile * places**2).sum() / 255 == pytest.approx(sigma**2, abs=slack)
+        positions = np.arange(31) - 15
+        # Every pixel that the blur reaches is rounded three times, each time by at most half a grey level.
+        reach = np.abs(positions) <= np.ceil(3 * sigma) + 1
+        slack = 1.5 / 255 * (positions**2)[reach].sum()
+        assert (profile * positions**2).sum() / 255 == pytest.approx(sigma**2, abs=slack)
         assert profile.sum() == pytest.approx(255, abs=1.5 * reach.sum())
         assert np.array_equal(profile, profile[::-1])
 
     @pytest.mark.parametrize("sigma", [0.15, 0.5, 1.0, 1.3])
     def test_as_good_as_torchvisions(self, sigma):
-        """Three box filters of the same variance are nearly a Gaussian; how nearly, their kernels say."""
+        """Three box filters of the same variance are close to a Gaussian; the kernels give the bound."""
         image, size = Image.fromarray(picture()), 2 * int(np.ceil(4 * sigma)) + 1
         theirs = np.asarray(v2.functional.gaussian_blur(image, [size, size], [sigma, sigma])).astype(int)
         difference = np.outer(*[boxes(sigma)] * 2) - np.outer(*[gaussian(sigma, size // 2)] * 2)
@@ -120,10 +120,10 @@ class TestChangeColours:
         assert np.array_equal(first, again)
         assert not np.array_equal(first, other)
         assert (first.shape, first.dtype) == ((24, 32, 3), np.uint8)
-        assert first.flags.writeable  # torch asks for that
+        assert first.flags.writeable  # as torch requires
 
     def test_blurs_within_its_range(self):
-        """Without jitter the blur alone is left, of a standard deviation drawn from the range."""
+        """Without jitter only the blur is left, with a standard deviation drawn from the range."""
         settings = PhotometricConfig(jitter=0.0, blur=(0.5, 1.3))
         for seed in range(5):
             sigma = np.random.default_rng(seed).uniform(0.5, 1.3)

@@ -1,4 +1,4 @@
-"""Readers on folders made by hand: Cityscapes without and with coarse labels, and Mapillary in both its layouts."""
+"""Readers on hand-made folders: Cityscapes without labels and with coarse labels, and Mapillary in both layouts."""
 
 import json
 import shutil
@@ -72,7 +72,7 @@ class TestCityscapesTest:
         return image
 
     def test_the_images_alone_are_packed(self, image):
-        """The dummies beside them are not even opened: their size is wrong."""
+        """The dummy labels beside them are not opened: their size is wrong."""
         manifest = json.loads(prepare(TEST).read_text())
         split = open_split(TEST, "test")
         assert split.names == ("berlin_000000_000019",)
@@ -84,7 +84,7 @@ class TestCityscapesTest:
         assert (entry["name"], entry["height"], entry["width"]) == ("berlin_000000_000019", *SIZE)
         assert set(entry) == {"name", "height", "width", "image_sha256"}
 
-    def test_its_labels_cannot_be_asked_for(self, image):
+    def test_labels_are_refused(self, image):
         prepare(TEST)
         with pytest.raises(
             InputError,
@@ -129,7 +129,7 @@ class TestCityscapesCoarse:
         shutil.rmtree("raw/gtCoarse")
         refused(COARSE, "and gtCoarse/train_extra/<city>/*_gtCoarse_labelIds.png")
 
-    def test_an_id_that_there_is_not(self, arrays):
+    def test_an_unknown_id(self, arrays):
         write(f"raw/gtCoarse/train_extra/{self.STEM}_gtCoarse_labelIds.png", np.full(SIZE, 34, np.uint8))
         refused(COARSE, "_gtCoarse_labelIds.png: label value 34 out of range; cityscapes has ids 0 to 33")
 
@@ -139,7 +139,7 @@ class TestCityscapesCoarse:
         prepare(COARSE)
 
 
-# Labels of each version by their ids, as the data set's configuration files list them.
+# Labels of each version by their ids in the data set's configuration files.
 FIRST_IDS = {0: "animal--bird", 13: "construction--flat--road", 41: "object--manhole", 65: "void--unlabeled"}
 SECOND_IDS = {21: "construction--flat--road", 30: "human--person--individual", 58: "marking-only--discrete--text"} | {
     90: "object--traffic-light--general-single",
@@ -167,7 +167,7 @@ class TestMapillaryLabels:
             assert {CLASS_OF[name] for name in version} == {*CITYSCAPES.classes, None}
 
     def test_the_first_version_by_hand(self):
-        """Ids of version 1.2 by the class of Cityscapes that they are."""
+        """Ids of version 1.2 by their class of Cityscapes."""
         expected = {
             **{"road": {8, 13, 23, 24, 41}, "sidewalk": {2, 15}, "building": {17}, "wall": {6}, "fence": {3}},
             **{"pole": {45, 47}, "traffic light": {48}, "traffic sign": {50}, "vegetation": {30}, "terrain": {29}},
@@ -213,15 +213,14 @@ class TestMapillary:
         assert split.sizes == (SIZE, (8, 4))
         assert split.labels(1).shape == (8, 4)
 
-    def test_of_two_versions_the_first_is_read(self, project):
+    def test_version_1_2_is_preferred(self, project):
         write_mapillary(SECOND_NEW)
         write_mapillary(SECOND_OLD)
         write("raw/training/v1.2/labels/aaaaaaaaaaaaaaaaaaaaaa.png", np.full(SIZE, 55, np.uint8))
         prepare(MAPILLARY)
         assert (open_split(MAPILLARY, "training").labels(0) == CITYSCAPES.classes.index("car")).all()
 
-    def test_the_file_decides_not_our_list(self, project):
-        """Ids follow the order of the configuration file that is there."""
+    def test_ids_follow_the_configuration_file(self, project):
         write_mapillary(FIRST, names=V1_2[::-1])
         write("raw/training/labels/aaaaaaaaaaaaaaaaaaaaaa.png", np.full(SIZE, 65 - 55, np.uint8))
         prepare(MAPILLARY)
@@ -287,7 +286,7 @@ class TestMissing:
         )
         assert missing(CAMVID) == tuple(Path("raw", name) for name in ("train", "trainannot", "test", "testannot"))
 
-    def test_of_the_layout_that_is_there(self, project):
+    def test_the_existing_layout_decides(self, project):
         Path("raw/seg/labels/train").mkdir(parents=True)
         Path("raw/training/v2.0/labels").mkdir(parents=True)
         assert Path("raw/seg/images/train") in missing(BDD100K)

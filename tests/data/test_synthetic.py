@@ -1,4 +1,4 @@
-"""The synthetic scenes: deterministic, complete, correctly labelled, and written as a whole or not at all."""
+"""Synthetic scenes: deterministic, complete, correctly labelled, and written as a whole or not at all."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ from fbnet.errors import InputError
 
 SMALL = SyntheticConfig(height=32, width=64, images={"train": 4, "val": 3})
 MEDIUM = SyntheticConfig(height=128, width=256, images={"train": 16, "val": 1})
-# The ids of Cityscapes, written out again rather than taken from the code under test.
+# The ids of Cityscapes, independent of the code under test.
 RAW_IDS = {
     **{"ego vehicle": 1, "static": 4, "dynamic": 5, "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13},
     **{"pole": 17, "traffic light": 19, "traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23, "person": 24},
@@ -79,8 +79,8 @@ def test_other_arguments_give_another_scene(scenes, config, split, index):
     assert np.mean(other.image != scenes[3].image) > 0.5
 
 
-def test_scenes_are_as_they_ever_were():
-    """Networks that were trained on them stay what their seeds give."""
+def test_scenes_never_change():
+    """Networks that were trained on them stay reproducible."""
     digest = hashlib.sha256()
     config = SyntheticConfig(height=64, width=128, images={}, seed=4)
     for split, images in (("train", 3), ("val", 2)):
@@ -88,7 +88,7 @@ def test_scenes_are_as_they_ever_were():
             drawn = synthetic.scene(config, split, index)
             digest.update(drawn.image.tobytes())
             digest.update(drawn.labels.tobytes())
-    # before there were other splits than these two
+    # of the first version
     assert digest.hexdigest() == "7927ac2613cfe0cbee3ea68694fcc80eb82df2bd283a4105c371f394354b8fa8"
 
 
@@ -117,7 +117,7 @@ def test_broad_structure_is_that_of_a_street(scenes):
 
 
 def test_walls_look_like_buildings(scenes):
-    """The camouflage: on average, walls are nearer in colour to the buildings than cars or signs are."""
+    """Camouflage: on average, walls are nearer in colour to the buildings than cars or signs are."""
 
     def distance(raw: int) -> float:
         gaps = [
@@ -160,9 +160,9 @@ def test_polygons_are_the_label_map(tmp_path):
     for file in files:
         content = json.loads(file.read_text())
         painted = Image.new("L", (content["imgWidth"], content["imgHeight"]))
-        for thing in content["objects"]:
-            corners = [tuple(corner) for corner in thing["polygon"]]
-            ImageDraw.Draw(painted).polygon(corners, fill=RAW_IDS[thing["label"]])
+        for labelled in content["objects"]:
+            corners = [tuple(corner) for corner in labelled["polygon"]]
+            ImageDraw.Draw(painted).polygon(corners, fill=RAW_IDS[labelled["label"]])
         labels = Image.open(str(file).replace("polygons.json", "labelIds.png"))
         assert np.array_equal(np.asarray(painted), np.asarray(labels))
 
@@ -262,7 +262,7 @@ def test_every_layout_has_its_splits():
 
 @pytest.mark.parametrize("dataset", USES)
 class TestThroughTheReaders:
-    """Each data set is drawn, found and packed as the real one would be."""
+    """Each data set is drawn, found and packed like the real one."""
 
     def test_images_and_labels_are_the_scenes(self, project, dataset):
         data = data_set(dataset)
@@ -298,7 +298,7 @@ def through_jpeg(image):
 
 
 def scene_number(split, name, index):
-    """Which scene an image is: in the layouts of Cityscapes, scenes go round the cities, and images city by city."""
+    """Number of the scene of an image: the layouts of Cityscapes distribute scenes over the cities in turn."""
     if split not in CITIES:
         return index
     city, sequence, _ = name.split("_")
@@ -306,7 +306,7 @@ def scene_number(split, name, index):
 
 
 class TestTestSplit:
-    def test_its_labels_are_there_for_the_official_evaluator(self, tmp_path):
+    def test_labels_are_written_for_the_official_evaluator(self, tmp_path):
         config = data_set("synthetic_test").synthetic
         synthetic.write_scenes(tmp_path / "data", config, "synthetic_test")
         stem = "test/gellmar/gellmar_000001_000019"
@@ -320,7 +320,7 @@ class TestCoarse:
     def test_by_hand(self):
         labels = np.full((8, 9), 7, np.uint8)
         labels[:, 5:] = 11
-        labels[4, 1] = 17  # too thin, and its surroundings go with it
+        labels[4, 1] = 17  # too thin; its surroundings are dropped too
         expected = labels.copy()
         expected[:, 4:6] = 0
         expected[3:6, 0:3] = 0
@@ -340,8 +340,8 @@ class TestCoarse:
             assert np.array_equal(left[left > 0], drawn.labels[left > 0])
             assert 0.05 < np.mean(left == 0) < 0.5
 
-    def test_rare_classes_are_left(self, scenes):
-        """Those that coarse images are there for."""
+    def test_rare_classes_remain(self, scenes):
+        """Coarse images exist for the sake of these classes."""
         left = np.stack([coarse(drawn.labels) for drawn in scenes])
         for name in ("wall", "fence", "rider", "truck", "bus", "train", "motorcycle"):
             assert (left == RAW_IDS[name]).any(axis=(1, 2)).sum() >= 3, name
@@ -385,6 +385,5 @@ class TestMapillaryLayout:
 
 @pytest.mark.parametrize("dataset", USES)
 def test_the_smallest_scenes_have_a_layout(tmp_path, dataset):
-    """The smallest that a study may ask for."""
     synthetic.write_scenes(tmp_path / "data", data_set(dataset, 32, 64, 3).synthetic, dataset)
     assert len(contents(tmp_path / "data")) > 3

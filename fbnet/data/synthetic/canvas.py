@@ -1,4 +1,4 @@
-"""The canvas of a synthetic scene: a pinhole camera, and a picture and a label map that share their polygons.
+"""Canvas of a synthetic scene: a pinhole camera, and a picture and a label map that share their polygons.
 
 World coordinates are metres: x to the right of the camera, y up from the ground, z ahead.
 """
@@ -9,40 +9,22 @@ from math import cos, exp, pi, sin
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX
+
 Colour = tuple[float, float, float]
 Point = tuple[float, float, float]
+Span = tuple[float, float]
 
-# Label names and raw ids of Cityscapes that scenes use.
-RAW_IDS = {
-    "ego vehicle": 1,
-    "static": 4,
-    "dynamic": 5,
-    "road": 7,
-    "sidewalk": 8,
-    "building": 11,
-    "wall": 12,
-    "fence": 13,
-    "pole": 17,
-    "traffic light": 19,
-    "traffic sign": 20,
-    "vegetation": 21,
-    "terrain": 22,
-    "sky": 23,
-    "person": 24,
-    "rider": 25,
-    "car": 26,
-    "truck": 27,
-    "bus": 28,
-    "train": 31,
-    "motorcycle": 32,
-    "bicycle": 33,
+RAW_IDS = {"ego vehicle": 1, "static": 4, "dynamic": 5} | {
+    CITYSCAPES.classes[train_id]: raw_id for raw_id, train_id in CITYSCAPES.raw_ids.items() if train_id != IGNORE_INDEX
 }
+"""Raw ids of Cityscapes of the labels that scenes use."""
 
 FOCAL = 1.2  # in image heights: a field of view of about 80 degrees at an aspect ratio of 2
 EYE = 1.6  # height of the camera
 
 SMOOTH, PLASTER, ASPHALT, GRASS, FOLIAGE, SKY = range(6)
-# How strongly coarse, middle and fine noise show on each of these textures.
+# Strength of coarse, medium and fine noise on each of these textures.
 _RELIEF = np.array(
     [[0.02, 0.01, 0.01], [0.05, 0.02, 0.04], [0.06, 0.02, 0.05], [0.08, 0.08, 0.12], [0.08, 0.12, 0.22], [0, 0, 0]],
     dtype=np.float32,
@@ -60,13 +42,13 @@ class Look:
     """Column of the vanishing point, in image heights from the middle."""
     zenith: Colour
     haze: Colour
-    """Colour of the sky at the horizon, towards which distant things fade."""
+    """Colour of the sky at the horizon, which distant objects fade into."""
     visibility: float
-    """Distance in metres at which about two thirds of a thing's colour is haze."""
+    """Distance in metres at which about two thirds of an object's colour is haze."""
     clouds: float
     """Opacity of the clouds."""
     sun: int
-    """Where the sun stands: -1 on the left, 1 on the right; the fronts on that side are in the shade."""
+    """Side of the sun: -1 left, 1 right; the fronts on that side are in the shade."""
     gain: Colour
     """Exposure and white balance."""
     noise: float
@@ -74,25 +56,26 @@ class Look:
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """The colour at `share` of the way from the first to the second."""
+    """Interpolate between two colours; `share` is the weight of the second."""
     (red, green, blue), (other_red, other_green, other_blue) = first, second
     rest = 1 - share
     return red * rest + other_red * share, green * rest + other_green * share, blue * rest + other_blue * share
 
 
 def shade(colour: Colour, factor: float) -> Colour:
+    """Scale the brightness of a colour."""
     red, green, blue = colour
     return red * factor, green * factor, blue * factor
 
 
 def jitter(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
-    """The colour with brightness and hue changed by up to `spread` grey levels, hue by less."""
+    """Change the brightness of a colour by up to `spread` grey levels, and its hue by a third of that."""
     brightness, *hue = rng.uniform(-spread, spread, 4).tolist()
     return tuple(value + brightness + change / 3 for value, change in zip(colour, hue, strict=True))
 
 
 def ellipse(x: float, y: float, radius_x: float, radius_y: float, corners: int = 12) -> list[tuple[float, float]]:
-    """Corners (x, y) of a polygon in an ellipse."""
+    """Return the corners (x, y) of a polygon inscribed in an ellipse."""
     angles = [2 * pi * (corner + 0.5) / corners for corner in range(corners)]
     return [(x + radius_x * cos(angle), y + radius_y * sin(angle)) for angle in angles]
 
@@ -100,8 +83,9 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, corners: int =
 class Canvas:
     """A picture and its label map, painted from far to near.
 
-    `polygons` keeps every labelled polygon in drawing order, in pixels, as (label, [[x, y], ...]); painting them in
-    that order gives the label map.
+    Attributes:
+        polygons: labelled polygons in drawing order, as (label, [[x, y], ...]) in pixels; painted in that order, they
+            give the label map.
     """
 
     def __init__(self, height: int, width: int, look: Look, rng: np.random.Generator) -> None:
@@ -118,27 +102,27 @@ class Canvas:
         self._label("sky", [(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)])
 
     def shape(self, label: str, points: list[Point], colour: Colour, texture: int = SMOOTH) -> None:
-        """Paint a labelled polygon, given in the world."""
+        """Paint a labelled polygon, given in world coordinates."""
         pixels = self._project(points)
         if self._in_view(pixels):
             self._paint(label, pixels, self._faded(colour, points), texture)
 
     def area(self, label: str, points: list[Point]) -> None:
-        """Label a polygon without painting it, for things that one sees through."""
+        """Label a polygon without painting it, for see-through objects."""
         pixels = self._project(points)
         if self._in_view(pixels):
             self._label(label, pixels)
 
     def detail(self, points: list[Point], colour: Colour, opacity: float = 1.0) -> None:
         """Paint a polygon into the picture only, if it is large enough to show."""
-        # Two opposite corners tell; most details are windows too far away to show, so this saves most of the time.
-        corners = self._project([points[0], points[len(points) // 2]])
-        if _shows(*corners) and self._in_view(corners):
+        # Opposite corners tell: most details are windows too far away to show, so this saves most of the time.
+        first, opposite = self._project([points[0], points[len(points) // 2]])
+        if first[0] != opposite[0] and first[1] != opposite[1] and self._in_view([first, opposite]):
             fill = (*_bytes(self._faded(colour, points)), round(255 * opacity))
             self._draw_picture.polygon(self._project(points), fill=fill)
 
     def upright(self, label: str, foot: Point, length: float, width: float, colour: Colour) -> None:
-        """Paint a thin vertical thing from its foot up, at least one pixel wide."""
+        """Paint a thin vertical object from its foot up, at least one pixel wide."""
         x, y, z = foot
         (left, bottom), (_, top) = self._project([(x - width / 2, y, z), (x, y + length, z)])
         right = left + max(round(width * FOCAL * self.height / z), 1) - 1
@@ -147,12 +131,12 @@ class Canvas:
             self._paint(label, pixels, self._faded(colour, [foot]), SMOOTH)
 
     def overlay(self, label: str, points: list[tuple[float, float]], colour: Colour) -> None:
-        """Paint a labelled polygon given in the image: shares of the width from the left, of the height from above."""
+        """Paint a labelled polygon given in the image, as fractions of its width and height from the upper left."""
         pixels = [(round(x * self.width), round(y * self.height)) for x, y in points]
         self._paint(label, pixels, colour, SMOOTH)
 
     def picture(self) -> np.ndarray:
-        """The finished picture with texture, exposure and sensor noise, (H, W, 3) uint8."""
+        """Return the picture with texture, exposure and sensor noise, (H, W, 3) uint8."""
         relief = _RELIEF[np.asarray(self._textures)]
         light = 1 + sum(relief[..., level] * self._noise[level] for level in range(3))
         softened = self._picture.filter(ImageFilter.GaussianBlur(0.4))
@@ -162,11 +146,11 @@ class Canvas:
         return np.clip(picture, 0, 255).astype(np.uint8)
 
     def labels(self) -> np.ndarray:
-        """The label map of raw ids, (H, W) uint8."""
+        """Return the label map of raw ids, (H, W) uint8."""
         return np.array(self._labels)
 
     def _sky(self) -> np.ndarray:
-        """The empty picture, (H, W, 3) uint8: a gradient from the zenith to the horizon, with clouds above."""
+        """Return the empty picture, (H, W, 3) uint8: a gradient from zenith to horizon, and clouds."""
         rows = np.linspace(0, 1, self.height, dtype=np.float32)[:, None, None]
         towards_horizon = np.clip(rows / self.look.horizon, 0, 1) ** 1.3
         zenith, haze = (np.array(colour, dtype=np.float32) for colour in (self.look.zenith, self.look.haze))
@@ -180,7 +164,7 @@ class Canvas:
         return [(round(middle + x * focal / z), round(horizon + (EYE - y) * focal / z)) for x, y, z in points]
 
     def _in_view(self, pixels: list[tuple[int, int]]) -> bool:
-        """Whether a polygon may reach into the image; nothing lies wholly below it."""
+        """Return whether a polygon may reach into the image; nothing lies wholly below it."""
         columns, rows = zip(*pixels, strict=True)
         return max(columns) >= 0 and min(columns) < self.width and max(rows) >= 0
 
@@ -203,12 +187,7 @@ def _bytes(colour: Colour) -> tuple[int, int, int]:
     return min(max(int(red), 0), 255), min(max(int(green), 0), 255), min(max(int(blue), 0), 255)
 
 
-def _shows(corner: tuple[int, int], opposite: tuple[int, int]) -> bool:
-    """Whether the box between two opposite corners is at least a pixel wide and high."""
-    return corner[0] != opposite[0] and corner[1] != opposite[1]
-
-
 def _upsampled(grid: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Smooth noise from a coarse grid, (height, width) float32."""
+    """Return smooth noise from a coarse grid, (height, width) float32."""
     image = Image.fromarray(grid.astype(np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""How a drawn scene is written into the folders of each data set: its image, and its labels in the ids used there."""
+"""Folder layouts in which drawn scenes are written: images, and labels in the ids of each data set."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from fbnet.config.labels import CITYSCAPES
-from fbnet.data.readers.mapillary_labels import V1_2, V2_0
+from fbnet.data.readers.mapillary_labels import CLASS_OF, V1_2, V2_0
 from fbnet.data.synthetic.canvas import RAW_IDS
 from fbnet.data.synthetic.scene import Scene
 
@@ -20,40 +20,28 @@ CITIES = {
     "test": ("farnholt", "gellmar"),
     "train_extra": ("hestwick", "ildenau", "jorvaal"),
 }
-_FRAME = 19  # the labelled frame of each sequence in Cityscapes
-_UNLABELLED = 0  # the raw id of Cityscapes
+_FRAME = 19  # labelled frame of each sequence in Cityscapes
+_UNLABELLED = 0  # raw id of Cityscapes
 
-# What the things of a scene are called in Mapillary Vistas; those with two names were divided in version 2.0.
+# Names in Mapillary Vistas of the labels of a scene. Most end in the name of their class in Cityscapes; labels with two
+# names were divided in version 2.0.
 _MAPILLARY_NAMES = {
+    **{class_name: (name,) for name, class_name in CLASS_OF.items() if name.endswith(f"--{class_name}")},
     "ego vehicle": ("void--ego-vehicle",),
     "static": ("void--unlabeled", "void--static"),
     "dynamic": ("void--unlabeled", "void--dynamic"),
-    "road": ("construction--flat--road",),
-    "sidewalk": ("construction--flat--sidewalk",),
-    "building": ("construction--structure--building",),
-    "wall": ("construction--barrier--wall",),
-    "fence": ("construction--barrier--fence",),
-    "pole": ("object--support--pole",),
     "traffic light": ("object--traffic-light", "object--traffic-light--general-upright"),
     "traffic sign": ("object--traffic-sign--front",),
-    "vegetation": ("nature--vegetation",),
-    "terrain": ("nature--terrain",),
-    "sky": ("nature--sky",),
     "person": ("human--person", "human--person--individual"),
     "rider": ("human--rider--bicyclist",),
-    "car": ("object--vehicle--car",),
-    "truck": ("object--vehicle--truck",),
-    "bus": ("object--vehicle--bus",),
     "train": ("object--vehicle--on-rails",),
-    "motorcycle": ("object--vehicle--motorcycle",),
-    "bicycle": ("object--vehicle--bicycle",),
 }
 
 
 def coarse(labels: np.ndarray) -> np.ndarray:
-    """Labels (H, W) as a quick annotator leaves them: only well inside of things, and nothing of what is too thin.
+    """Return labels (H, W) as a quick annotator draws them: the inside of objects, and nothing thin.
 
-    A pixel keeps its raw id if all pixels around it, as far as a 128th of the height, have the same.
+    A pixel keeps its raw id if all pixels within a 128th of the height have the same id.
     """
     reach = 2 * max(1, round(labels.shape[0] / 128)) + 1
     whole = Image.fromarray(labels)
@@ -62,59 +50,49 @@ def coarse(labels: np.ndarray) -> np.ndarray:
 
 
 def _write_cityscapes(root: Path, split: str, index: int, drawn: Scene) -> None:
-    city, stem = _cityscapes_name(split, index)
-    _save(drawn.image, root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png")
-    annotations = root / "gtFine" / split / city
-    _save(drawn.labels, annotations / f"{stem}_gtFine_labelIds.png")
-    polygons = json.dumps(_annotation(drawn))
-    (annotations / f"{stem}_gtFine_polygons.json").write_text(polygons + "\n", encoding="utf-8")
+    """Write PNG images, with label maps and polygons of fine annotations."""
+    label_file = _cityscapes_files(root, split, index, drawn, "gtFine")
+    _save(drawn.labels, label_file)
+    height, width = drawn.labels.shape
+    objects = [{"label": label, "polygon": polygon} for label, polygon in drawn.polygons]
+    polygons = json.dumps({"imgHeight": height, "imgWidth": width, "objects": objects})
+    file = label_file.with_name(label_file.name.replace("labelIds.png", "polygons.json"))
+    file.write_text(polygons + "\n", encoding="utf-8")
 
 
 def _write_coarse(root: Path, split: str, index: int, drawn: Scene) -> None:
-    """The layout of Cityscapes' coarse annotations, without their polygons."""
-    city, stem = _cityscapes_name(split, index)
+    """Write PNG images, with label maps of coarse annotations."""
+    _save(coarse(drawn.labels), _cityscapes_files(root, split, index, drawn, "gtCoarse"))
+
+
+def _cityscapes_files(root: Path, split: str, index: int, drawn: Scene, annotation: str) -> Path:
+    """Write an image, named `<city>_<sequence>_<frame>`, and return the path of its label map."""
+    cities = CITIES[split]
+    city = cities[index % len(cities)]
+    stem = f"{city}_{index // len(cities):06d}_{_FRAME:06d}"
     _save(drawn.image, root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png")
-    _save(coarse(drawn.labels), root / "gtCoarse" / split / city / f"{stem}_gtCoarse_labelIds.png")
+    return root / annotation / split / city / f"{stem}_{annotation}_labelIds.png"
 
 
 def _write_bdd100k(root: Path, split: str, index: int, drawn: Scene) -> None:
-    """JPEG frames, and label maps that hold train ids."""
+    """Write JPEG images, with label maps of train ids."""
     stem = f"{('train', 'val').index(split):08x}-{index:08x}"
     _save(drawn.image, root / "images/10k" / split / f"{stem}.jpg")
     _save(CITYSCAPES.train_ids[drawn.labels], root / "labels/sem_seg/masks" / split / f"{stem}.png")
 
 
 def _write_mapillary(root: Path, split: str, index: int, drawn: Scene) -> None:
-    """JPEG images, and label maps of both versions, each with the configuration file that says what its ids are."""
-    stem = f"{split[0]}{index:021d}"  # names have 22 characters there
+    """Write JPEG images, with label maps of both versions and the configuration files that name their ids."""
+    stem = f"{split[0]}{index:021d}"  # 22 characters, as in the real data set
     _save(drawn.image, root / split / "images" / f"{stem}.jpg")
     for version, names in (("v1.2", V1_2), ("v2.0", V2_0)):
         config = root / f"config_{version}.json"
         if not config.exists():
             config.write_text(json.dumps({"labels": [{"name": name} for name in names]}, indent=1) + "\n")
-        _save(_mapillary_ids(names)[drawn.labels], root / split / version / "labels" / f"{stem}.png")
-
-
-def _mapillary_ids(names: tuple[str, ...]) -> np.ndarray:
-    """(256,) uint8: the id in a version of Mapillary's labels of each raw id that scenes use."""
-    ids = np.zeros(256, dtype=np.uint8)
-    for label, choices in _MAPILLARY_NAMES.items():
-        ids[RAW_IDS[label]] = names.index([name for name in choices if name in names][-1])
-    return ids
-
-
-def _cityscapes_name(split: str, index: int) -> tuple[str, str]:
-    """City, and `<city>_<sequence>_<frame>`."""
-    cities = CITIES[split]
-    city = cities[index % len(cities)]
-    return city, f"{city}_{index // len(cities):06d}_{_FRAME:06d}"
-
-
-def _annotation(drawn: Scene) -> dict:
-    """What Cityscapes keeps in a polygons file."""
-    height, width = drawn.labels.shape
-    objects = [{"label": label, "polygon": polygon} for label, polygon in drawn.polygons]
-    return {"imgHeight": height, "imgWidth": width, "objects": objects}
+        ids = np.zeros(256, dtype=np.uint8)
+        for label, choices in _MAPILLARY_NAMES.items():
+            ids[RAW_IDS[label]] = names.index([name for name in choices if name in names][-1])
+        _save(ids[drawn.labels], root / split / version / "labels" / f"{stem}.png")
 
 
 def _save(pixels: np.ndarray, path: Path) -> None:

@@ -1,13 +1,13 @@
-"""What stands along the street of a synthetic scene: buildings, trees, walls, fences, poles, lights and signs.
+"""Objects along the street of a synthetic scene: buildings, trees, walls, fences, poles, lights and signs.
 
-`side` is -1 on the left and 1 on the right of the street.
+`side` is -1 on the left and 1 on the right of the street, `z` the depth or the (near, far) depths of an object.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fbnet.data.synthetic.canvas import FOLIAGE, PLASTER, Canvas, Colour, Point, ellipse, jitter, mix, shade
+from fbnet.data.synthetic.canvas import FOLIAGE, PLASTER, Canvas, Colour, Point, Span, ellipse, jitter, mix, shade
 
 FACADES = ((176, 160, 138), (158, 118, 98), (140, 138, 134), (186, 172, 152), (128, 108, 96), (164, 150, 118))
 ROOFS = ((112, 66, 54), (74, 74, 80), (92, 80, 74))
@@ -20,38 +20,36 @@ STOREY = 3.1
 GROUND_FLOOR = 3.9
 
 
-def along(x: float, y: tuple[float, float], z: tuple[float, float]) -> list[Point]:
-    """A rectangle in a plane along the street."""
+def along(x: float, y: Span, z: Span) -> list[Point]:
+    """Return a rectangle in a plane along the street."""
     return [(x, y[0], z[0]), (x, y[1], z[0]), (x, y[1], z[1]), (x, y[0], z[1])]
 
 
-def across(x: tuple[float, float], y: tuple[float, float], z: float) -> list[Point]:
-    """A rectangle that faces the camera."""
+def across(x: Span, y: Span, z: float) -> list[Point]:
+    """Return a rectangle that faces the camera."""
     return [(x[0], y[0], z), (x[0], y[1], z), (x[1], y[1], z), (x[1], y[0], z)]
 
 
-def flat(x: tuple[float, float], y: float, z: tuple[float, float]) -> list[Point]:
-    """A level rectangle at some height."""
+def flat(x: Span, y: float, z: Span) -> list[Point]:
+    """Return a level rectangle at height y."""
     return [(x[0], y, z[0]), (x[0], y, z[1]), (x[1], y, z[1]), (x[1], y, z[0])]
 
 
-def facing(x: float, z: float, points: list[tuple[float, float]], squeeze: float = 1.0) -> list[Point]:
-    """A flat figure that stands at (x, z) and faces the camera, from points (right of x, height).
+def facing(x: float, z: float, points: Sequence[tuple[float, float]], squeeze: float = 1.0) -> list[Point]:
+    """Return a flat figure at (x, z) that faces the camera, from points (right of x, height).
 
-    `squeeze` scales it sideways, as when it is seen at an angle.
+    `squeeze` scales it sideways, as if it were seen at an angle.
     """
     return [(x + squeeze * dx, y, z) for dx, y in points]
 
 
 def lit(canvas: Canvas, side: int) -> float:
-    """How bright the fronts on one side of the street are."""
+    """Return the brightness of the fronts on one side of the street."""
     return 0.74 if canvas.look.sun == side else 1.06
 
 
-def building(
-    canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: tuple[float, float], facade: Colour
-) -> None:
-    """A house whose front stands at x along the street."""
+def building(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: Span, facade: Colour) -> None:
+    """Draw a house whose front stands at x along the street."""
     storeys = int(rng.integers(2, 6))
     height = GROUND_FLOOR + storeys * STOREY + 0.6
     front = shade(facade, lit(canvas, side))
@@ -59,13 +57,21 @@ def building(
     _roof(canvas, rng, side, x, z, height)
     canvas.shape("building", along(x, (0, height), z), front, PLASTER)
     canvas.detail(along(x, (height - 0.4, height), z), shade(front, 0.8))
-    _end_windows(canvas, side, x, z[0], storeys, front)
+    sills = [GROUND_FLOOR + storey * STOREY + 0.7 for storey in range(storeys)]
+    for sill in sills:  # in the end wall, visible where the house before it is lower or missing
+        for start in (x + side * 2.2, x + side * 5.6, x + side * 9.0):
+            canvas.detail(across((start, start + side * 1.1), (sill, sill + 1.5), z[0]), shade(front, 0.45))
     _ground_floor(canvas, rng, x, z, front)
-    _windows(canvas, rng, x, z, storeys, front)
+    spacing, frame = rng.uniform(2.3, 3.2), mix(front, (235, 232, 225), 0.45)
+    for sill in sills:
+        for start, end in _bays(z, spacing, 0.48):
+            canvas.detail(along(x, (sill - 0.12, sill + 1.72), (start - 0.14, end + 0.14)), frame)
+            canvas.detail(along(x, (sill, sill + 1.6), (start, end)), shade(GLASS, rng.uniform(0.75, 1.3)))
+            canvas.detail(along(x, (sill + 0.75, sill + 0.83), (start, end)), frame)
 
 
-def trees(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: tuple[float, float]) -> None:
-    """A hedge with trees behind it, as at the edge of a park."""
+def trees(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: Span) -> None:
+    """Draw a hedge with trees behind it, as at the edge of a park."""
     leaf = jitter(rng, LEAVES[rng.integers(len(LEAVES))], 8)
     for depth in np.linspace(z[1], z[0], 4).tolist():
         middle = (x + side * rng.uniform(2, 4), rng.uniform(3.5, 6.5), depth)
@@ -76,7 +82,7 @@ def trees(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: tupl
 
 
 def crown(canvas: Canvas, rng: np.random.Generator, middle: Point, radius: float, leaf: Colour) -> None:
-    """The crown of a tree: overlapping blobs, brighter towards the top."""
+    """Draw the crown of a tree: overlapping blobs, brighter towards the top."""
     x, y, z = middle
     lifts = np.linspace(-0.5, 0.5, 5)
     sway, size, tint = rng.uniform(-0.6, 0.6, 5) * (1 - abs(lifts)), rng.uniform(0.55, 0.75, 5), rng.uniform(-1, 1, 5)
@@ -88,15 +94,15 @@ def crown(canvas: Canvas, rng: np.random.Generator, middle: Point, radius: float
 
 
 def street_tree(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """A tree on the sidewalk."""
+    """Draw a tree on the sidewalk."""
     height = rng.uniform(4.2, 5.8)
     canvas.upright("vegetation", (x, 0, z), height, rng.uniform(0.22, 0.34), BARK)
     leaf = jitter(rng, LEAVES[rng.integers(len(LEAVES))], 8)
     crown(canvas, rng, (x, height + 0.8, z), rng.uniform(1.6, 2.2), leaf)
 
 
-def wall(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: tuple[float, float], facade: Colour) -> None:
-    """A wall along the street in nearly the colour of the house beside it."""
+def wall(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: Span, facade: Colour) -> None:
+    """Draw a wall along the street in nearly the colour of the house beside it."""
     height = rng.uniform(1.9, 2.8)
     colour = jitter(rng, facade, 9)
     front = shade(colour, lit(canvas, side))
@@ -109,21 +115,21 @@ def wall(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: tuple
         canvas.detail(along(x, (0, height), (depth, depth + 0.35)), shade(front, 0.93))
 
 
-def fence(canvas: Canvas, rng: np.random.Generator, x: float, z: tuple[float, float]) -> None:
-    """A fence of bars along the street; what is behind it shows through."""
+def fence(canvas: Canvas, rng: np.random.Generator, x: float, z: Span) -> None:
+    """Draw a see-through fence of bars along the street."""
     height = rng.uniform(1.3, 2.0)
     colour = jitter(rng, ((92, 98, 88), (120, 98, 76), (140, 140, 136))[rng.integers(3)], 12)
     quad = along(x, (0, height), z)
     canvas.area("fence", quad)
     canvas.detail(quad, colour, 0.4)
-    for depth in _steps(z, 0.5):
+    for depth in np.arange(z[0], z[1], 0.5).tolist():
         canvas.detail(along(x, (0.1, height), (depth, depth + 0.14)), colour)
     for row in (0.2, height - 0.15):
         canvas.detail(along(x, (row, row + 0.12), z), shade(colour, 0.9))
 
 
 def lamp(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: float, colour: Colour) -> None:
-    """A street lamp whose arm reaches over the road."""
+    """Draw a street lamp whose arm reaches over the road."""
     height, reach = rng.uniform(6, 8), -side * rng.uniform(1.0, 1.8)
     canvas.upright("pole", (x, 0, z), height, 0.15, colour)
     arm = [(x, height - 0.1, z), (x + reach, height + 0.25, z), (x + reach, height + 0.36, z), (x, height + 0.02, z)]
@@ -132,7 +138,7 @@ def lamp(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: float
 
 
 def traffic_light(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: float, colour: Colour) -> None:
-    """A light on a post at the kerb, in half of the cases with a second one on an arm over the road."""
+    """Draw a light on a post at the kerb, half of the time with a second one on an arm over the road."""
     green, on_arm = rng.random() < 0.5, rng.random() < 0.5
     canvas.upright("pole", (x, 0, z), 5.6 if on_arm else 2.9, 0.16, colour)
     _light_box(canvas, x, 2.5, z, green)
@@ -143,17 +149,9 @@ def traffic_light(canvas: Canvas, rng: np.random.Generator, side: int, x: float,
 
 
 def traffic_sign(canvas: Canvas, rng: np.random.Generator, x: float, z: float, colour: Colour) -> None:
-    """One or two signs on a post."""
+    """Draw one or two signs on a post."""
     height, size = rng.uniform(2.3, 2.9), rng.uniform(0.3, 0.42)
     canvas.upright("pole", (x, 0, z), height + size, 0.09, colour)
-    kind = int(rng.integers(4))
-    _sign_plate(canvas, x, height + size, z, size, kind)
-    if rng.random() < 0.5:
-        plate = across((x - 0.9 * size, x + 0.9 * size), (height - 0.75 * size, height - 0.15 * size), z)
-        canvas.shape("traffic sign", plate, (206, 206, 202))
-
-
-def _sign_plate(canvas: Canvas, x: float, y: float, z: float, size: float, kind: int) -> None:
     triangle = [(0, 1.1), (-1.1, -0.8), (1.1, -0.8)]
     square, disc = [(-1, -1), (1, -1), (1, 1), (-1, 1)], ellipse(0, 0, 1, 1, 14)
     outline, rim, face = (
@@ -161,10 +159,13 @@ def _sign_plate(canvas: Canvas, x: float, y: float, z: float, size: float, kind:
         (triangle, (176, 42, 40), (218, 216, 210)),
         (square, (206, 208, 206), (46, 84, 150)),
         (disc, (200, 204, 206), (46, 84, 150)),
-    )[kind]
-    scaled = [[(size * k * u, y + size * k * v) for u, v in outline] for k in (1.0, 0.68)]
-    canvas.shape("traffic sign", facing(x, z, scaled[0]), rim)
-    canvas.detail(facing(x, z, scaled[1]), face)
+    )[rng.integers(4)]
+    outer, inner = ([(size * k * u, height + size + size * k * v) for u, v in outline] for k in (1.0, 0.68))
+    canvas.shape("traffic sign", facing(x, z, outer), rim)
+    canvas.detail(facing(x, z, inner), face)
+    if rng.random() < 0.5:
+        plate = across((x - 0.9 * size, x + 0.9 * size), (height - 0.75 * size, height - 0.15 * size), z)
+        canvas.shape("traffic sign", plate, (206, 206, 202))
 
 
 def _light_box(canvas: Canvas, x: float, y: float, z: float, green: bool) -> None:
@@ -175,8 +176,8 @@ def _light_box(canvas: Canvas, x: float, y: float, z: float, green: bool) -> Non
         canvas.detail(facing(x, z, bulb), colour if on else shade(colour, 0.35))
 
 
-def _roof(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: tuple[float, float], height: float) -> None:
-    """A mansard roof, on some of the houses; a flatter one would not be seen from the street."""
+def _roof(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: Span, height: float) -> None:
+    """Draw a mansard roof on half of the houses; a flatter one would not be seen from the street."""
     colour = shade(jitter(rng, ROOFS[rng.integers(len(ROOFS))], 8), lit(canvas, side))
     rise = rng.uniform(2.0, 3.0)
     if rng.random() < 0.5:
@@ -185,8 +186,8 @@ def _roof(canvas: Canvas, rng: np.random.Generator, side: int, x: float, z: tupl
         canvas.shape("building", [(x, height, z[0]), (x, height, z[1]), *top], colour, PLASTER)
 
 
-def _ground_floor(canvas: Canvas, rng: np.random.Generator, x: float, z: tuple[float, float], front: Colour) -> None:
-    """Shop windows under an awning, or a plinth with doors."""
+def _ground_floor(canvas: Canvas, rng: np.random.Generator, x: float, z: Span, front: Colour) -> None:
+    """Draw shop windows under an awning, or windows and doors."""
     shop = rng.random() < 0.45
     canvas.detail(along(x, (0, 0.6), z), shade(front, 0.75))
     canvas.detail(along(x, (GROUND_FLOOR - 0.35, GROUND_FLOOR - 0.15), z), shade(front, 0.85))
@@ -201,34 +202,10 @@ def _ground_floor(canvas: Canvas, rng: np.random.Generator, x: float, z: tuple[f
             canvas.detail(along(x, (1.1, 2.7), (start, end)), jitter(rng, GLASS, 14))
 
 
-def _windows(
-    canvas: Canvas, rng: np.random.Generator, x: float, z: tuple[float, float], storeys: int, front: Colour
-) -> None:
-    spacing, frame = rng.uniform(2.3, 3.2), mix(front, (235, 232, 225), 0.45)
-    for storey in range(storeys):
-        sill = GROUND_FLOOR + storey * STOREY + 0.7
-        for start, end in _bays(z, spacing, 0.48):
-            canvas.detail(along(x, (sill - 0.12, sill + 1.72), (start - 0.14, end + 0.14)), frame)
-            canvas.detail(along(x, (sill, sill + 1.6), (start, end)), shade(GLASS, rng.uniform(0.75, 1.3)))
-            canvas.detail(along(x, (sill + 0.75, sill + 0.83), (start, end)), frame)
-
-
-def _end_windows(canvas: Canvas, side: int, x: float, z: float, storeys: int, front: Colour) -> None:
-    """Windows in the end of a house, which show where the house before it is lower or missing."""
-    for storey in range(storeys):
-        sill = GROUND_FLOOR + storey * STOREY + 0.7
-        for start in (x + side * 2.2, x + side * 5.6, x + side * 9.0):
-            canvas.detail(across((start, start + side * 1.1), (sill, sill + 1.5), z), shade(front, 0.45))
-
-
-def _bays(z: tuple[float, float], spacing: float, share: float) -> Iterator[tuple[float, float]]:
-    """Evenly spaced stretches between two depths, about `spacing` apart and `share` of it long."""
+def _bays(z: Span, spacing: float, share: float) -> Iterator[Span]:
+    """Yield evenly spaced spans between two depths, about `spacing` apart and `share` of it long."""
     count = max(round((z[1] - z[0]) / spacing), 1)
     step = (z[1] - z[0]) / count
     for bay in range(count):
         middle = z[0] + (bay + 0.5) * step
         yield middle - share * step / 2, middle + share * step / 2
-
-
-def _steps(z: tuple[float, float], spacing: float) -> list[float]:
-    return np.arange(z[0], z[1], spacing).tolist()

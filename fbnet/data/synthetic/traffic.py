@@ -1,12 +1,12 @@
-"""Who and what moves in a synthetic scene: vehicles, persons, riders and what they ride.
+"""Traffic of a synthetic scene: vehicles, persons, riders and their mounts.
 
-Vehicles are built of prisms: a profile (z, y) seen from the side, extended across the vehicle's width. `z` is where
-the vehicle begins, its end nearer to the camera; `oncoming` vehicles show their front.
+Vehicles are built of prisms: a profile (z, y) seen from the side, extruded across the vehicle's width. `x` is the
+vehicle's middle, `z` its end nearer to the camera; `oncoming` vehicles show their front.
 """
 
 import numpy as np
 
-from fbnet.data.synthetic.canvas import Canvas, Colour, ellipse, jitter, shade
+from fbnet.data.synthetic.canvas import Canvas, Colour, Span, ellipse, jitter, shade
 from fbnet.data.synthetic.street import GLASS, across, along, facing, flat
 
 PAINTS = ((34, 36, 40), (92, 96, 100), (150, 152, 154), (206, 206, 204), (128, 34, 34), (44, 62, 110), (70, 84, 66))
@@ -18,27 +18,38 @@ Profile = list[tuple[float, float]]
 
 
 def car(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming: bool) -> None:
-    """A car whose middle is at x."""
+    """Draw a car."""
     paint = jitter(rng, PAINTS[rng.integers(len(PAINTS))], 10)
     boot, length = rng.uniform(0.1, 0.9), rng.uniform(3.9, 4.6)
     cabin = [(boot, 0.88), (boot + 0.45, 1.42), (length - 1.9, 1.44), (length - 1.2, 0.88)]
     if oncoming:
         cabin = [(length - depth, y) for depth, y in reversed(cabin)]
     sides = (x - 0.9, x + 0.9)
-    _shadow(canvas, sides, (z, z + length))
-    _underside(canvas, "car", sides, z, 0.38)
+    _underside(canvas, "car", sides, (z, z + length), 0.38)
     _prism(canvas, "car", sides, z, [(0, 0.3), (0, 0.78), (0.12, 0.9), (length, 0.86), (length, 0.3)], paint)
     _wheels(canvas, "car", sides, z, (0.75, length - 0.8), 0.33)
-    _cabin(canvas, (x - 0.74, x + 0.74), z, cabin, paint)
-    _end_of_car(canvas, sides, z, oncoming)
+    glazed = (x - 0.74, x + 0.74)
+    _prism(canvas, "car", glazed, z, cabin, shade(GLASS, 0.9))
+    _, (near, top), (far, _), _ = cabin
+    canvas.detail(across(glazed, (top - 0.09, top), z + near), shade(paint, 0.95))
+    side = _visible_side(glazed)
+    if side is not None:  # roof and pillar
+        canvas.detail(along(side, (top - 0.09, top), (z + near, z + far)), paint)
+        pillar = z + (near + far) / 2
+        canvas.detail(along(side, (0.88, top), (pillar, pillar + 0.12)), paint)
+    canvas.detail(across(sides, (0.3, 0.44), z), (48, 48, 50))
+    middle = sum(sides) / 2
+    canvas.detail(across((middle - 0.26, middle + 0.26), (0.48, 0.6), z), (212, 212, 208))
+    if oncoming:
+        canvas.detail(across((middle - 0.5, middle + 0.5), (0.62, 0.74), z), (40, 40, 42))
+    _lights(canvas, sides, (0.62, 0.78), z, oncoming)
 
 
 def bus(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming: bool) -> None:
-    """A city bus whose middle is at x."""
+    """Draw a city bus."""
     paint = jitter(rng, ((168, 142, 60), (150, 52, 46), (66, 98, 128), (186, 184, 176))[rng.integers(4)], 10)
     sides, length = (x - 1.25, x + 1.25), 11.0
-    _shadow(canvas, sides, (z, z + length))
-    _underside(canvas, "bus", sides, z, 0.42)
+    _underside(canvas, "bus", sides, (z, z + length), 0.42)
     _prism(canvas, "bus", sides, z, [(0, 0.35), (0, 2.85), (0.2, 3.0), (length, 3.0), (length, 0.35)], paint)
     _wheels(canvas, "bus", sides, z, (2.4, length - 2.6), 0.48)
     side = _visible_side(sides)
@@ -53,12 +64,11 @@ def bus(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming: 
 
 
 def truck(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming: bool) -> None:
-    """A truck with a box body whose middle is at x."""
+    """Draw a truck with a box body."""
     paint = jitter(rng, ((160, 160, 156), (196, 194, 186), (96, 112, 92), (140, 116, 80))[rng.integers(4)], 12)
     cab = jitter(rng, PAINTS[rng.integers(len(PAINTS))], 10)
     sides, box = (x - 1.2, x + 1.2), [(0, 0.95), (0, 3.3), (6, 3.3), (6, 0.95)]
-    _shadow(canvas, sides, (z, z + 8))
-    _underside(canvas, "truck", sides, z, 1.0)
+    _underside(canvas, "truck", sides, (z, z + 8), 1.0)
     if oncoming:
         _prism(canvas, "truck", sides, z + 2.1, box, paint)
         _wheels(canvas, "truck", sides, z, (1.1, 6.4), 0.48)
@@ -74,7 +84,7 @@ def truck(canvas: Canvas, rng: np.random.Generator, x: float, z: float, oncoming
 
 
 def train(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """A tram of 28 m, coming along, whose middle is at x."""
+    """Draw an oncoming tram of 28 m."""
     paint = jitter(rng, ((176, 158, 70), (152, 54, 50), (72, 110, 96), (190, 188, 182))[rng.integers(4)], 10)
     sides, length = (x - 1.2, x + 1.2), 28.0
     nose = [(0, 0.3), (0, 1.25), (0.5, 2.7), (1.0, 3.4), (length, 3.4), (length, 0.3)]
@@ -94,7 +104,7 @@ def train(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
 
 
 def person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """Somebody on foot."""
+    """Draw a pedestrian."""
     size, stride = rng.uniform(0.9, 1.06), rng.uniform(0.05, 0.22)
     top, trousers = (jitter(rng, CLOTHES[rng.integers(len(CLOTHES))], 12) for _ in range(2))
     skin = SKINS[rng.integers(len(SKINS))]
@@ -114,12 +124,15 @@ def person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None
 
 
 def bicycle(canvas: Canvas, rng: np.random.Generator, x: float, z: float, squeeze: float) -> None:
-    """A bicycle; one sees through its wheels and frame."""
+    """Draw a bicycle; the background shows through its wheels."""
     paint = jitter(rng, ((40, 42, 46), (120, 40, 42), (48, 74, 110), (90, 96, 92))[rng.integers(4)], 10)
     for middle in (-0.52, 0.52):
         wheel = ellipse(middle, 0.34, 0.34, 0.34)
         canvas.area("bicycle", facing(x, z, wheel, squeeze))
-        _ring(canvas, x, z, wheel, (middle, 0.34), squeeze)
+        inner = [(middle + 0.8 * (dx - middle), 0.34 + 0.8 * (y - 0.34)) for dx, y in wheel]
+        for quad in zip(wheel, wheel[1:] + wheel[:1], inner[1:] + inner[:1], inner, strict=True):
+            canvas.detail(facing(x, z, quad, squeeze), TYRE)
+        canvas.detail(facing(x, z, wheel, squeeze), (70, 72, 74), 0.35)  # spokes
     frame = [(-0.52, 0.3), (-0.2, 0.85), (0.38, 0.85), (0.52, 0.34), (0.46, 0.34), (0.3, 0.74), (-0.05, 0.3)]
     canvas.shape("bicycle", facing(x, z, frame, squeeze), paint)
     bars = [(0.28, 0.82), (0.34, 1.05), (0.52, 1.05), (0.52, 0.98), (0.42, 0.98), (0.36, 0.8)]
@@ -127,7 +140,7 @@ def bicycle(canvas: Canvas, rng: np.random.Generator, x: float, z: float, squeez
 
 
 def motorcycle(canvas: Canvas, rng: np.random.Generator, x: float, z: float, squeeze: float) -> None:
-    """A motorcycle."""
+    """Draw a motorcycle."""
     paint = jitter(rng, ((130, 34, 34), (40, 62, 112), (42, 44, 46), (150, 120, 50))[rng.integers(4)], 12)
     for middle in (-0.68, 0.68):
         canvas.shape("motorcycle", facing(x, z, ellipse(middle, 0.32, 0.33, 0.32), squeeze), TYRE)
@@ -140,7 +153,7 @@ def motorcycle(canvas: Canvas, rng: np.random.Generator, x: float, z: float, squ
 
 
 def rider(canvas: Canvas, rng: np.random.Generator, x: float, z: float, squeeze: float, mount: str) -> None:
-    """Somebody riding a bicycle or a motorcycle."""
+    """Draw a person riding a bicycle or a motorcycle."""
     top, trousers = (jitter(rng, CLOTHES[rng.integers(len(CLOTHES))], 12) for _ in range(2))
     canvas.detail(flat((x - abs(squeeze), x + abs(squeeze)), 0, (z - 0.2, z + 0.3)), (20, 20, 24), 0.4)
     draw_mount = {"bicycle": bicycle, "motorcycle": motorcycle}[mount]
@@ -158,8 +171,8 @@ def rider(canvas: Canvas, rng: np.random.Generator, x: float, z: float, squeeze:
     canvas.shape("rider", facing(neck, z, [(-0.15, 1.7), (-0.11, 1.84), (0.08, 1.86), (0.16, 1.72)]), helmet)
 
 
-def _prism(canvas: Canvas, label: str, sides: tuple[float, float], z: float, profile: Profile, paint: Colour) -> None:
-    """A body of one profile; its faces from far to near, then the side that the camera sees."""
+def _prism(canvas: Canvas, label: str, sides: Span, z: float, profile: Profile, paint: Colour) -> None:
+    """Draw a prism: its faces from far to near, then the side that the camera sees."""
     for (far, far_y), (near, near_y) in zip(profile[:0:-1], profile[-2::-1], strict=True):
         level = abs(far - near) > abs(far_y - near_y)
         corners = [(sides[0], near_y, z + near), (sides[1], near_y, z + near)]
@@ -171,43 +184,21 @@ def _prism(canvas: Canvas, label: str, sides: tuple[float, float], z: float, pro
         canvas.shape(label, [(side, y, z + depth) for depth, y in profile], shade(paint, brightness))
 
 
-def _cabin(canvas: Canvas, sides: tuple[float, float], z: float, profile: Profile, paint: Colour) -> None:
-    """The glazed upper part of a car, its pillars and its roof."""
-    _prism(canvas, "car", sides, z, profile, shade(GLASS, 0.9))
-    (_, _), (near, top), (far, _), (_, _) = profile
-    canvas.detail(across(sides, (top - 0.09, top), z + near), shade(paint, 0.95))
-    side = _visible_side(sides)
-    if side is not None:
-        canvas.detail(along(side, (top - 0.09, top), (z + near, z + far)), paint)
-        middle = z + (near + far) / 2
-        canvas.detail(along(side, (0.88, top), (middle, middle + 0.12)), paint)
-
-
-def _end_of_car(canvas: Canvas, sides: tuple[float, float], z: float, oncoming: bool) -> None:
-    middle = sum(sides) / 2
-    canvas.detail(across((sides[0], sides[1]), (0.3, 0.44), z), (48, 48, 50))
-    canvas.detail(across((middle - 0.26, middle + 0.26), (0.48, 0.6), z), (212, 212, 208))
-    if oncoming:
-        canvas.detail(across((middle - 0.5, middle + 0.5), (0.62, 0.74), z), (40, 40, 42))
-    _lights(canvas, sides, (0.62, 0.78), z, oncoming)
-
-
-def _lights(canvas: Canvas, sides: tuple[float, float], y: tuple[float, float], z: float, oncoming: bool) -> None:
+def _lights(canvas: Canvas, sides: Span, y: Span, z: float, oncoming: bool) -> None:
     colour = (232, 230, 210) if oncoming else (178, 34, 30)
     for start, end in ((sides[0] + 0.05, sides[0] + 0.38), (sides[1] - 0.38, sides[1] - 0.05)):
         canvas.detail(across((start, end), y, z), colour)
 
 
-def _underside(canvas: Canvas, label: str, sides: tuple[float, float], z: float, height: float) -> None:
-    """Tyres and what is dark between them."""
-    canvas.shape(label, across((sides[0] + 0.05, sides[1] - 0.05), (0.14, height), z + 0.05), (24, 24, 26))
+def _underside(canvas: Canvas, label: str, sides: Span, z: Span, height: float) -> None:
+    """Draw the shadow of a vehicle, its tyres and the dark gap between them."""
+    _shadow(canvas, sides, z)
+    canvas.shape(label, across((sides[0] + 0.05, sides[1] - 0.05), (0.14, height), z[0] + 0.05), (24, 24, 26))
     for start in (sides[0] + 0.06, sides[1] - 0.3):
-        canvas.shape(label, across((start, start + 0.24), (0, height), z + 0.05), TYRE)
+        canvas.shape(label, across((start, start + 0.24), (0, height), z[0] + 0.05), TYRE)
 
 
-def _wheels(
-    canvas: Canvas, label: str, sides: tuple[float, float], z: float, axles: tuple[float, float], radius: float
-) -> None:
+def _wheels(canvas: Canvas, label: str, sides: Span, z: float, axles: Span, radius: float) -> None:
     side = _visible_side(sides)
     if side is not None:
         for axle in axles:
@@ -216,24 +207,12 @@ def _wheels(
             canvas.detail([(side, y, depth) for depth, y in rim], (130, 132, 134))
 
 
-def _ring(
-    canvas: Canvas, x: float, z: float, outline: list[tuple[float, float]], hub: tuple[float, float], squeeze: float
-) -> None:
-    """A tyre with spokes, which leaves the background visible between them."""
-    inner = [(hub[0] + 0.8 * (dx - hub[0]), hub[1] + 0.8 * (y - hub[1])) for dx, y in outline]
-    for index, point in enumerate(outline):
-        following = (index + 1) % len(outline)
-        quad = [point, outline[following], inner[following], inner[index]]
-        canvas.detail(facing(x, z, quad, squeeze), TYRE)
-    canvas.detail(facing(x, z, outline, squeeze), (70, 72, 74), 0.35)
-
-
-def _shadow(canvas: Canvas, sides: tuple[float, float], z: tuple[float, float]) -> None:
+def _shadow(canvas: Canvas, sides: Span, z: Span) -> None:
     canvas.detail(flat((sides[0] - 0.25, sides[1] + 0.25), 0, (z[0] - 0.25, z[1])), (16, 16, 20), 0.55)
 
 
-def _visible_side(sides: tuple[float, float]) -> float | None:
-    """The side of a vehicle that faces the camera's line of travel; none where it drives right ahead."""
+def _visible_side(sides: Span) -> float | None:
+    """Return the side of a vehicle that the camera sees; None for one straight ahead."""
     if sides[0] > 0:
         return sides[0]
     return sides[1] if sides[1] < 0 else None

@@ -1,4 +1,4 @@
-"""Writes synthetic data sets: drawn street scenes in the folder layouts and label ids of the real ones."""
+"""Writing of synthetic data sets: drawn street scenes in the folder layouts and label ids of the real ones."""
 
 import json
 import shutil
@@ -15,9 +15,9 @@ from fbnet.data.synthetic.scene import Scene, draw_scene
 from fbnet.errors import InputError
 
 MARKER = "synthetic.json"
-"""In every folder that is written here, with the parameters used; only such folders are ever replaced."""
+"""File in every folder written here, with the parameters used; only such folders are ever replaced."""
 SPLITS = ("train", "val", "test", "train_extra", "training", "validation")
-"""The position of a split is part of its scenes' random state; a new one comes last."""
+"""The index of a split seeds its scenes; append new ones."""
 
 
 def scene(config: SyntheticConfig, split: str, index: int) -> Scene:
@@ -27,15 +27,16 @@ def scene(config: SyntheticConfig, split: str, index: int) -> Scene:
 
 
 def write_scenes(root: Path, config: SyntheticConfig, dataset: str = "synthetic") -> None:
-    """Write the data set to `root`, as a whole or not at all.
+    """Write a data set to `root`, as a whole or not at all: it replaces an earlier one when it is complete.
 
-    `synthetic` is in the layout of Cityscapes, `synthetic_bdd100k` in that of BDD100K, and so on. It is written into
-    `<root>.part` first. A data set that was written here before is replaced once the new one is complete. Raises
-    InputError where something else is in the way.
+    Raises:
+        InputError: if the folder holds anything but a data set written here.
     """
     part, former = (root.with_name(root.name + suffix) for suffix in (".part", ".former"))
     for folder in (root, part, former):
-        _check_replaceable(folder)
+        empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+        if not empty and not (folder / MARKER).is_file():
+            raise InputError(f"{folder}: not a synthetic data set (no {MARKER}); move it away or name another folder")
     for folder in (part, former):
         shutil.rmtree(folder, ignore_errors=True)
     part.mkdir(parents=True)
@@ -45,23 +46,13 @@ def write_scenes(root: Path, config: SyntheticConfig, dataset: str = "synthetic"
     tasks = [(split, index) for split, images in config.images.items() for index in range(images)]
     for split, index in tqdm(tasks, desc="synthetic scenes", unit="scene", disable=None):
         layout.write(part, split, index, scene(sized(config, layout.sizes, index), split, index))
-    _put_in_place(part, root, former)
-
-
-def sized(config: SyntheticConfig, sizes: tuple[tuple[float, float], ...], index: int) -> SyntheticConfig:
-    """Return the parameters of one scene: scenes take a layout's `sizes`, shares of height and width, in turn."""
-    height, width = sizes[index % len(sizes)]
-    return replace(config, height=round(height * config.height), width=round(width * config.width))
-
-
-def _check_replaceable(folder: Path) -> None:
-    empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    if not empty and not (folder / MARKER).is_file():
-        raise InputError(f"{folder}: holds no synthetic data set (no {MARKER}); move it away or name another folder")
-
-
-def _put_in_place(part: Path, root: Path, former: Path) -> None:
     if root.exists():
         root.rename(former)
     part.rename(root)
     shutil.rmtree(former, ignore_errors=True)
+
+
+def sized(config: SyntheticConfig, sizes: tuple[tuple[float, float], ...], index: int) -> SyntheticConfig:
+    """Return the parameters of one scene: scenes take a layout's `sizes`, fractions of height and width, in turn."""
+    height, width = sizes[index % len(sizes)]
+    return replace(config, height=round(height * config.height), width=round(width * config.width))
