@@ -12,7 +12,8 @@ from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
 from fbnet.data.normalisation import normalise
-from fbnet.evaluation.predictor import predict_labels, tile_starts
+from fbnet.evaluation.predictor import predict_labels
+from fbnet.evaluation.tiling import tile_starts
 from fbnet.models.build import build
 from fbnet.runtime.precision import autocast
 

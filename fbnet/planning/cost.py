@@ -18,8 +18,9 @@ from fbnet.config.evaluation import EvaluationConfig, Scales
 from fbnet.config.hardware import Hardware
 from fbnet.config.study import Study
 from fbnet.config.training import Precision
+from fbnet.evaluation.tiling import seen_pixels
 from fbnet.planning.disk import CHECKPOINT_BYTES, data_bytes, image_sizes
-from fbnet.planning.footprint import Footprint, footprint, seen_pixels
+from fbnet.planning.footprint import Footprint, footprint
 from fbnet.planning.plan import Jobs, Plan, RunPlan, make_plan
 from fbnet.planning.rates import Rates, load_rates
 from fbnet.runtime.device import should_compile

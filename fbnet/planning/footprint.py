@@ -8,11 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.labels import LabelSpec
 from fbnet.config.runs import RunConfig
-from fbnet.config.training import OUTPUT_STRIDE, TrainingConfig
-from fbnet.evaluation.predictor import tile_starts
+from fbnet.config.training import TrainingConfig
 from fbnet.models.build import build
 from fbnet.models.flops import operations
 
@@ -87,36 +85,6 @@ def kept_bytes(network: nn.Module, images: Tensor, float_bytes: int) -> int:
     for held in chain(network.parameters(), network.buffers()):
         kept.pop(held.untyped_storage()._cdata, None)
     return sum(_stored_numbers(values) * _bytes(values, float_bytes) for values in kept.values())
-
-
-def seen_pixels(size: tuple[int, int], settings: EvaluationConfig) -> int:
-    """Pixels that go through the network while an image is predicted, at all scales, in overlapping tiles.
-
-    As `fbnet.evaluation.predictor.predict` does it, for an image that is predicted in one piece.
-
-    Args:
-        size: height and width of the image.
-        settings: how images are evaluated.
-    """
-    views = sum(_seen_at(size, settings, scale) for scale in settings.scales)
-    return views * (1 + settings.mirror)
-
-
-def _seen_at(size: tuple[int, int], settings: EvaluationConfig, scale: float) -> int:
-    padded = [_multiple(max(1, round(side * scale))) for side in size]
-    if settings.mode == "whole":
-        return math.prod(padded)
-    # Above scale 1 the window grows with the image.
-    growth = max(1.0, scale)
-    return math.prod(
-        min(_multiple(tile * growth), length)
-        * len(tile_starts(length, _multiple(tile * growth), round(stride * growth)))
-        for length, tile, stride in zip(padded, settings.tile, settings.stride, strict=True)
-    )
-
-
-def _multiple(length: float) -> int:
-    return math.ceil(length / OUTPUT_STRIDE) * OUTPUT_STRIDE
 
 
 def _stored_numbers(values: Tensor) -> int:

@@ -15,7 +15,7 @@ from fbnet.config.labels import CAMVID, CITYSCAPES
 from fbnet.config.load import load_study
 from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
-from fbnet.evaluation import predictor as inference
+from fbnet.evaluation import tiling
 from fbnet.evaluation.predict import find_images, overlay, predict_images
 from fbnet.evaluation.predictor import predict
 from fbnet.models import checkpoint
@@ -64,7 +64,7 @@ def test_labels_are_raw_ids_of_the_prediction(trained):
     assert not (OUTPUT / "balance").exists()
 
 
-def test_a_large_image_in_pieces(trained, monkeypatch):
+def test_a_large_image_in_chunks(trained, monkeypatch):
     network, config = checkpoint.load(trained)
     image = read("images/a.png")
     expected = np.empty((40, 72), dtype=np.uint8)
@@ -72,7 +72,7 @@ def test_a_large_image_in_pieces(trained, monkeypatch):
         for left, right in ((0, 24), (24, 48), (48, 72)):
             part = predict(network, image[top:bottom, left:right], load_study("toy").settings.evaluation, CPU)
             expected[top:bottom, left:right] = part.argmax(dim=0).numpy()
-    monkeypatch.setattr(inference, "MAX_PIXELS", 32 * 32)  # too small for a margin
+    monkeypatch.setattr(tiling, "MAX_PIXELS", 32 * 32)  # too small for a margin
     predict_images(trained, [Path("images/a.png")], OUTPUT, CPU, show_balance=True)
     assert np.array_equal(read(OUTPUT / "labels/a.png"), config.labels.to_raw(expected))
     assert read(OUTPUT / "balance/a.png").shape == (40, 72, 3)

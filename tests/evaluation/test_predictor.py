@@ -1,4 +1,4 @@
-"""Whole-image and sliding-window prediction at any size, against slow and direct versions."""
+"""Tests of prediction at any size, by windows and scales, against slow and direct versions."""
 
 import math
 import os
@@ -15,8 +15,8 @@ from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
 from fbnet.data.normalisation import normalise
-from fbnet.evaluation import predictor as inference
-from fbnet.evaluation.predictor import balance_map, pieces, predict, predict_labels, tile_starts
+from fbnet.evaluation import predictor, tiling
+from fbnet.evaluation.predictor import balance_map, predict, predict_labels
 from fbnet.models.build import build
 
 CPU = torch.device("cpu")
@@ -34,14 +34,14 @@ def image(height, width):
 
 
 class Pointwise(nn.Module):
-    """Logits that depend on nothing but their own pixel, so that tiling must not change them."""
+    """Network whose logits depend on their own pixel alone, so that tiling must not change them."""
 
     def forward(self, images):
         return {"out": torch.cat([images, images.sum(dim=1, keepdim=True)], dim=1), "balance": []}
 
 
 class Neighbours(nn.Module):
-    """Logits that depend on a few pixels around their own, and so on where tiles begin and end."""
+    """Network whose logits depend on a few pixels around their own, and so on the borders of tiles."""
 
     def __init__(self):
         super().__init__()
@@ -52,8 +52,8 @@ class Neighbours(nn.Module):
         return {"out": self.layer(images), "balance": []}
 
 
-class Watched(Pointwise):
-    """Keeps the shapes of what it is given."""
+class Recording(Pointwise):
+    """Network that records the shapes of its inputs."""
 
     def __init__(self):
         super().__init__()
@@ -65,7 +65,7 @@ class Watched(Pointwise):
 
 
 def direct_sliding(ours, values, tile, stride):
-    """Logits (1, classes, H, W) of (1, 3, H, W), slow and plain: padded, one tile after the other, then the mean."""
+    """Logits (1, classes, H, W) of (1, 3, H, W), in a slow and direct way: pad, predict tile by tile, average."""
     height, width = values.shape[-2:]
     padded = torch.zeros(1, 3, -(-height // 8) * 8, -(-width // 8) * 8)
     padded[..., :height, :width] = values
@@ -87,23 +87,8 @@ def direct_sliding(ours, values, tile, stride):
     return (total / count)[..., :height, :width]
 
 
-@pytest.mark.parametrize(
-    ("length", "tile", "stride", "expected"),
-    [
-        (10, 4, 3, [0, 3, 6]),
-        (11, 4, 3, [0, 3, 6, 7]),
-        (4, 4, 3, [0]),
-        (3, 4, 3, [0]),
-        (1024, 832, 555, [0, 192]),
-        (2048, 832, 555, [0, 555, 1110, 1216]),
-    ],
-)
-def test_tile_starts(length, tile, stride, expected):
-    assert tile_starts(length, tile, stride) == expected
-
-
 @pytest.mark.parametrize("size", [(8, 8), (37, 53), (64, 9), (1, 1)])
-def test_any_size_in_one_piece(size):
+def test_any_size_in_one_chunk(size):
     logits = predict(network(), image(*size), EvaluationConfig(), CPU)
     assert logits.shape == (19, *size)
     assert torch.isfinite(logits).all()
@@ -151,56 +136,41 @@ class TestBatches:
     settings = EvaluationConfig(mode="sliding", tile=(16, 24), stride=(11, 16))
 
     def test_hold_as_many_tiles_as_pixels_allow(self, monkeypatch):
-        monkeypatch.setattr(inference, "BATCH_PIXELS", 5 * 16 * 24)
-        watched = Watched()
-        predict(watched, image(40, 72), self.settings, CPU)  # tops 0, 11, 22, 24, lefts 0, 16, 32, 48
-        assert watched.seen == [(5, 3, 16, 24)] * 3 + [(1, 3, 16, 24)]
+        monkeypatch.setattr(tiling, "BATCH_PIXELS", 5 * 16 * 24)
+        recording = Recording()
+        predict(recording, image(40, 72), self.settings, CPU)  # tops 0, 11, 22, 24, lefts 0, 16, 32, 48
+        assert recording.seen == [(5, 3, 16, 24)] * 3 + [(1, 3, 16, 24)]
 
     def test_hold_one_tile_at_least(self, monkeypatch):
-        monkeypatch.setattr(inference, "BATCH_PIXELS", 1)
-        watched = Watched()
-        predict(watched, image(16, 30), self.settings, CPU)
-        assert watched.seen == [(1, 3, 16, 24)] * 2
+        monkeypatch.setattr(tiling, "BATCH_PIXELS", 1)
+        recording = Recording()
+        predict(recording, image(16, 30), self.settings, CPU)
+        assert recording.seen == [(1, 3, 16, 24)] * 2
 
     @pytest.mark.parametrize("run", ["fcn_r50_fbnet", "pspnet_r50_fbnet", "deeplabv3plus_r50_fbnet"])
     @pytest.mark.parametrize("size", [(37, 53), (12, 60)])  # the second is lower than a tile
     def test_equal_tiles_one_by_one(self, run, size, monkeypatch):
         ours = network(run)
         together = predict(ours, image(*size), self.settings, CPU)
-        monkeypatch.setattr(inference, "BATCH_PIXELS", 1)
+        monkeypatch.setattr(tiling, "BATCH_PIXELS", 1)
         assert torch.allclose(predict(ours, image(*size), self.settings, CPU), together, atol=1e-5)
 
+    def test_are_halved_when_out_of_memory(self, monkeypatch, caplog):
+        class Small(Pointwise):
+            def forward(self, images):
+                if len(images) > 3:
+                    raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+                return super().forward(images)
 
-class TestPieces:
-    def test_by_hand(self):
-        # At most 128 x 128 pixels, margins of 8: parts of at most 112, equal but for multiples of 8.
-        rows = [(slice(0, 104), slice(0, 112)), (slice(104, 200), slice(96, 200))]
-        columns = [(slice(0, 80), slice(0, 88)), (slice(80, 150), slice(72, 150))]
-        found = [(piece.kept, piece.seen) for piece in pieces((200, 150), 128 * 128)]
-        assert found == [((row[0], column[0]), (row[1], column[1])) for row in rows for column in columns]
-
-    @pytest.mark.parametrize("size", [(1024, 2048), (720, 1280), (4000, 6000), (4096, 6144), (1, 1)])
-    def test_images_of_data_sets_are_one(self, size):
-        whole = (slice(0, size[0]), slice(0, size[1]))
-        assert [(piece.kept, piece.seen, piece.inner) for piece in pieces(size, inference.MAX_PIXELS)] == [
-            (whole, whole, whole)
+        monkeypatch.setattr(tiling, "BATCH_PIXELS", 12 * 16 * 24)
+        expected = predict(Pointwise(), image(40, 72), self.settings, CPU)
+        assert torch.equal(predict(Small(), image(40, 72), self.settings, CPU), expected)
+        assert caplog.messages == [
+            "out of memory with 12 tiles in a batch; continuing with 6",
+            "out of memory with 6 tiles in a batch; continuing with 3",
         ]
-
-    @pytest.mark.parametrize("size", [(300, 300), (129, 128), (17, 5000), (1000, 90), (255, 256)])
-    @pytest.mark.parametrize("pixels", [128 * 128, 16000, 64 * 64, 63])
-    def test_fill_the_image_once(self, size, pixels):
-        covered = np.zeros(size, dtype=int)
-        side = max(8, math.isqrt(pixels))
-        margin = side // 16 // 8 * 8
-        for piece in pieces(size, pixels):
-            covered[piece.kept] += 1
-            assert np.zeros(size)[piece.seen].size <= side**2
-            for kept, seen, inner, length in zip(piece.kept, piece.seen, piece.inner, size, strict=True):
-                assert kept.start % 8 == 0
-                assert seen.start == max(0, kept.start - margin)
-                assert seen.stop == min(length, kept.stop + margin)
-                assert range(length)[seen][inner] == range(length)[kept]
-        assert (covered == 1).all()
+        assert torch.equal(predict(Small(), image(40, 72), self.settings, CPU), expected)
+        assert len(caplog.messages) == 2  # warned once
 
 
 class TestLabels:
@@ -222,28 +192,28 @@ class TestLabels:
         [
             (128 * 128, EvaluationConfig()),
             (128 * 128, EvaluationConfig(mode="sliding", tile=(64, 64), stride=(48, 48), scales=(0.5,), mirror=True)),
-            (256 * 256, EvaluationConfig(scales=(0.5, 2.0))),  # the same pieces: 128 x 128 at twice the size
+            (256 * 256, EvaluationConfig(scales=(0.5, 2.0))),  # the same chunks: 128 x 128 at twice the size
         ],
     )
-    def test_of_a_large_image_are_those_of_its_pieces(self, pixels, settings, monkeypatch):
+    def test_of_a_large_image_are_those_of_its_chunks(self, pixels, settings, monkeypatch):
         ours, large = network(), image(200, 150)
         expected = np.empty((200, 150), dtype=np.uint8)
         for top, bottom, above, below in ((0, 104, 0, 112), (104, 200, 96, 200)):
             for left, right, before, behind in ((0, 80, 0, 88), (80, 150, 72, 150)):
                 values = predict(ours, large[above:below, before:behind], settings, CPU).argmax(dim=0).numpy()
                 expected[top:bottom, left:right] = values[top - above : bottom - above, left - before : right - before]
-        monkeypatch.setattr(inference, "MAX_PIXELS", pixels)
+        monkeypatch.setattr(tiling, "MAX_PIXELS", pixels)
         assert np.array_equal(predict_labels(ours, large, settings, CPU), expected)
 
-    def test_pieces_change_nothing_where_there_is_no_context(self, monkeypatch):
+    def test_chunks_change_nothing_without_context(self, monkeypatch):
         expected = predict(Pointwise(), image(200, 150), EvaluationConfig(), CPU).argmax(dim=0).numpy()
-        monkeypatch.setattr(inference, "MAX_PIXELS", 64 * 64)
-        watched = Watched()
-        assert np.array_equal(predict_labels(watched, image(200, 150), EvaluationConfig(), CPU), expected)
-        assert max(math.prod(shape[-2:]) for shape in watched.seen) <= 64 * 64
+        monkeypatch.setattr(tiling, "MAX_PIXELS", 64 * 64)
+        recording = Recording()
+        assert np.array_equal(predict_labels(recording, image(200, 150), EvaluationConfig(), CPU), expected)
+        assert max(math.prod(shape[-2:]) for shape in recording.seen) <= 64 * 64
 
-    def test_a_scale_too_large_for_any_piece_still_works(self, monkeypatch):
-        monkeypatch.setattr(inference, "MAX_PIXELS", 10)
+    def test_a_scale_too_large_for_any_chunk_still_works(self, monkeypatch):
+        monkeypatch.setattr(tiling, "MAX_PIXELS", 10)
         labels = predict_labels(Pointwise(), image(9, 20), EvaluationConfig(scales=(4.0,)), CPU)
         assert labels.shape == (9, 20)
 
@@ -252,8 +222,9 @@ MEASURE = r"""
 import re, sys
 from pathlib import Path
 import numpy as np, torch
-from fbnet.evaluation import predictor as inference
 from fbnet.config.evaluation import EvaluationConfig
+from fbnet.evaluation import tiling
+from fbnet.evaluation.predictor import predict_labels
 
 class Brightness(torch.nn.Module):
     def forward(self, images):
@@ -262,31 +233,31 @@ class Brightness(torch.nn.Module):
 def peak():
     return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
-inference.MAX_PIXELS = inference.BATCH_PIXELS = 512 * 512
+tiling.MAX_PIXELS = tiling.BATCH_PIXELS = 512 * 512
 network, device = Brightness(), torch.device("cpu")
 tiles = {"mode": "sliding", "tile": (256, 256), "stride": (192, 192)}
 settings = {"whole": EvaluationConfig(), "sliding": EvaluationConfig(**tiles),
             "scales": EvaluationConfig(**tiles, scales=(0.5, 1.0), mirror=True)}[sys.argv[1]]
-inference.predict_labels(network, np.zeros((64, 64, 3), dtype=np.uint8), settings, device)
+predict_labels(network, np.zeros((64, 64, 3), dtype=np.uint8), settings, device)
 images = [np.ones((side, side, 3), dtype=np.uint8) for side in (512, 1024)]
 before = peak()
 for image in images:
-    inference.predict_labels(network, image, settings, device)
+    predict_labels(network, image, settings, device)
     print(peak() - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from Linux's /proc")
 @pytest.mark.parametrize(("settings", "maps"), [("whole", 1), ("sliding", 1), ("scales", 3)])
-def test_memory_keeps_to_the_stated_bound(settings, maps):
-    # Memory that is given back leaves the process at once, and what is not in use is not counted.
+def test_memory_stays_within_the_stated_bound(settings, maps):
+    # The allocator returns freed memory to the system at once, so that only memory in use is counted.
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_MMAP_THRESHOLD_": "65536"}
     command = [sys.executable, "-c", MEASURE, settings]
     result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    one_piece, several = map(int, result.stdout.split())
+    one_chunk, several = map(int, result.stdout.split())
     pixels = 512 * 512
     bound = (4 * maps * 19 + 48) * pixels + 4 * (3 + 19) * pixels  # the network needs its input and logits
-    assert 4 * 19 * pixels < one_piece < bound
+    assert 4 * 19 * pixels < one_chunk < bound
     assert several < bound + 1024 * 1024  # the labels themselves; (19, 1024, 1024) float32 would be 76 MiB
 
 
@@ -309,16 +280,16 @@ class TestBalanceMap:
         assert np.allclose(values, expected.numpy(), atol=1e-6)
 
     @pytest.mark.parametrize(("run", "stride"), [("fcn_r50_fbnet", 8), ("fcn_r101_fbnet_res2", 4)])
-    def test_of_a_large_image_is_that_of_its_pieces(self, run, stride, monkeypatch):
+    def test_of_a_large_image_is_that_of_its_chunks(self, run, stride, monkeypatch):
         ours, large = network(run), image(200, 150)
         expected = np.empty((-(-200 // stride), -(-150 // stride)), dtype=np.float32)
         for top, above, below in ((0, 0, 112), (104, 96, 200)):
             for left, before, behind in ((0, 0, 88), (80, 72, 150)):
                 values = balance_map(ours, large[above:below, before:behind], CPU)
                 values = values[(top - above) // stride :, (left - before) // stride :]
-                place = expected[top // stride :, left // stride :]  # what reaches too far, the next one overwrites
-                place[: len(values), : values.shape[1]] = values
-        monkeypatch.setattr(inference, "MAX_PIXELS", 128 * 128)
+                window = expected[top // stride :, left // stride :]  # the next chunk overwrites what reaches too far
+                window[: len(values), : values.shape[1]] = values
+        monkeypatch.setattr(tiling, "MAX_PIXELS", 128 * 128)
         assert np.array_equal(balance_map(ours, large, CPU), expected)
 
     @pytest.mark.parametrize("run", ["fcn_r50", "fcn_r101_bwbce"])
@@ -328,7 +299,7 @@ class TestBalanceMap:
 
 class TestScales:
     def direct(self, ours, values, scales, mirror):
-        """Slow and plain, for whole images whose scaled sides are multiples of 8."""
+        """Mean softmax in a slow and direct way, for whole images whose scaled sides are multiples of 8."""
         height, width = values.shape[-2:]
         views = []
         with torch.no_grad():
@@ -355,7 +326,7 @@ class TestScales:
 
     @pytest.mark.parametrize("size", [(37, 53), (5, 90), (48, 31)])
     def test_tiles_equal_a_direct_version(self, size):
-        """All seven scales; at the small ones the image is smaller than a tile."""
+        """All seven scales; at the small ones, the image is smaller than a tile."""
         ours, tile, stride = Neighbours(), (24, 32), (17, 22)
         values = normalise(torch.tensor(image(*size))[None], CPU)
         views = []
@@ -375,8 +346,8 @@ class TestScales:
         assert torch.allclose(result, torch.stack(views).mean(dim=0), atol=1e-5)
 
     def test_probabilities_in_several_bands(self):
-        """Taller than a band of rows, and no multiple of it."""
-        tall, settings = image(2 * inference.BAND_ROWS + 3, 9), EvaluationConfig(mirror=True)
+        """The image is taller than a band of rows and no multiple of it."""
+        tall, settings = image(2 * predictor.BAND_ROWS + 3, 9), EvaluationConfig(mirror=True)
         expected = predict(Pointwise(), tall, EvaluationConfig(), CPU).softmax(dim=0)
         assert torch.allclose(predict(Pointwise(), tall, settings, CPU), expected, atol=1e-6)
 
@@ -393,8 +364,8 @@ class TestScales:
         assert torch.allclose(result, result.flip(2), atol=1e-5)
 
     def test_the_window_grows_with_scales_above_1(self, monkeypatch):
-        monkeypatch.setattr(inference, "BATCH_PIXELS", 1)
-        watched = Watched()
+        monkeypatch.setattr(tiling, "BATCH_PIXELS", 1)
+        recording = Recording()
         settings = EvaluationConfig(mode="sliding", tile=(16, 24), stride=(16, 24), scales=(0.5, 1.0, 2.0))
-        predict(watched, image(32, 48), settings, CPU)
-        assert [watched.seen.count((1, 3, *size)) for size in ((16, 24), (32, 48))] == [1 + 4, 4]
+        predict(recording, image(32, 48), settings, CPU)
+        assert [recording.seen.count((1, 3, *size)) for size in ((16, 24), (32, 48))] == [1 + 4, 4]

@@ -12,7 +12,7 @@ from fbnet.config.load import load_study
 from fbnet.data.prepare import prepare
 
 RUN = "fcn_r50_fbnet"
-HALVED = r"fbnet: out of memory with (\d+) tiles at once; goes on with (\d+)"
+HALVED = r"out of memory with (\d+) tiles in a batch; continuing with (\d+)"
 NEEDED = r"peak \d+\.\d\d GiB, \d+\.\d\d GiB more requested"
 LIMIT = """
 import resource

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from math import prod
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -12,16 +11,14 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fbnet import paths
-from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_hardware, load_study
 from fbnet.errors import InputError
-from fbnet.evaluation.predictor import predict
 from fbnet.models.build import build
 from fbnet.planning import cost_text
 from fbnet.planning.cost import Amount, estimate, times, total
 from fbnet.planning.disk import data_bytes, image_sizes
-from fbnet.planning.footprint import footprint, kept_bytes, seen_pixels
+from fbnet.planning.footprint import footprint, kept_bytes
 from fbnet.planning.plan import make_plan
 from fbnet.planning.rates import load_rates
 from tests.planning.test_plan import change_study, write_checkpoint, write_manifest
@@ -235,39 +232,6 @@ class TestRates:
         ) as error:
             cost_of(small, machine)
         assert message in str(error.value)
-
-
-class Recording(nn.Module):
-    """Says nothing of any image, and notes how many pixels it saw."""
-
-    def __init__(self):
-        super().__init__()
-        self.pixels = 0
-
-    def forward(self, images):
-        self.pixels += images.shape[0] * images.shape[2] * images.shape[3]
-        return {"out": torch.zeros(images.shape[0], 1, *images.shape[2:])}
-
-
-class TestPredictions:
-    @pytest.mark.parametrize("size", [(64, 128), (50, 70), (24, 200)])
-    @pytest.mark.parametrize(
-        "settings",
-        [
-            EvaluationConfig(),
-            EvaluationConfig(scales=(0.5, 0.75, 1.0, 1.7), mirror=True),
-            EvaluationConfig(mode="sliding", tile=(32, 48), stride=(20, 30)),
-            EvaluationConfig(mode="sliding", tile=(32, 48), stride=(20, 30), scales=(0.5, 1.0, 1.3, 2.0), mirror=True),
-        ],
-    )
-    def test_as_many_pixels_as_are_really_seen(self, size, settings):
-        network = Recording()
-        predict(network, np.zeros((*size, 3), np.uint8), replace(settings, precision="float32"), torch.device("cpu"))
-        assert seen_pixels(size, settings) == network.pixels
-
-    def test_of_the_paper_s_evaluation(self, project):
-        """Rows from 0 and 192; columns from 0, 555, 1110 and 1216."""
-        assert seen_pixels((1024, 2048), load_study("paper").evaluation("single_scale")) == 2 * 4 * 832 * 832
 
 
 class TestMemory:
