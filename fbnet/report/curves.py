@@ -1,4 +1,4 @@
-"""Training curves out of history.csv: the loss of each run over its epochs, all runs to one scale."""
+"""Training curves from history.csv: loss of each run over its epochs, on one scale for all runs."""
 
 import csv
 import io
@@ -19,13 +19,13 @@ SIZE = (2.7, 1.75)  # inches
 LOSS_COLOUR = "#1f5a94"
 BALANCE_COLOUR = "#c2571a"
 FAINT = "#dfe3e8"
-LARGEST = 1e30  # of a number of a history: pictures are drawn in floats, which more would overflow
+LARGEST = 1e30  # larger values would overflow while drawing
 
 History = tuple[EpochRecord, ...]
 
 
 def read_history(path: Path) -> History | None:
-    """The epochs of a training; None where there is no file. Raises InputError for a damaged one."""
+    """Return the epochs of a training; None if there is no file. Raises InputError for a damaged one."""
     if not path.is_file():
         return None
     problem, hint = "not a history as `fbnet train` writes it", "delete it and train again"
@@ -37,18 +37,18 @@ def read_history(path: Path) -> History | None:
 
 
 def _record(row: dict[str, str | None]) -> EpochRecord:
-    """A line of a history. Raises ValueError or KeyError for another one."""
+    """Parse one line. Raises ValueError or KeyError for a malformed one."""
     kinds = {entry.name: entry.type for entry in fields(EpochRecord)}
     if row.keys() != kinds.keys() or None in row.values():
-        raise ValueError(f"a line that is not of {', '.join(kinds)}")
+        raise ValueError(f"a line without {', '.join(kinds)}")
     record = EpochRecord(**{name: kinds[name](value) for name, value in row.items()})
     if not all(abs(value) <= LARGEST for value in vars(record).values()):
-        raise ValueError("a value that is no number")
+        raise ValueError("a value that is not a finite number")
     return record
 
 
 def loss_range(histories: Iterable[History]) -> tuple[float, float]:
-    """The range of all losses above 0 with a little room, for panels to share; (0.1, 1) where there are none."""
+    """Return the padded range of all positive losses, shared by all panels; (0.1, 1) without any."""
     values = [
         value
         for history in histories
@@ -60,13 +60,13 @@ def loss_range(histories: Iterable[History]) -> tuple[float, float]:
 
 
 def draw_curves(histories: Mapping[int, History], limits: tuple[float, float]) -> bytes:
-    """A panel as svg, the same bytes for the same histories: loss and balance loss (Eq. 8) over the epochs.
+    """Return loss and balance loss (Eq. 8) over the epochs as SVG, deterministic to the byte.
 
     Args:
-        histories: by seed; a line each.
-        limits: of the losses, whose axis is logarithmic.
+        histories: epochs by seed, drawn as one line each.
+        limits: range of the logarithmic loss axis.
     """
-    with matplotlib.rc_context(STYLE | {"svg.fonttype": "path"}):  # outlines look the same wherever the page is read
+    with matplotlib.rc_context(STYLE | {"svg.fonttype": "path"}):  # outlines need no font
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
         for history in histories.values():

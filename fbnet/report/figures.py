@@ -17,7 +17,7 @@ def write_figure(study: Study, name: str) -> None:
     Raises InputError for a figure that the study does not have, and for metrics or samples that are missing or
     damaged.
     """
-    title = f"{captions.lead(name)}. {study.figure(name).title}"
+    title = f"{captions.display_name(name)}. {study.figure(name).title}"
     with matplotlib.rc_context(STYLE):
         contents = DRAW[name](study, title).files()
     for path, content in zip(paths.figure_files(study.name, name), contents, strict=True):
