@@ -9,16 +9,7 @@ from fbnet.config.study import Study
 from fbnet.config.training import OUTPUT_STRIDE
 from fbnet.errors import InputError
 from fbnet.report import captions
-from fbnet.report.canvas import (
-    GAP,
-    FigureCanvas,
-    colours,
-    legend_handles,
-    legend_height,
-    picture_grid,
-    picture_size,
-    pictures_height,
-)
+from fbnet.report.canvas import GAP, FigureCanvas, colours, legend_handles, picture_canvas, picture_width
 from fbnet.report.results import Sample, require_samples
 
 ROWS = 3
@@ -37,17 +28,16 @@ def draw(study: Study, title: str) -> FigureCanvas:
 
     labels = study.data.labels
     handles = legend_handles(labels, [ids for sample in shown for ids in (sample.label, sample.prediction)])
-    size = picture_size(3, shown[0].label.shape)
-    below = pictures_height(len(shown), size[1]) + GAP
-    canvas = FigureCanvas(below + BAR_ROOM + legend_height(handles), _caption(study, title, samples, len(shown)))
-    grid = picture_grid(canvas, ["Label", "Mean of $X_o$ over channels", "Prediction"], len(shown), size)
+    headers = ["Label", "Mean of $X_o$ over channels", "Prediction"]
+    caption = _caption(study, title, samples, len(shown))
+    canvas, grid, below = picture_canvas(headers, len(shown), shown[0].label.shape, handles, caption, room=BAR_ROOM)
     for row, sample, values in zip(grid, shown, maps, strict=True):
         row[0].imshow(colours(sample.label, labels))
         drawn = row[1].imshow(values, cmap="viridis", vmin=low, vmax=high)
         row[2].imshow(colours(sample.prediction, labels))
-    bar = canvas.axes(size[0] + 3 * GAP, below, size[0] - 2 * GAP, BAR)
+    width = picture_width(len(headers))
+    bar = canvas.axes(width + 3 * GAP, below, width - 2 * GAP, BAR)
     canvas.figure.colorbar(drawn, cax=bar, orientation="horizontal", extend="both")
-    canvas.legend(below + BAR_ROOM, handles)
     return canvas
 
 
@@ -67,11 +57,8 @@ def foreground_background_means(samples: list[Sample], foreground_ids: tuple[int
     values = np.concatenate([visible_map(sample).compressed() for sample in samples]).astype(np.float64)
     visible = np.concatenate([sample.label[sample.label != IGNORE_INDEX] for sample in samples])
     foreground = np.isin(visible, foreground_ids)
-    return _mean(values[foreground]), _mean(values[~foreground])
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else float("nan")
+    means = [values[mask].mean() if mask.any() else np.nan for mask in (foreground, ~foreground)]
+    return float(means[0]), float(means[1])
 
 
 def _samples(study: Study) -> list[Sample]:

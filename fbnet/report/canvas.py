@@ -55,11 +55,11 @@ class FigureCanvas:
         return self.figure.add_axes(self._bounds(left, top, width, height))
 
     def legend(self, top: float, handles: list[Patch]) -> None:
-        """Add one legend for the whole canvas, `legend_height` high."""
+        """Add one legend for the whole canvas, at this distance from the top."""
         self.figure.legend(
             handles=handles,
             loc="upper left",
-            bbox_to_anchor=self._bounds(MARGIN, top, WIDTH - 2 * MARGIN, legend_height(handles)),
+            bbox_to_anchor=self._bounds(MARGIN, top, WIDTH - 2 * MARGIN, _legend_height(handles)),
             mode="expand",
             ncol=LEGEND_COLUMNS,
             frameon=False,
@@ -83,32 +83,40 @@ class FigureCanvas:
         return left / WIDTH, 1 - (top + height) / self.height, width / WIDTH, height / self.height
 
 
-def picture_size(columns: int, shape: tuple[int, int]) -> tuple[float, float]:
-    """Return width and height of each of `columns` pictures side by side; `shape` is (H, W) in pixels."""
-    width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
-    return width, width * shape[0] / shape[1]
+def picture_width(columns: int) -> float:
+    """Return the width of each of `columns` pictures side by side."""
+    return (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
 
 
-def pictures_height(rows: int, picture_height: float) -> float:
-    """Return the height of `rows` rows of pictures with their column headers."""
-    return MARGIN + HEADER + rows * picture_height + (rows - 1) * GAP
+def picture_canvas(
+    headers: list[str], rows: int, shape: tuple[int, int], handles: list[Patch], caption: str, *, room: float
+) -> tuple[FigureCanvas, list[list[Axes]], float]:
+    """Create a canvas of pictures with a legend below.
 
+    Args:
+        headers: one for each column of pictures.
+        rows: number of rows of pictures.
+        shape: (H, W) of a picture in pixels.
+        handles: legend entries.
+        caption: text at the bottom.
+        room: height left free between pictures and legend.
 
-def picture_grid(canvas: FigureCanvas, headers: list[str], rows: int, size: tuple[float, float]) -> list[list[Axes]]:
-    """Add axes for rows of pictures below their column headers; `size` is a picture's width and height."""
-    width, height = size
-    grid = [
-        [
-            canvas.axes(MARGIN + column * (width + GAP), pictures_height(row + 1, height) - height, width, height)
-            for column in range(len(headers))
-        ]
-        for row in range(rows)
-    ]
+    Returns:
+        The canvas, its axes by row and column, and where the room begins, measured from the top.
+    """
+    width = picture_width(len(headers))
+    height = width * shape[0] / shape[1]
+    bottoms = [MARGIN + HEADER + (row + 1) * height + row * GAP for row in range(rows)]
+    below = bottoms[-1] + GAP
+    canvas = FigureCanvas(below + room + _legend_height(handles), caption)
+    canvas.legend(below + room, handles)
+    lefts = [MARGIN + column * (width + GAP) for column in range(len(headers))]
+    grid = [[canvas.axes(left, bottom - height, width, height) for left in lefts] for bottom in bottoms]
     for axes in (axes for row in grid for axes in row):
         axes.set(xticks=[], yticks=[])
     for axes, header in zip(grid[0], headers, strict=True):
         axes.set_title(header, fontsize=8, pad=4)
-    return grid
+    return canvas, grid, below
 
 
 def colours(ids: np.ndarray, labels: LabelSpec) -> np.ndarray:
@@ -130,6 +138,5 @@ def legend_handles(labels: LabelSpec, maps: Collection[np.ndarray]) -> list[Patc
     ]
 
 
-def legend_height(handles: list[Patch]) -> float:
-    """Return the height of a legend."""
+def _legend_height(handles: list[Patch]) -> float:
     return LEGEND_LINE * -(-len(handles) // LEGEND_COLUMNS)

@@ -43,7 +43,7 @@ def table_caption(study: Study, table: TableConfig, metrics: list[Metrics], *, c
     test = "test_miou" in table.columns
     sentences = [
         f"{table.title}.",
-        _study(study),
+        f"Study {study.name}: {study.settings.description}.",
         _quantities(study, data, table),
         _evaluated(study, data, table, metrics),
         _test(study, table) if test else "",
@@ -60,8 +60,8 @@ def table_caption(study: Study, table: TableConfig, metrics: list[Metrics], *, c
 def figure_source(study: Study) -> str:
     """Return the sentences naming a figure's study, data set and seed."""
     return (
-        f"{_study(study)} Data set {study.data.dataset}, split {study.data.evaluate}; "
-        f"seed {study.settings.seeds[0]}, the study's first."
+        f"Study {study.name}: {study.settings.description}. Data set {study.data.dataset}, split "
+        f"{study.data.evaluate}; seed {study.settings.seeds[0]}, the study's first."
     )
 
 
@@ -107,10 +107,6 @@ def _role(study: Study, data: DataConfig) -> str:
 
 def _runs(study: Study, table: TableConfig) -> list[str]:
     return [row for row in table.rows if row in study.runs]
-
-
-def _study(study: Study) -> str:
-    return f"Study {study.name}: {study.settings.description}."
 
 
 def _quantities(study: Study, data: DataConfig, table: TableConfig) -> str:

@@ -62,19 +62,15 @@ def _readable_on(colour: tuple[float, ...]) -> str:
 
 
 def _name_axes(axes: Axes, labels: LabelSpec) -> None:
-    positions = range(len(labels.classes))
-    axes.set_xticks(positions, labels.classes, rotation=90)
-    axes.set_yticks(positions, labels.classes)
-    axes.set_xlabel("prediction", fontsize=8)
-    axes.set_ylabel("label", fontsize=8)
-    for names in (axes.get_xticklabels(), axes.get_yticklabels()):
+    classes = labels.classes
+    for axis, name, rotation in ((axes.xaxis, "prediction", 90), (axes.yaxis, "label", 0)):
+        axis.set_label_text(name, fontsize=8)
+        axis.set_ticks(range(len(classes)), classes, rotation=rotation)
+        axis.set_ticks(np.arange(-0.5, len(classes)), minor=True)
         for index in labels.foreground_ids:
-            names[index].set_fontweight("bold")
-    axes.tick_params(length=0)
-    axes.set_xticks(np.arange(-0.5, len(labels.classes)), minor=True)
-    axes.set_yticks(np.arange(-0.5, len(labels.classes)), minor=True)
+            axis.get_ticklabels()[index].set_fontweight("bold")
+    axes.tick_params(which="both", length=0)
     axes.grid(which="minor", color="#d9d9d9", linewidth=0.4)
-    axes.tick_params(which="minor", length=0)
 
 
 def _caption(study: Study, title: str) -> str:

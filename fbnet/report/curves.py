@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -49,14 +50,9 @@ def _record(row: dict[str, str | None]) -> EpochRecord:
 
 def loss_range(histories: Iterable[History]) -> tuple[float, float]:
     """Return the padded range of all positive losses, shared by all panels; (0.1, 1) without any."""
-    values = [
-        value
-        for history in histories
-        for record in history
-        for value in (record.loss, record.balance_loss)
-        if value > 0
-    ]
-    return (min(values) / 1.15, max(values) * 1.15) if values else (0.1, 1.0)
+    records = [record for history in histories for record in history]
+    positive = [loss for record in records for loss in (record.loss, record.balance_loss) if loss > 0]
+    return (min(positive) / 1.15, max(positive) * 1.15) if positive else (0.1, 1.0)
 
 
 def draw_curves(histories: Mapping[int, History], limits: tuple[float, float]) -> bytes:
@@ -72,27 +68,24 @@ def draw_curves(histories: Mapping[int, History], limits: tuple[float, float]) -
         for history in histories.values():
             _line(axes, history, "loss", LOSS_COLOUR)
             _line(axes, history, "balance_loss", BALANCE_COLOUR)
-        _lay_out(axes, limits, max(record.epoch for history in histories.values() for record in history))
+        _style_axes(axes, limits, max(history[-1].epoch for history in histories.values()))
         drawn = io.BytesIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     return drawn.getvalue()
 
 
-def _line(axes, history: History, loss: str, colour: str) -> None:
+def _line(axes: Axes, history: History, loss: str, colour: str) -> None:
     points = [(record.epoch, getattr(record, loss)) for record in history if getattr(record, loss) > 0]
     if points:
         axes.plot(*zip(*points, strict=True), color=colour, linewidth=1, marker="." if len(points) == 1 else "")
 
 
-def _lay_out(axes, limits: tuple[float, float], epochs: int) -> None:
-    axes.set_xlim(0, 1.03 * epochs)
-    axes.set_yscale("log")
-    axes.set_ylim(limits)
+def _style_axes(axes: Axes, limits: tuple[float, float], epochs: int) -> None:
+    axes.set(yscale="log", xlim=(0, 1.03 * epochs), ylim=limits, xlabel="epoch")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=(1, 2, 5, 10)))
-    axes.set_xlabel("epoch")
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

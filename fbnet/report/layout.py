@@ -3,6 +3,7 @@
 import pandas as pd
 from tabulate import SEPARATING_LINE, tabulate
 
+from fbnet.config.runs import STAGES
 from fbnet.report import captions
 from fbnet.report.cells import Cell, Row, Table
 
@@ -13,10 +14,7 @@ HEADERS = {
     "method": "Method",
     "venue": "Venue",
     "backbone": "Backbone",
-    "res2": "Res2",
-    "res3": "Res3",
-    "res4": "Res4",
-    "res5": "Res5",
+    **{stage: stage.capitalize() for stage in STAGES},
     "pce": "P-CE",
     "bwbce": "BwBCE",
     "conv": "Conv",
@@ -141,7 +139,9 @@ def row_lines(row: Row, table: Table) -> dict[str, list[str]]:
 
 
 def _record(row: Row, comparable: bool) -> dict[str, str | int]:
-    record = {"run": row.run} | {key: _csv_text(value) for key, value in row.describe.items()} | {"seeds": row.seeds}
+    texts = {True: "yes", False: "no", NONE: NONE_CSV}
+    described = {key: texts.get(value, value) for key, value in row.describe.items()}
+    record = {"run": row.run, **described, "seeds": row.seeds}
     for column, cell in row.cells.items():
         key = column.replace(" ", "_")
         record[key] = _csv_number(cell.mean)
@@ -150,12 +150,6 @@ def _record(row: Row, comparable: bool) -> dict[str, str | int]:
         difference = cell.difference if comparable else None
         record |= {f"{key}_paper": _csv_number(cell.paper), f"{key}_diff": _csv_number(difference)}
     return record
-
-
-def _csv_text(value: str | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return NONE_CSV if value == NONE else value
 
 
 def _csv_number(value: float | None) -> str:

@@ -13,6 +13,7 @@ from fbnet.config.study import Study
 from fbnet.data.packed import split_images
 from fbnet.errors import InputError
 from fbnet.io.files import write_text
+from fbnet.provenance.graph import Result
 from fbnet.report import captions, curves, layout, records
 from fbnet.report.curves import History
 from fbnet.report.records import Entry
@@ -32,6 +33,7 @@ def write_page(study: Study) -> Path:
 def make_page(study: Study) -> str:
     """Return a study's page as HTML, deterministic to the byte. Raises InputError as `write_page`."""
     entries = records.entries(study)
+    by_result = {entry.result: entry for entry in entries}
     loader = PackageLoader("fbnet.report", ".")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -46,8 +48,8 @@ def make_page(study: Study) -> str:
         synthetic=[data.dataset for data in study.settings.data.values() if data.synthetic is not None],
         comparisons=list(dict.fromkeys(captions.comparison(study, data) for data in evaluated)),
         facts=_facts(study),
-        tables=[_table(study, name, _entry(entries, "table", name)) for name in study.tables],
-        figures=[_figure(study, name, _entry(entries, "figure", name)) for name in study.figures],
+        tables=[_table(study, name, by_result[Result("table", name)]) for name in study.tables],
+        figures=[_figure(study, name, by_result[Result("figure", name)]) for name in study.figures],
         curves=_curves(study),
         runs=[_run(study, run) for run in study.runs.values()],
         groups=_provenance(study, entries),
@@ -79,12 +81,8 @@ def _data(role: str, data: DataConfig) -> str:
     return f"{data.dataset}{substitute}: {splits}"
 
 
-def _entry(entries: Iterable[Entry], kind: str, name: str) -> Entry:
-    return next(entry for entry in entries if (entry.result.kind, entry.result.name) == (kind, name))
-
-
 def _table(study: Study, name: str, entry: Entry) -> dict:
-    """A table as its metrics give it now, once its files have been made; else why it is missing."""
+    """A table remade from its metrics if its files exist, else the reason why it is missing."""
     title, files = study.table(name).title, paths.table_files(study.name, name)
     section = {"name": name, "title": title, "table": None, "entry": entry}
     if not all(path.is_file() for path in files):

@@ -1,22 +1,12 @@
 """Figure 1: predictions without and with FBNet."""
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.report import captions
-from fbnet.report.canvas import (
-    GAP,
-    FigureCanvas,
-    colours,
-    legend_handles,
-    legend_height,
-    picture_grid,
-    picture_size,
-    pictures_height,
-)
+from fbnet.report.canvas import GAP, FigureCanvas, colours, legend_handles, picture_canvas
 from fbnet.report.improvements import Box, changes, find_boxes
 from fbnet.report.results import Sample, require_samples
 
@@ -30,23 +20,20 @@ Pair = tuple[Sample, Sample]
 def draw(study: Study, title: str) -> FigureCanvas:
     """Draw the samples that gain most from FBNet: image, label, baseline and FBNet. Raises InputError."""
     pairs = _read_pairs(study)
-    gains = [_foreground_changes(study, pair).sum(dtype=int) for pair in pairs]
-    shown = [pairs[index] for index in sorted(range(len(pairs)), key=lambda index: -gains[index])[:ROWS]]
-    boxes = [find_boxes(_foreground_changes(study, pair)) for pair in shown]
-
     labels, runs = study.data.labels, study.figure_runs
+    changed = [changes(old.label, old.prediction, new.prediction, labels.foreground_ids) for old, new in pairs]
+    chosen = sorted(range(len(pairs)), key=lambda index: -changed[index].sum(dtype=int))[:ROWS]
+    shown, boxes = [pairs[index] for index in chosen], [find_boxes(changed[index]) for index in chosen]
+
     handles = legend_handles(labels, [m for old, new in shown for m in (old.label, old.prediction, new.prediction)])
-    size = picture_size(4, shown[0][0].label.shape)
-    top = pictures_height(len(shown), size[1]) + 2 * GAP
-    canvas = FigureCanvas(top + legend_height(handles), _caption(study, title, pairs, shown, any(boxes)))
     headers = ["Image", "Label", study.run(runs.baseline).label, study.run(runs.fbnet).label]
-    grid = picture_grid(canvas, headers, len(shown), size)
+    caption = _caption(study, title, pairs, shown, any(boxes))
+    canvas, grid, _ = picture_canvas(headers, len(shown), shown[0][0].label.shape, handles, caption, room=GAP)
     for row, (old, new), found in zip(grid, shown, boxes, strict=True):
         row[0].imshow(old.image)
         for axes, ids in zip(row[1:], (old.label, old.prediction, new.prediction), strict=True):
             axes.imshow(colours(ids, labels))
             _draw_boxes(axes, found, old.label.shape)
-    canvas.legend(top, handles)
     return canvas
 
 
@@ -59,11 +46,6 @@ def _read_pairs(study: Study) -> list[Pair]:
             f"evaluate both again: fbnet evaluate --study {study.name} --run RUN --seed {seed}"
         )
     return list(zip(old, new, strict=True))
-
-
-def _foreground_changes(study: Study, pair: Pair) -> np.ndarray:
-    old, new = pair
-    return changes(old.label, old.prediction, new.prediction, study.data.labels.foreground_ids)
 
 
 def _draw_boxes(axes: Axes, boxes: list[Box], shape: tuple[int, int]) -> None:

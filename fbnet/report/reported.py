@@ -2,7 +2,6 @@
 
 import csv
 import math
-from collections.abc import Collection
 from pathlib import Path
 
 from fbnet import paths
@@ -24,10 +23,16 @@ def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
     columns = [part for key in table.columns for part in (CITYSCAPES.classes if key == "iou" else (key,))]
     runs = load_runs()
     declared = {**runs.runs, **runs.quoted}
-    reported = {}
-    for line, cells in read_lines(path, ["run", *columns]):
-        _check_run(cells[0], declared, reported, line)
-        reported[cells[0]] = _numbers(columns, cells[1:], line)
+    reported: dict[str, dict[str, float]] = {}
+    for line, (run, *cells) in read_lines(path, ["run", *columns]):
+        if run not in declared:
+            raise InputError(f"{line}: no run or quoted method {run!r} in {paths.RUNS_FILE}; name one that it declares")
+        if run in reported:
+            raise InputError(f"{line}: the run {run} comes twice; keep one line of it")
+        reported[run] = {column: parse_number(cell) for column, cell in zip(columns, cells, strict=True) if cell}
+        for column, value in reported[run].items():
+            if not math.isfinite(value):
+                raise InputError(f"{line}: {column}: must be a number or empty, not {cells[columns.index(column)]!r}")
     return reported
 
 
@@ -51,22 +56,6 @@ def read_lines(path: Path, header: list[str]) -> list[tuple[str, list[str]]]:
         if len(cells) != len(header):
             raise InputError(f"{label}: must hold {len(header)} cells, not {len(cells)}")
     return labelled
-
-
-def _check_run(run: str, declared: Collection[str], known: Collection[str], line: str) -> None:
-    if run not in declared:
-        raise InputError(f"{line}: no run or quoted method {run!r} in {paths.RUNS_FILE}; name one that it declares")
-    if run in known:
-        raise InputError(f"{line}: the run {run} comes twice; keep one line of it")
-
-
-def _numbers(columns: list[str], cells: list[str], line: str) -> dict[str, float]:
-    numbers = {column: parse_number(cell) for column, cell in zip(columns, cells, strict=True) if cell}
-    for column, value in numbers.items():
-        if not math.isfinite(value):
-            cell = cells[columns.index(column)]
-            raise InputError(f"{line}: {column}: must be a number or empty, not {cell!r}")
-    return numbers
 
 
 def parse_number(text: str) -> float:

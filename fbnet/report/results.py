@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 
@@ -82,16 +81,17 @@ def require_metrics(study: Study, run: str, seed: int) -> Metrics:
     """Return the metrics as `read_metrics`. Raises InputError before the evaluation, too."""
     metrics = read_metrics(study, run, seed)
     if metrics is None:
-        raise _missing(paths.metrics_file(study.name, run, seed), study, run, seed)
+        path = paths.metrics_file(study.name, run, seed)
+        raise InputError(f"{path}: no such file; make it: {_command(study, run, seed)}")
     return metrics
 
 
 def require_samples(study: Study, run: str, seed: int) -> list[Sample]:
     """Return the sample images of one run and seed. Raises InputError for a missing or damaged file."""
-    path = paths.samples_file(study.name, run, seed)
+    path, command = paths.samples_file(study.name, run, seed), _command(study, run, seed)
     if not path.is_file():
-        raise _missing(path, study, run, seed)
-    hint = f"evaluate again: {_command(study, run, seed)}"
+        raise InputError(f"{path}: no such file; make it: {command}")
+    hint = f"evaluate again: {command}"
     arrays = read_archive(path, hint)
     try:
         samples = _samples(arrays)
@@ -120,8 +120,8 @@ def _samples(arrays: Mapping[str, np.ndarray]) -> list[Sample]:
 
 def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, seed: int, where: Where) -> None:
     data = study.data_of(run)
-    expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset}
-    expected |= {"split": data.evaluate, "classes": data.labels.classes, "width": study.settings.width}
+    expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset, "split": data.evaluate}
+    expected |= {"classes": data.labels.classes, "width": study.settings.width}
     for key, value in expected.items():
         if getattr(metrics, key) != value:
             raise where.error(key, f"is {getattr(metrics, key)!r}, but the study says {value!r}")
@@ -130,15 +130,14 @@ def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, see
             found = getattr(getattr(metrics, part), key)
             if found != value:
                 raise where.key(part).error(key, f"is {found!r}, but the study says {value!r}")
-    size = len(metrics.classes)
     if tuple(metrics.iou) != metrics.classes:
         raise where.error("iou", "must hold one value for each class")
+    size = len(metrics.classes)
     if [len(row) for row in metrics.confusion_matrix] != [size] * size:
         raise where.error("confusion_matrix", f"must have {size} rows and columns")
     if min(count for row in metrics.confusion_matrix for count in row) < 0:
         raise where.error("confusion_matrix", "must hold pixel counts, from 0 up")
-    rates = {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}
-    for key, value in rates.items():
+    for key, value in {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}.items():
         if value is not None and not 0 <= value <= 1:
             raise where.error(key, f"must be a fraction of 1, not {value}")
 
@@ -154,18 +153,13 @@ def _check_sample(sample: Sample, classes: int) -> None:
         raise ValueError(f"{sample.name}: image, label and prediction differ in size")
     if sample.prediction.max() >= classes or sample.label[sample.label != IGNORE_INDEX].max(initial=0) >= classes:
         raise ValueError(f"{sample.name}: holds ids of no class")
-    if sample.balance is not None and not _is_map(sample.balance):
-        raise ValueError(f"{sample.name}: the map of X_o must be 2-D, finite and float32")
-
-
-def _is_map(values: np.ndarray) -> bool:
-    return values.ndim == 2 and values.size > 0 and values.dtype == np.float32 and bool(np.isfinite(values).all())
+    balance = sample.balance
+    if balance is not None and (balance.ndim != 2 or not balance.size or balance.dtype != np.float32):
+        raise ValueError(f"{sample.name}: the map of X_o must be 2-D float32")
+    if balance is not None and not np.isfinite(balance).all():
+        raise ValueError(f"{sample.name}: the map of X_o must be finite")
 
 
 def _command(study: Study, run: str, seed: int, scales: Scales = "single_scale") -> str:
     option = " --multi-scale" if scales == "multi_scale" else ""
     return f"fbnet evaluate{option} --study {study.name} --run {run} --seed {seed}"
-
-
-def _missing(path: Path, study: Study, run: str, seed: int) -> InputError:
-    return InputError(f"{path}: no such file; make it: {_command(study, run, seed)}")

@@ -46,14 +46,11 @@ def make_table(study: Study, name: str) -> Table:
         cells = {column: _cell(column, values, paper.get(column)) for column in columns}
         rows.append(Row(run, describe, seeds, cells, quoted=run not in study.runs))
     planned_seeds = len(study.settings.seeds)
+    shown = [found for run in config.rows for found in metrics.get(run, {}).values()]
+    complete = all(row.quoted or row.seeds == planned_seeds for row in rows)
     return Table(
         name=name,
-        caption=captions.table_caption(
-            study,
-            config,
-            [found for run in config.rows for found in metrics.get(run, {}).values()],
-            complete=all(row.quoted or row.seeds == planned_seeds for row in rows),
-        ),
+        caption=captions.table_caption(study, config, shown, complete=complete),
         describe=config.describe,
         columns=columns,
         planned_seeds=planned_seeds,
