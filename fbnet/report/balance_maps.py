@@ -1,4 +1,4 @@
-"""Figure 7: what the feature balance module puts out."""
+"""Figure 7: modulated features X_o of the feature balance module."""
 
 import numpy as np
 from PIL import Image
@@ -9,26 +9,17 @@ from fbnet.config.study import Study
 from fbnet.config.training import OUTPUT_STRIDE
 from fbnet.errors import InputError
 from fbnet.report import captions
-from fbnet.report.canvas import (
-    GAP,
-    Sheet,
-    colours,
-    legend_handles,
-    legend_height,
-    picture_grid,
-    picture_size,
-    pictures_height,
-)
+from fbnet.report.canvas import GAP, FigureCanvas, colours, legend_handles, picture_canvas, picture_width
 from fbnet.report.results import Sample, require_samples
 
 ROWS = 3
 BAR = 0.08
-BAR_ROOM = 0.42  # for the colour bar with its numbers
-RANGE = (1, 99)  # percentiles that the colours span, so that single pixels do not use them up
+BAR_ROOM = 0.42  # for the colour bar and its tick labels
+RANGE = (1, 99)  # percentiles that the colours span, so that outliers do not use them up
 
 
-def draw(study: Study, title: str) -> Sheet:
-    """Label, mean of X_o over its channels and prediction of evenly spaced samples. Raises InputError."""
+def draw(study: Study, title: str) -> FigureCanvas:
+    """Draw label, mean of X_o over its channels and prediction of evenly spaced samples. Raises InputError."""
     samples = _samples(study)
     spaced = np.linspace(0, len(samples) - 1, min(ROWS, len(samples))).round().astype(int)
     shown = [samples[index] for index in spaced]
@@ -37,25 +28,24 @@ def draw(study: Study, title: str) -> Sheet:
 
     labels = study.data.labels
     handles = legend_handles(labels, [ids for sample in shown for ids in (sample.label, sample.prediction)])
-    size = picture_size(3, shown[0].label.shape)
-    below = pictures_height(len(shown), size[1]) + GAP
-    sheet = Sheet(below + BAR_ROOM + legend_height(handles), _caption(study, title, samples, len(shown)))
-    grid = picture_grid(sheet, ["Label", "Mean of $X_o$ over channels", "Prediction"], len(shown), size)
+    headers = ["Label", "Mean of $X_o$ over channels", "Prediction"]
+    caption = _caption(study, title, samples, len(shown))
+    canvas, grid, below = picture_canvas(headers, len(shown), shown[0].label.shape, handles, caption, room=BAR_ROOM)
     for row, sample, values in zip(grid, shown, maps, strict=True):
         row[0].imshow(colours(sample.label, labels))
         drawn = row[1].imshow(values, cmap="viridis", vmin=low, vmax=high)
         row[2].imshow(colours(sample.prediction, labels))
-    bar = sheet.axes(size[0] + 3 * GAP, below, size[0] - 2 * GAP, BAR)
-    sheet.figure.colorbar(drawn, cax=bar, orientation="horizontal", extend="both")
-    sheet.legend(below + BAR_ROOM, handles)
-    return sheet
+    width = picture_width(len(headers))
+    bar = canvas.axes(width + 3 * GAP, below, width - 2 * GAP, BAR)
+    canvas.figure.colorbar(drawn, cax=bar, orientation="horizontal", extend="both")
+    return canvas
 
 
 def visible_map(sample: Sample) -> np.ma.MaskedArray:
-    """A sample's map of X_o at the image's size, bilinear, (H, W) float32, masked where the label is ignored."""
+    """Return a sample's map of X_o, resized bilinearly to (H, W) float32 and masked where the label is ignored."""
     height, width = sample.label.shape
     rows, columns = sample.balance.shape
-    # The last blocks of an image that is no multiple of the stride reach beyond it.
+    # The last blocks reach beyond an image whose size is no multiple of the stride.
     enlarged = Image.fromarray(sample.balance).resize(
         (columns * OUTPUT_STRIDE, rows * OUTPUT_STRIDE), Image.Resampling.BILINEAR
     )
@@ -63,27 +53,24 @@ def visible_map(sample: Sample) -> np.ma.MaskedArray:
 
 
 def foreground_background_means(samples: list[Sample], foreground_ids: tuple[int, ...]) -> tuple[float, float]:
-    """Mean of the map over all foreground pixels of the samples, and over all background pixels; NaN over none."""
+    """Return the map's mean over foreground and over background pixels of all samples; NaN without such pixels."""
     values = np.concatenate([visible_map(sample).compressed() for sample in samples]).astype(np.float64)
     visible = np.concatenate([sample.label[sample.label != IGNORE_INDEX] for sample in samples])
     foreground = np.isin(visible, foreground_ids)
-    return _mean(values[foreground]), _mean(values[~foreground])
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else float("nan")
+    means = [values[mask].mean() if mask.any() else np.nan for mask in (foreground, ~foreground)]
+    return float(means[0]), float(means[1])
 
 
 def _samples(study: Study) -> list[Sample]:
     run, seed = study.figure_runs.fbnet, study.settings.seeds[0]
     path = paths.samples_file(study.name, run, seed)
     samples = require_samples(study, run, seed)
-    again = f"evaluate again: fbnet evaluate --study {study.name} --run {run} --seed {seed}"
+    hint = f"evaluate again: fbnet evaluate --study {study.name} --run {run} --seed {seed}"
     for sample in samples:
         if sample.balance is None:
-            raise InputError(f"{path}: holds no maps of X_o; {again}, with a run that has a feature modulator")
+            raise InputError(f"{path}: holds no maps of X_o; {hint}, with a run that has a feature modulator")
         if sample.balance.shape != tuple(-(-side // OUTPUT_STRIDE) for side in sample.label.shape):
-            raise InputError(f"{path}: {sample.name}: the map of X_o does not fit the image; {again}")
+            raise InputError(f"{path}: {sample.name}: the map of X_o does not fit the image; {hint}")
     return samples
 
 

@@ -1,4 +1,4 @@
-"""The page that figures are drawn on: measures, fonts, colours, legend and caption. All lengths are in inches."""
+"""Drawing canvas of the figures: sizes, fonts, colours, legend and caption. All lengths are in inches."""
 
 import io
 import textwrap
@@ -12,12 +12,12 @@ from matplotlib.patches import Patch
 
 from fbnet.config.labels import IGNORE_INDEX, LabelSpec
 
-WIDTH = 7.2  # the text width of a two-column page
+WIDTH = 7.2  # text width of a two-column page
 MARGIN = 0.08
 GAP = 0.06
 HEADER = 0.2
 LINE = 0.123  # of the caption
-CAPTION_LETTERS = 136  # in a caption's line, with room for fonts that run wider
+CAPTION_LETTERS = 136  # per line of the caption, with room for wider fonts
 LEGEND_COLUMNS = 7
 LEGEND_LINE = 0.16
 DPI = 200
@@ -34,43 +34,32 @@ STYLE = {
     "ytick.color": DARK,
     "hatch.color": "#8c8c8c",
     "hatch.linewidth": 0.5,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "fbnet",  # the same drawing gives the same file
+    "svg.fonttype": "none",  # keep text as text
+    "svg.hashsalt": "fbnet",  # same drawing, same bytes
 }
 
 
-class Sheet:
-    """A figure of fixed width that is laid out from the top; what is below the pictures is the legend and caption."""
+class FigureCanvas:
+    """A figure of fixed width, laid out from the top, with legend and caption below the pictures."""
 
     def __init__(self, height: float, caption: str) -> None:
-        """`height` is that of everything above the caption."""
+        """Create the figure with `height` for everything above the caption."""
         lines = textwrap.wrap(caption, CAPTION_LETTERS)
         self.height = height + LINE * len(lines) + 2 * MARGIN
         self.figure = Figure(figsize=(WIDTH, self.height), facecolor="white")
-        self.figure.text(
-            MARGIN / WIDTH,
-            MARGIN / self.height,
-            "\n".join(lines),
-            va="bottom",
-            fontsize=7,
-            linespacing=1.25,
-            parse_math=False,
-        )
+        position = (MARGIN / WIDTH, MARGIN / self.height)
+        self.figure.text(*position, "\n".join(lines), va="bottom", fontsize=7, linespacing=1.25, parse_math=False)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Axes of this size, their upper left corner so far from the sheet's."""
-        return self.figure.add_axes(
-            (left / WIDTH, 1 - (top + height) / self.height, width / WIDTH, height / self.height)
-        )
+        """Add axes of this size, `left` and `top` measured from the canvas's upper left corner."""
+        return self.figure.add_axes(self._bounds(left, top, width, height))
 
     def legend(self, top: float, handles: list[Patch]) -> None:
-        """One legend for the whole sheet, `legend_height` high."""
-        height = legend_height(handles)
-        place = (MARGIN / WIDTH, 1 - (top + height) / self.height, 1 - 2 * MARGIN / WIDTH, height / self.height)
+        """Add one legend for the whole canvas, at this distance from the top."""
         self.figure.legend(
             handles=handles,
             loc="upper left",
-            bbox_to_anchor=place,
+            bbox_to_anchor=self._bounds(MARGIN, top, WIDTH - 2 * MARGIN, _legend_height(handles)),
             mode="expand",
             ncol=LEGEND_COLUMNS,
             frameon=False,
@@ -82,64 +71,72 @@ class Sheet:
         )
 
     def files(self) -> tuple[bytes, bytes]:
-        """The sheet as png and as svg, the same bytes for the same drawing."""
+        """Return the figure as PNG and SVG, deterministic to the byte."""
         png, svg = io.BytesIO(), io.BytesIO()
         with matplotlib.rc_context(STYLE):
             self.figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
             self.figure.savefig(svg, format="svg", dpi=DPI, metadata={"Date": None})
         return png.getvalue(), svg.getvalue()
 
-
-def picture_size(columns: int, shape: tuple[int, int]) -> tuple[float, float]:
-    """Width and height of each of so many pictures side by side; `shape` is a picture's (H, W) in pixels."""
-    width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
-    return width, width * shape[0] / shape[1]
+    def _bounds(self, left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
+        """Left, bottom, width and height as fractions of the figure."""
+        return left / WIDTH, 1 - (top + height) / self.height, width / WIDTH, height / self.height
 
 
-def pictures_height(rows: int, picture_height: float) -> float:
-    """Height of the heads and so many rows of pictures."""
-    return MARGIN + HEADER + rows * picture_height + (rows - 1) * GAP
+def picture_width(columns: int) -> float:
+    """Return the width of each of `columns` pictures side by side."""
+    return (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
 
 
-def picture_grid(sheet: Sheet, heads: list[str], rows: int, size: tuple[float, float]) -> list[list[Axes]]:
-    """Axes for rows of pictures below the heads of their columns."""
-    width, height = size
-    grid = [
-        [
-            sheet.axes(MARGIN + column * (width + GAP), pictures_height(row + 1, height) - height, width, height)
-            for column in range(len(heads))
-        ]
-        for row in range(rows)
-    ]
+def picture_canvas(
+    headers: list[str], rows: int, shape: tuple[int, int], handles: list[Patch], caption: str, *, room: float
+) -> tuple[FigureCanvas, list[list[Axes]], float]:
+    """Create a canvas of pictures with a legend below.
+
+    Args:
+        headers: one for each column of pictures.
+        rows: number of rows of pictures.
+        shape: (H, W) of a picture in pixels.
+        handles: legend entries.
+        caption: text at the bottom.
+        room: height left free between pictures and legend.
+
+    Returns:
+        The canvas, its axes by row and column, and where the room begins, measured from the top.
+    """
+    width = picture_width(len(headers))
+    height = width * shape[0] / shape[1]
+    bottoms = [MARGIN + HEADER + (row + 1) * height + row * GAP for row in range(rows)]
+    below = bottoms[-1] + GAP
+    canvas = FigureCanvas(below + room + _legend_height(handles), caption)
+    canvas.legend(below + room, handles)
+    lefts = [MARGIN + column * (width + GAP) for column in range(len(headers))]
+    grid = [[canvas.axes(left, bottom - height, width, height) for left in lefts] for bottom in bottoms]
     for axes in (axes for row in grid for axes in row):
-        axes.set_xticks([])
-        axes.set_yticks([])
-    for axes, head in zip(grid[0], heads, strict=True):
-        axes.set_title(head, fontsize=8, pad=4)
-    return grid
+        axes.set(xticks=[], yticks=[])
+    for axes, header in zip(grid[0], headers, strict=True):
+        axes.set_title(header, fontsize=8, pad=4)
+    return canvas, grid, below
 
 
 def colours(ids: np.ndarray, labels: LabelSpec) -> np.ndarray:
-    """Train ids (H, W) in the palette's colours, (H, W, 3) uint8; ignored pixels are black."""
+    """Return train ids (H, W) as palette colours (H, W, 3) uint8, ignored pixels in black."""
     table = np.zeros((IGNORE_INDEX + 1, 3), dtype=np.uint8)
     table[: len(labels.palette)] = labels.palette
     return table[ids]
 
 
 def legend_handles(labels: LabelSpec, maps: Collection[np.ndarray]) -> list[Patch]:
-    """One entry for each class in these maps of train ids, and one for ignored pixels where there are any."""
-    present = set(np.unique(np.concatenate([np.unique(ids) for ids in maps])).tolist())
-    entries = [
-        (name, colour)
-        for index, (name, colour) in enumerate(zip(labels.classes, labels.palette, strict=True))
-        if index in present
-    ]
-    if IGNORE_INDEX in present:
-        entries.append(("ignored", (0, 0, 0)))
+    """Return one entry for each class in these maps of train ids, and one for ignored pixels if there are any."""
+    names = dict(enumerate(labels.classes)) | {IGNORE_INDEX: "ignored"}
+    colour = dict(enumerate(labels.palette)) | {IGNORE_INDEX: (0, 0, 0)}
+    present = np.unique(np.concatenate([np.unique(ids) for ids in maps])).tolist()
     return [
-        Patch(facecolor=np.array(colour) / 255, edgecolor=DARK, linewidth=0.4, label=name) for name, colour in entries
+        Patch(facecolor=np.array(colour[index]) / 255, edgecolor=DARK, linewidth=0.4, label=names[index])
+        for index in present
+        if index in names
     ]
 
 
-def legend_height(handles: list[Patch]) -> float:
+def _legend_height(handles: list[Patch]) -> float:
     return LEGEND_LINE * -(-len(handles) // LEGEND_COLUMNS)

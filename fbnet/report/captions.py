@@ -1,4 +1,4 @@
-"""Says in words what a table's or figure's numbers are: on which data, at which scale, and how far they go."""
+"""Captions of tables and figures: data, scale, training, seeds and comparability of their numbers."""
 
 from collections.abc import Collection
 from dataclasses import fields, replace
@@ -20,83 +20,107 @@ PARTS = {
     "class_uniform": "class-uniform sampling",
     "photometric": "colour jitter and blur",
 }
-"""The parts of a training that can be switched on, in the order of `TrainingConfig.recipe`."""
-
-
+"""Optional parts of a training, in the order of `TrainingConfig.recipe`."""
+QUOTED = "Rows marked “quoted” are methods of others, with the numbers that the paper prints for them."
 MARKS = {"coarse": "† coarse labels in the training", "mapillary": "‡ pre-training on Mapillary Vistas"}
 
 
-def lead(name: str) -> str:
-    """How the paper calls it, for example `Table 1` for `table_1`."""
+def display_name(name: str) -> str:
+    """Return the paper's name of a table or figure, such as `Table 1` for `table_1`."""
     return name.replace("_", " ").capitalize()
 
 
 def table_caption(study: Study, table: TableConfig, metrics: list[Metrics], *, complete: bool) -> str:
-    """The caption after the lead, as one line.
+    """Return a table's caption without its name, in one line.
 
-    `metrics` are those of all runs and seeds in the table, `complete` whether none of them is missing.
+    Args:
+        study: the study.
+        table: the table.
+        metrics: of all evaluated runs and seeds in the table.
+        complete: True if no run and seed is missing.
     """
     data = study.data_of(_runs(study, table)[0])
     test = "test_miou" in table.columns
-    parts = [f"{table.title}.", _study(study), _quantities(data, table), _evaluated(study, data, table, metrics)]
-    parts += [_test(study, table) if test else "", _trained(study, table, metrics), _other_recipes(study, table)]
-    parts += [_seeds(study, complete=complete), _quoted(study, table), comparison(study, data, test=test), table.note]
-    return " ".join(part for part in parts if part)
+    sentences = [
+        f"{table.title}.",
+        f"Study {study.name}: {study.settings.description}.",
+        _quantities(study, data, table),
+        _evaluated(study, data, table, metrics),
+        _test(study, table) if test else "",
+        _trained(study, table, metrics),
+        _other_recipes(study, table),
+        _seeds(study, complete),
+        QUOTED if set(table.rows) & set(study.quoted) else "",
+        comparison(study, data, test=test),
+        table.note,
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def figure_source(study: Study) -> str:
-    """On which study, data and seed a figure stands."""
+    """Return the sentences naming a figure's study, data set and seed."""
     return (
-        f"{_study(study)} Data set {study.data.dataset}, split {study.data.evaluate}; "
-        f"seed {study.settings.seeds[0]}, the study's first."
+        f"Study {study.name}: {study.settings.description}. Data set {study.data.dataset}, split "
+        f"{study.data.evaluate}; seed {study.settings.seeds[0]}, the study's first."
     )
 
 
+def width(study: Study) -> str:
+    """Return the model size of a study in words."""
+    return "full width" if study.settings.width == 1 else f"{study.settings.width:g} of the full width"
+
+
+def comparable(study: Study, data: DataConfig) -> bool:
+    """Return True if data set, split and model size are the paper's, so that numbers may be compared with it."""
+    theirs = data.synthetic is None and data.dataset == _role(study, data) and data.evaluate == "val"
+    return theirs and study.settings.width == 1
+
+
 def comparison(study: Study, data: DataConfig, *, test: bool = False) -> str:
-    """Whether numbers on one of this study's data sets may be held against the paper's, on its test set or not."""
-    width = study.settings.width
-    role = next(role for role, entry in study.settings.data.items() if entry is data)
-    theirs = f"({PAPER_DATA[role]} {'test' if test else 'validation'} set, full models)"
+    """Return the sentence on comparing numbers on one of the study's data sets with the paper's.
+
+    Args:
+        study: the study.
+        data: the data set that the numbers are from.
+        test: True for the paper's test set, False for its validation set.
+    """
+    theirs = f"({PAPER_DATA[_role(study, data)]} {'test' if test else 'validation'} set, full models)"
     if data.synthetic is not None:
         return (
             f"These are demonstration numbers on generated scenes: they are not comparable with the paper's {theirs} "
             "and say nothing about the method."
         )
-    if data.dataset == role and data.evaluate == "val" and width == 1:
+    if comparable(study, data):
         which, whose = (" of the test mIoU", f"the paper's {theirs}") if test else ("", "the paper's")
         return f"Data set, split and model size{which} are {whose}; the study says where the training differs."
-    models = "full models" if width == 1 else f"models of width {width:g}"
+    models = "full models" if study.settings.width == 1 else f"models of width {study.settings.width:g}"
     return (
         f"The numbers are not comparable with the paper's {theirs}: these are of {models} on the data set "
         f"{data.dataset}, split {data.evaluate}."
     )
 
 
+def _role(study: Study, data: DataConfig) -> str:
+    """The paper's data set that one of the study's data sets stands in for."""
+    return next(role for role, entry in study.settings.data.items() if entry is data)
+
+
 def _runs(study: Study, table: TableConfig) -> list[str]:
     return [row for row in table.rows if row in study.runs]
 
 
-def _study(study: Study) -> str:
-    return f"Study {study.name}: {study.settings.description}."
-
-
-def _quoted(study: Study, table: TableConfig) -> str:
-    if not set(table.rows) & set(study.quoted):
-        return ""
-    return "Rows marked “quoted” are methods of others, with the numbers that the paper prints for them."
-
-
-def _quantities(data: DataConfig, table: TableConfig) -> str:
-    foreground = data.labels.foreground
-    parts = ["IoU in percent; “paper” is the number that the paper prints, “difference” ours minus that one."]
+def _quantities(study: Study, data: DataConfig, table: TableConfig) -> str:
+    difference = ", “difference” ours minus that one" if comparable(study, data) else ""
+    parts = [f"IoU in percent; “paper” is the number that the paper prints{difference}."]
     if "f_miou" in table.columns:
-        parts.append(f"f-mIoU is the mean IoU of the {len(foreground)} foreground classes.")
+        parts.append(f"f-mIoU is the mean IoU of the {len(data.labels.foreground)} foreground classes.")
     if "miou_gain" in table.columns:
         parts.append("Gain is the difference to the baseline of the same architecture, seed by seed.")
     if "gflops" in table.columns:
         parts.append("GFLOPs are counted as in the paper, for an image of 1024 × 1024.")
-    marks = [text for column, text in MARKS.items() if column in table.describe]
-    return " ".join([*parts, *([f"{', '.join(marks)}."] if marks else [])])
+    if marks := [text for column, text in MARKS.items() if column in table.describe]:
+        parts.append(f"{', '.join(marks)}.")
+    return " ".join(parts)
 
 
 def _evaluated(study: Study, data: DataConfig, table: TableConfig, metrics: list[Metrics]) -> str:
@@ -120,36 +144,31 @@ def _test(study: Study, table: TableConfig) -> str:
 
 
 def _how(evaluation: EvaluationConfig) -> str:
-    """At which scales and in which windows images are evaluated."""
     factors = ", ".join(f"{scale:g}" for scale in evaluation.scales)
     scales = "a single scale" if evaluation.scales == (1.0,) else f"the scales {factors}"
     mirror = ", each with its mirror image" if evaluation.mirror else ""
-    return f"at {scales}{mirror}, {_mode(evaluation)}"
-
-
-def _mode(evaluation: EvaluationConfig) -> str:
-    if evaluation.mode == "whole":
-        return "whole image at once"
-    tile, stride = evaluation.tile, evaluation.stride
-    return f"sliding window of {tile[0]} × {tile[1]} in steps of {stride[0]} × {stride[1]}"
+    window = "whole image at once"
+    if evaluation.mode != "whole":
+        tile, stride = evaluation.tile, evaluation.stride
+        window = f"sliding window of {tile[0]} × {tile[1]} in steps of {stride[0]} × {stride[1]}"
+    return f"at {scales}{mirror}, {window}"
 
 
 def _trained(study: Study, table: TableConfig, metrics: list[Metrics]) -> str:
-    """The study's training, as far as the table's runs take it."""
+    """Sentence on the study's training, limited to what the table's runs use of it."""
     plain = [run for run in _runs(study, table) if study.run(run).recipe is None]
     training = _used(study.settings.training, study, plain)
     steps = sorted({entry.iterations for entry in metrics if entry.run in plain})
-    width = "full width" if study.settings.width == 1 else f"{study.settings.width:g} of the full width"
     iterations = f" ({' or '.join(map(str, steps))} iterations)" if steps else ""
     recipe = "".join(f", with {part}" for part in training.recipe)
     return (
-        f"Trained at {width}, crop {training.crop[0]} × {training.crop[1]}, "
+        f"Trained at {width(study)}, crop {training.crop[0]} × {training.crop[1]}, "
         f"{training.epochs} epochs, batch {training.batch_size}{iterations}{recipe}."
     )
 
 
 def _used(training: TrainingConfig, study: Study, runs: Collection[str]) -> TrainingConfig:
-    """A training without the files and tiles that are for other runs."""
+    """A training without initial weights and tile sizes of other runs."""
     backbones = {study.run(run).backbone for run in runs if study.initial_weights(run) is not None}
     files = {name: file for name, file in (training.initial_weights or {}).items() if name in backbones}
     sampling = training.class_uniform
@@ -160,10 +179,10 @@ def _used(training: TrainingConfig, study: Study, runs: Collection[str]) -> Trai
 
 
 def _other_recipes(study: Study, table: TableConfig) -> str:
-    """Where the training of the table's runs, and of those that they start from, is not the study's own."""
-    chains = dict.fromkeys(link for run in _runs(study, table) for link in study.ancestors(run))
+    """Sentence on recipes, of the table's runs and of those they start from, that differ from the study's training."""
+    ancestors = dict.fromkeys(ancestor for run in _runs(study, table) for ancestor in study.ancestors(run))
     phrases = {}
-    for run in map(study.run, chains):
+    for run in map(study.run, ancestors):
         parts = _changes(study.settings.training, study.training_of(run.id))
         parts += [f"starting from {run.start}"] if run.start else []
         parts += [f"on data set {study.data_of(run.id).dataset}"] if run.id not in table.rows else []
@@ -173,12 +192,13 @@ def _other_recipes(study: Study, table: TableConfig) -> str:
 
 
 def _changes(training: TrainingConfig, recipe: TrainingConfig) -> list[str]:
-    """What a recipe changes of the training, in words."""
+    """Phrases for the settings that a recipe changes."""
     changed = [entry.name for entry in fields(recipe) if getattr(recipe, entry.name) != getattr(training, entry.name)]
     numbers = [_number(key, getattr(recipe, key)) for key in changed if key not in PARTS]
     on = replace(recipe, **{key: None for key in PARTS if key not in changed}).recipe
     off = [PARTS[key] for key in PARTS if key in changed and getattr(recipe, key) is None]
-    return [*numbers, *(f"with {part}" for part in on), *([f"without {_listed(off)}"] if off else [])]
+    without = " and ".join(filter(None, (", ".join(off[:-1]), *off[-1:])))
+    return [*numbers, *(f"with {part}" for part in on), *([f"without {without}"] if off else [])]
 
 
 def _number(key: str, value: float | tuple[float, ...]) -> str:
@@ -189,10 +209,6 @@ def _number(key: str, value: float | tuple[float, ...]) -> str:
     if key == "epochs":
         return f"{value} epochs"
     return f"{key.removesuffix('_size').replace('_', ' ')} {value:g}"
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def _seeds(study: Study, complete: bool) -> str:

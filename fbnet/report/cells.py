@@ -1,47 +1,49 @@
-"""Tables as rows and cells, before they are laid out."""
+"""Content of a table before it is formatted."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One result of one run, in percent (GFLOPs: in GFLOPs). None is a number that does not exist."""
+    """One result of one run, in percent or GFLOPs; None for a number that does not exist."""
 
     mean: float | None
     deviation: float | None
-    """Sample standard deviation, from two seeds on."""
+    """Sample standard deviation over the seeds; None for fewer than two."""
     seeds: int
-    """Number of seeds that it is the mean of."""
+    """Number of seeds behind the mean."""
     paper: float | None
 
     @property
     def difference(self) -> float | None:
-        """Ours minus the paper's."""
+        """Our mean minus the paper's number."""
         return None if self.mean is None or self.paper is None else self.mean - self.paper
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run of a table."""
+    """One run of a table, or a method that the paper quotes."""
 
     run: str
     describe: dict[str, str | bool]
-    """What the run is, by description column; a bool is a mark."""
+    """Description columns: text, or a bool for a check mark."""
     seeds: int
-    """Number of seeds that are evaluated; of a run that only the test server evaluates, those that it has scored."""
+    """Number of evaluated seeds; for runs without labelled images left, of seeds scored by the test server."""
     cells: dict[str, Cell]
-    """By column; `iou` stands as one column a class, by class name."""
+    """Cells by column; `iou` stands for one column per class, by class name."""
     quoted: bool = False
-    """Whether it is a method of others, with nothing but the number that the paper quotes."""
+    """True for a method of others, which has only the paper's number."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with everything that its files show."""
+    """One of the paper's tables for a study."""
 
     name: str
     caption: str
     describe: tuple[str, ...]
     columns: tuple[str, ...]
     planned_seeds: int
+    comparable: bool
+    """True if our numbers may be compared with the paper's, so that differences are shown."""
     rows: tuple[Row, ...]

@@ -1,4 +1,4 @@
-"""Figure 2: the confusion matrix of the baseline."""
+"""Figure 2: confusion matrix of the baseline."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -8,42 +8,42 @@ from matplotlib.patches import Rectangle
 from fbnet.config.labels import LabelSpec
 from fbnet.config.study import Study
 from fbnet.report import captions
-from fbnet.report.canvas import MARGIN, WIDTH, Sheet
+from fbnet.report.canvas import MARGIN, WIDTH, FigureCanvas
 from fbnet.report.results import require_metrics
 
 MAP = colormaps["Blues"]
 NAMES_LEFT = 1.05
 NAMES_BELOW = 0.95
 BAR = 0.14
-BAR_ROOM = 0.7  # for the colour bar with its numbers
-LEAST = 0.995  # percent; a smaller share would print as 0
+BAR_ROOM = 0.7  # for the colour bar and its tick labels
+LEAST = 0.995  # percent; the smallest share that is printed
 
 
-def draw(study: Study, title: str) -> Sheet:
-    """The confusion matrix of the study's baseline, each row in percent of the label's pixels. Raises InputError."""
+def draw(study: Study, title: str) -> FigureCanvas:
+    """Draw the baseline's confusion matrix, each row in percent of the label's pixels. Raises InputError."""
     run, seed = study.figure_runs.baseline, study.settings.seeds[0]
     labels = study.data.labels
     shares = row_shares(np.array(require_metrics(study, run, seed).confusion_matrix))
 
     side = WIDTH - NAMES_LEFT - BAR_ROOM - MARGIN
-    sheet = Sheet(MARGIN + side + NAMES_BELOW, _caption(study, title))
-    axes = sheet.axes(NAMES_LEFT, MARGIN, side, side)
+    canvas = FigureCanvas(MARGIN + side + NAMES_BELOW, _caption(study, title))
+    axes = canvas.axes(NAMES_LEFT, MARGIN, side, side)
     drawn = axes.imshow(shares, cmap=MAP, vmin=0, vmax=100)
     _annotate(axes, shares)
     _name_axes(axes, labels)
-    bar = sheet.axes(NAMES_LEFT + side + MARGIN, MARGIN, BAR, side)
-    sheet.figure.colorbar(drawn, cax=bar, label="percent of the label's pixels")
-    return sheet
+    bar = canvas.axes(NAMES_LEFT + side + MARGIN, MARGIN, BAR, side)
+    canvas.figure.colorbar(drawn, cax=bar, label="percent of the label's pixels")
+    return canvas
 
 
 def row_shares(matrix: np.ndarray) -> np.ndarray:
-    """A (C, C) confusion matrix in percent of its rows, float64; rows of classes without a pixel are NaN."""
+    """Return a (C, C) confusion matrix in percent of its row sums, float64; NaN in rows without pixels."""
     totals = matrix.sum(axis=1, keepdims=True)
     return np.divide(100.0 * matrix, totals, out=np.full(matrix.shape, np.nan), where=totals > 0)
 
 
 def _annotate(axes: Axes, shares: np.ndarray) -> None:
-    """Prints every share of 1 % or more, and hatches the rows of absent classes."""
+    """Print every share of 1 % or more, and hatch the rows of absent classes."""
     size = len(shares)
     for row in range(size):
         if np.isnan(shares[row]).all():
@@ -51,37 +51,26 @@ def _annotate(axes: Axes, shares: np.ndarray) -> None:
             continue
         for column in np.flatnonzero(shares[row] >= LEAST):
             share = shares[row, column]
-            axes.text(
-                column,
-                row,
-                f"{share:.0f}",
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color=_readable_on(MAP(share / 100)),
-            )
+            colour = _readable_on(MAP(share / 100))
+            axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
 
 
 def _readable_on(colour: tuple[float, ...]) -> str:
-    """Black or white, whichever contrasts more with an sRGB colour; they tie at a relative luminance of 0.18."""
+    """Black or white, whichever contrasts more with an sRGB colour; the tie is at a relative luminance of 0.18."""
     luminance = np.array([0.2126, 0.7152, 0.0722]) @ np.array(colour[:3]) ** 2.2
     return "white" if luminance < 0.18 else "black"
 
 
 def _name_axes(axes: Axes, labels: LabelSpec) -> None:
-    positions = range(len(labels.classes))
-    axes.set_xticks(positions, labels.classes, rotation=90)
-    axes.set_yticks(positions, labels.classes)
-    axes.set_xlabel("prediction", fontsize=8)
-    axes.set_ylabel("label", fontsize=8)
-    for names in (axes.get_xticklabels(), axes.get_yticklabels()):
+    classes = labels.classes
+    for axis, name, rotation in ((axes.xaxis, "prediction", 90), (axes.yaxis, "label", 0)):
+        axis.set_label_text(name, fontsize=8)
+        axis.set_ticks(range(len(classes)), classes, rotation=rotation)
+        axis.set_ticks(np.arange(-0.5, len(classes)), minor=True)
         for index in labels.foreground_ids:
-            names[index].set_fontweight("bold")
-    axes.tick_params(length=0)
-    axes.set_xticks(np.arange(-0.5, len(labels.classes)), minor=True)
-    axes.set_yticks(np.arange(-0.5, len(labels.classes)), minor=True)
+            axis.get_ticklabels()[index].set_fontweight("bold")
+    axes.tick_params(which="both", length=0)
     axes.grid(which="minor", color="#d9d9d9", linewidth=0.4)
-    axes.tick_params(which="minor", length=0)
 
 
 def _caption(study: Study, title: str) -> str:

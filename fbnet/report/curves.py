@@ -1,4 +1,4 @@
-"""Training curves out of history.csv: the loss of each run over its epochs, all runs to one scale."""
+"""Training curves from history.csv: loss of each run over its epochs, on one scale for all runs."""
 
 import csv
 import io
@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -19,13 +20,13 @@ SIZE = (2.7, 1.75)  # inches
 LOSS_COLOUR = "#1f5a94"
 BALANCE_COLOUR = "#c2571a"
 FAINT = "#dfe3e8"
-LARGEST = 1e30  # of a number of a history: pictures are drawn in floats, which more would overflow
+LARGEST = 1e30  # larger values would overflow while drawing
 
 History = tuple[EpochRecord, ...]
 
 
 def read_history(path: Path) -> History | None:
-    """The epochs of a training; None where there is no file. Raises InputError for a damaged one."""
+    """Return the epochs of a training; None if there is no file. Raises InputError for a damaged one."""
     if not path.is_file():
         return None
     problem, hint = "not a history as `fbnet train` writes it", "delete it and train again"
@@ -37,62 +38,54 @@ def read_history(path: Path) -> History | None:
 
 
 def _record(row: dict[str, str | None]) -> EpochRecord:
-    """A line of a history. Raises ValueError or KeyError for another one."""
+    """Parse one line. Raises ValueError or KeyError for a malformed one."""
     kinds = {entry.name: entry.type for entry in fields(EpochRecord)}
     if row.keys() != kinds.keys() or None in row.values():
-        raise ValueError(f"a line that is not of {', '.join(kinds)}")
+        raise ValueError(f"a line without {', '.join(kinds)}")
     record = EpochRecord(**{name: kinds[name](value) for name, value in row.items()})
     if not all(abs(value) <= LARGEST for value in vars(record).values()):
-        raise ValueError("a value that is no number")
+        raise ValueError("a value that is not a finite number")
     return record
 
 
 def loss_range(histories: Iterable[History]) -> tuple[float, float]:
-    """The range of all losses above 0 with a little room, for panels to share; (0.1, 1) where there are none."""
-    values = [
-        value
-        for history in histories
-        for record in history
-        for value in (record.loss, record.balance_loss)
-        if value > 0
-    ]
-    return (min(values) / 1.15, max(values) * 1.15) if values else (0.1, 1.0)
+    """Return the padded range of all positive losses, shared by all panels; (0.1, 1) without any."""
+    records = [record for history in histories for record in history]
+    positive = [loss for record in records for loss in (record.loss, record.balance_loss) if loss > 0]
+    return (min(positive) / 1.15, max(positive) * 1.15) if positive else (0.1, 1.0)
 
 
 def draw_curves(histories: Mapping[int, History], limits: tuple[float, float]) -> bytes:
-    """A panel as svg, the same bytes for the same histories: loss and balance loss (Eq. 8) over the epochs.
+    """Return loss and balance loss (Eq. 8) over the epochs as SVG, deterministic to the byte.
 
     Args:
-        histories: by seed; a line each.
-        limits: of the losses, whose axis is logarithmic.
+        histories: epochs by seed, drawn as one line each.
+        limits: range of the logarithmic loss axis.
     """
-    with matplotlib.rc_context(STYLE | {"svg.fonttype": "path"}):  # outlines look the same wherever the page is read
+    with matplotlib.rc_context(STYLE | {"svg.fonttype": "path"}):  # outlines need no font
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
         for history in histories.values():
             _line(axes, history, "loss", LOSS_COLOUR)
             _line(axes, history, "balance_loss", BALANCE_COLOUR)
-        _lay_out(axes, limits, max(record.epoch for history in histories.values() for record in history))
+        _style_axes(axes, limits, max(history[-1].epoch for history in histories.values()))
         drawn = io.BytesIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     return drawn.getvalue()
 
 
-def _line(axes, history: History, loss: str, colour: str) -> None:
+def _line(axes: Axes, history: History, loss: str, colour: str) -> None:
     points = [(record.epoch, getattr(record, loss)) for record in history if getattr(record, loss) > 0]
     if points:
         axes.plot(*zip(*points, strict=True), color=colour, linewidth=1, marker="." if len(points) == 1 else "")
 
 
-def _lay_out(axes, limits: tuple[float, float], epochs: int) -> None:
-    axes.set_xlim(0, 1.03 * epochs)
-    axes.set_yscale("log")
-    axes.set_ylim(limits)
+def _style_axes(axes: Axes, limits: tuple[float, float], epochs: int) -> None:
+    axes.set(yscale="log", xlim=(0, 1.03 * epochs), ylim=limits, xlabel="epoch")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=(1, 2, 5, 10)))
-    axes.set_xlabel("epoch")
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

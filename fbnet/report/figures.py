@@ -18,7 +18,7 @@ def write_figure(study: Study, name: str) -> None:
     Raises:
         InputError: if the study does not have the figure, or if metrics or samples are missing or damaged.
     """
-    title = f"{captions.lead(name)}. {study.figure(name).title}"
+    title = f"{captions.display_name(name)}. {study.figure(name).title}"
     draw = resolve_name(FIGURES[name].implementation)
     with matplotlib.rc_context(STYLE):
         contents = draw(study, title).files()

@@ -1,40 +1,44 @@
-"""Where one prediction is better than another: the boxes of Figure 1."""
+"""Regions where one prediction improves on another: the boxes of Figure 1."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
-CELLS = 12  # of the grid that improvements are looked for in, over the picture's height
-SHARE = 0.1  # of a cell's pixels must be won, net of those lost, to count as an improvement
+CELLS = 12  # search grid cells over the picture's height
+SHARE = 0.1  # net share of a cell's pixels that must be won to count as an improvement
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of pixels, rows `top` to `bottom` and columns `left` to `right`, the last ones excluded."""
+    """A rectangle of pixels, rows `top` to `bottom` and columns `left` to `right`, ends excluded."""
 
     top: int
     left: int
     bottom: int
     right: int
     score: int
-    """Pixels won minus pixels lost in it."""
+    """Pixels won minus pixels lost."""
 
 
 def changes(label: np.ndarray, before: np.ndarray, after: np.ndarray, classes: Collection[int]) -> np.ndarray:
-    """What happened to each pixel between two predictions, (H, W) int8.
+    """Return which pixels differ in correctness between two predictions.
 
-    1 where only `after` is right, -1 where only `before` is, 0 elsewhere and where the label is not of `classes`.
-    All three are (H, W) uint8 train ids.
+    Args:
+        label, before, after: (H, W) uint8 train ids.
+        classes: train ids of the labels that count.
+
+    Returns:
+        (H, W) int8: 1 where only `after` is right, -1 where only `before` is, else 0.
     """
     gained = (after == label).astype(np.int8) - (before == label).astype(np.int8)
     return np.where(np.isin(label, list(classes)), gained, 0).astype(np.int8)
 
 
 def find_boxes(change: np.ndarray, limit: int = 3) -> list[Box]:
-    """The largest improvements in an (H, W) map of `changes`, best first, at most `limit`, a grid cell apart.
+    """Return the largest improvements in an (H, W) map of `changes`, best first, at least a grid cell apart.
 
-    Neighbouring grid cells of clear improvement make one region; its box is that of the pixels won in it.
+    Neighbouring grid cells of clear improvement form a region; its box bounds the pixels won in it.
     """
     side = max(1, change.shape[0] // CELLS)
     boxes = [_box(change, cells, side) for cells in _regions(_cell_sums(change, side) >= SHARE * side**2)]
@@ -52,7 +56,7 @@ def _cell_sums(change: np.ndarray, side: int) -> np.ndarray:
 
 
 def _regions(cells: np.ndarray) -> list[list[tuple[int, int]]]:
-    """The true cells in groups that touch at sides or corners."""
+    """Connected groups of true cells, diagonals included."""
     remaining = set(map(tuple, np.argwhere(cells).tolist()))
     regions = []
     while remaining:
@@ -79,6 +83,6 @@ def _box(change: np.ndarray, cells: list[tuple[int, int]], side: int) -> Box:
 
 
 def _close(one: Box, other: Box, gap: int) -> bool:
-    """Whether two boxes overlap or are less than `gap` pixels apart."""
+    """Return True if two boxes overlap or are less than `gap` pixels apart."""
     rows = one.top < other.bottom + gap and other.top < one.bottom + gap
     return rows and one.left < other.right + gap and other.left < one.right + gap

@@ -1,18 +1,11 @@
-"""Lays a table out: csv for programs, Markdown and LaTeX for people."""
-
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+"""Format tables: CSV for programs, Markdown and LaTeX for people."""
 
 import pandas as pd
 from tabulate import SEPARATING_LINE, tabulate
 
+from fbnet.config.runs import STAGES
 from fbnet.report import captions
-
-if TYPE_CHECKING:
-    from fbnet.report.cells import Table
-from fbnet.report.cells import Cell, Row
+from fbnet.report.cells import Cell, Row, Table
 
 NONE = "–"
 NONE_CSV = "-"
@@ -21,10 +14,7 @@ HEADERS = {
     "method": "Method",
     "venue": "Venue",
     "backbone": "Backbone",
-    "res2": "Res2",
-    "res3": "Res3",
-    "res4": "Res4",
-    "res5": "Res5",
+    **{stage: stage.capitalize() for stage in STAGES},
     "pce": "P-CE",
     "bwbce": "BwBCE",
     "conv": "Conv",
@@ -38,7 +28,7 @@ HEADERS = {
     "f_miou": "f-mIoU",
     "f_miou_gain": "f-mIoU gain",
     "gflops": "GFLOPs",
-    # Classes, as the paper's Table 1 shortens them; others stand by their names.
+    # Classes as abbreviated in the paper's Table 1; others keep their names.
     "sidewalk": "swalk",
     "building": "build.",
     "traffic light": "tligh.",
@@ -50,20 +40,10 @@ HEADERS = {
     "bicycle": "bcyc",
 }
 LEFT = ("method", "venue", "backbone", "trained_on")
-WIDE = 10  # with more columns than this, a spread stands under its mean instead of behind it
+WIDE = 10  # tables with more columns show the spread below the mean instead of behind it
 LATEX_ESCAPES = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-    }
+    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {letter: f"\\{letter}" for letter in "&%$#_{}"}
 )
 LATEX_SYMBOLS = str.maketrans(
     {
@@ -81,12 +61,13 @@ LATEX_SYMBOLS = str.maketrans(
 
 
 def to_csv(table: Table) -> str:
-    """One row a run; percent and GFLOPs to two decimals, `-` where there is nothing, spaces in names as `_`."""
-    return pd.DataFrame([_record(row) for row in table.rows]).to_csv(index=False, lineterminator="\n")
+    """Return one CSV line per row: numbers to two decimals, `-` where there is none, spaces in column names as `_`."""
+    records = [_record(row, table.comparable) for row in table.rows]
+    return pd.DataFrame(records).to_csv(index=False, lineterminator="\n")
 
 
 def to_metrics(table: Table) -> dict[str, dict[str, float]]:
-    """Our means by run and column, in percent and GFLOPs to two decimals; without those that do not exist."""
+    """Our means by run and column, rounded to two decimals; missing ones are left out."""
     return {
         row.run: {
             column.replace(" ", "_"): round(cell.mean, 2) for column, cell in row.cells.items() if cell.mean is not None
@@ -97,29 +78,24 @@ def to_metrics(table: Table) -> dict[str, dict[str, float]]:
 
 
 def to_markdown(table: Table) -> str:
-    """The caption, then the lines of every row: `ours`, `paper` and `difference`, or `quoted`."""
-    lines = [line for row in table.rows for line in _lines(row, table)]
-    body = tabulate(lines, _headers(table), "pipe", disable_numparse=True, colalign=_alignment(table))
-    return f"**{captions.lead(table.name)}.** {table.caption}\n\n{body}\n"
+    """Return caption and table, see `row_lines` for the lines of a row."""
+    return f"**{captions.display_name(table.name)}.** {table.caption}\n\n{_tabulate(table, 'pipe')}\n"
 
 
 def to_latex(table: Table) -> str:
-    """The same as a floating table, to be \\input into a document, whose own count numbers it."""
-    body = tabulate(
-        _ruled_lines(table), _headers(table), "latex_booktabs", disable_numparse=True, colalign=_alignment(table)
-    )
+    """Return a floating table to \\input into a document, which numbers it by its own counter."""
     caption = table.caption.translate(LATEX_ESCAPES).translate(LATEX_SYMBOLS)
     return "\n".join(
         (
             r"% Needs \usepackage{booktabs}, \usepackage{graphicx} and \usepackage{amssymb}.",
             r"\begin{table*}",
-            rf"\caption{{The paper's {captions.lead(table.name)}: {caption}}}",
+            rf"\caption{{The paper's {captions.display_name(table.name)}: {caption}}}",
             rf"\label{{{table.name.replace('_', ':', 1)}}}",
             r"\centering",
             r"\medskip",
             *([r"\setlength{\tabcolsep}{3pt}"] if len(table.columns) > WIDE else []),
             r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
-            body.translate(LATEX_SYMBOLS),
+            _tabulate(table, "latex_booktabs", ruled=True).translate(LATEX_SYMBOLS),
             "}",
             r"\end{table*}",
             "",
@@ -127,101 +103,89 @@ def to_latex(table: Table) -> str:
     )
 
 
-def _record(row: Row) -> dict[str, str | int]:
-    record = {"run": row.run}
-    record |= {key: _description(value) for key, value in row.describe.items()}
-    record["seeds"] = row.seeds
+def headers(table: Table) -> list[str]:
+    """Column headers: descriptions, seeds, results."""
+    return [*(HEADERS[column] for column in table.describe), "Seeds", *(HEADERS.get(c, c) for c in table.columns)]
+
+
+def alignments(table: Table) -> list[str]:
+    """`left`, `center` or `right` for each header."""
+    described = ["left" if column in LEFT else "center" for column in table.describe]
+    return [*described, "center", *("right" for _ in table.columns)]
+
+
+def row_lines(row: Row, table: Table) -> dict[str, list[str]]:
+    """Lines of a row by kind, each with one text per header.
+
+    The kinds are `ours`, `±` (the spread, in wide tables), `paper` where the paper prints a number, and `difference`
+    where it is comparable; or only `quoted`.
+    """
+    described = [value if isinstance(value, str) else MARK * value for value in row.describe.values()]
+    blank = [""] * (len(described) + 1)
+    cells = row.cells.items()
+    paper = [_result(column, cell.paper) for column, cell in cells]
+    if row.quoted:
+        return {"quoted": [*described, "", *paper]}
+    wide = len(table.columns) > WIDE
+    seeds = str(row.seeds) if row.seeds == table.planned_seeds else f"{row.seeds} of {table.planned_seeds}"
+    lines = {"ours": [*described, seeds, *(_ours(column, cell, row.seeds, spread=not wide) for column, cell in cells)]}
+    if wide and row.seeds > 1:
+        lines["±"] = [*blank, *(_number(column, cell.deviation) for column, cell in cells)]
+    if any(cell.paper is not None for cell in row.cells.values()):
+        lines["paper"] = [*blank, *paper]
+        if table.comparable:
+            lines["difference"] = [*blank, *(_number(column, cell.difference, "+") for column, cell in cells)]
+    return lines
+
+
+def _record(row: Row, comparable: bool) -> dict[str, str | int]:
+    texts = {True: "yes", False: "no", NONE: NONE_CSV}
+    described = {key: texts.get(value, value) for key, value in row.describe.items()}
+    record = {"run": row.run, **described, "seeds": row.seeds}
     for column, cell in row.cells.items():
         key = column.replace(" ", "_")
-        record[key] = _fixed(cell.mean)
+        record[key] = _csv_number(cell.mean)
         if column != "gflops":
-            record |= {f"{key}_sd": _fixed(cell.deviation), f"{key}_seeds": cell.seeds}
-        record |= {f"{key}_paper": _fixed(cell.paper), f"{key}_diff": _fixed(cell.difference)}
+            record |= {f"{key}_sd": _csv_number(cell.deviation), f"{key}_seeds": cell.seeds}
+        difference = cell.difference if comparable else None
+        record |= {f"{key}_paper": _csv_number(cell.paper), f"{key}_diff": _csv_number(difference)}
     return record
 
 
-def _description(value: str | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return NONE_CSV if value == NONE else value
-
-
-def _fixed(value: float | None) -> str:
+def _csv_number(value: float | None) -> str:
     return NONE_CSV if value is None else f"{value:z.2f}"
 
 
-def _headers(table: Table) -> list[str]:
-    return [*(HEADERS[column] for column in table.describe), "Seeds", "", *(HEADERS.get(c, c) for c in table.columns)]
+def _tabulate(table: Table, style: str, *, ruled: bool = False) -> str:
+    """All lines with a column for their kind; `ruled` separates rows, except quoted ones of one line each."""
+    kind_column = len(table.describe) + 1
 
+    def insert(cells: list[str], kind: str) -> list[str]:
+        return [*cells[:kind_column], kind, *cells[kind_column:]]
 
-def _alignment(table: Table) -> list[str]:
-    described = ["left" if column in LEFT else "center" for column in table.describe]
-    return [*described, "center", "left", *("right" for _ in table.columns)]
-
-
-def _ruled_lines(table: Table) -> list[list[str] | str]:
-    """The lines with rules between the rows; quoted methods, of one line each, stand together."""
-    ruled = []
+    lines = []
     for index, row in enumerate(table.rows):
-        if index and not (row.quoted and table.rows[index - 1].quoted):
-            ruled.append(SEPARATING_LINE)
-        ruled += _lines(row, table)
-    return ruled
-
-
-def _lines(row: Row, table: Table) -> list[list[str]]:
-    """A run's lines: ours, the spread where it has a line of its own, the paper's, and the difference.
-
-    A quoted method has one line; so has a run of which the paper prints nothing.
-    """
-    if row.quoted:
-        return [_quoted_line(row)]
-    wide = len(table.columns) > WIDE
-    seeds = str(row.seeds) if row.seeds == table.planned_seeds else f"{row.seeds} of {table.planned_seeds}"
-    first = [*_words(row), seeds]
-    cells = list(row.cells.items())
-    kinds = {"ours": [_ours(column, cell, row.seeds, spread=not wide) for column, cell in cells]}
-    if wide and row.seeds > 1:
-        kinds["±"] = [_number(cell.deviation, _decimals(column)) for column, cell in cells]
-    if any(cell.paper is not None for _, cell in cells):
-        kinds["paper"] = [_formatter(column)(cell.paper, _decimals(column)) for column, cell in cells]
-        kinds["difference"] = [_signed(cell.difference, _decimals(column)) for column, cell in cells]
-    return [[*(first if kind == "ours" else [""] * len(first)), kind, *values] for kind, values in kinds.items()]
-
-
-def _words(row: Row) -> list[str]:
-    return [value if isinstance(value, str) else MARK * value for value in row.describe.values()]
-
-
-def _quoted_line(row: Row) -> list[str]:
-    return [
-        *_words(row),
-        "",
-        "quoted",
-        *(_formatter(name)(cell.paper, _decimals(name)) for name, cell in row.cells.items()),
-    ]
+        if ruled and index and not (row.quoted and table.rows[index - 1].quoted):
+            lines.append(SEPARATING_LINE)
+        lines += [insert(cells, kind) for kind, cells in row_lines(row, table).items()]
+    colalign = insert(alignments(table), "left")
+    return tabulate(lines, insert(headers(table), ""), style, disable_numparse=True, colalign=colalign)
 
 
 def _ours(column: str, cell: Cell, seeds: int, spread: bool) -> str:
-    text = _formatter(column)(cell.mean, _decimals(column))
+    text = _result(column, cell.mean)
     if spread and cell.deviation is not None:
-        text += f" ± {_number(cell.deviation, _decimals(column))}"
+        text += f" ± {_number(column, cell.deviation)}"
     if column != "gflops" and cell.seeds not in (0, seeds):
         text += f" ({cell.seeds} seed{'s' * (cell.seeds > 1)})"
     return text
 
 
-def _formatter(column: str) -> Callable[[float | None, int], str]:
-    return _signed if column.endswith("_gain") else _number
+def _result(column: str, value: float | None) -> str:
+    return _number(column, value, "+" if column.endswith("_gain") else "")
 
 
-def _decimals(column: str) -> int:
-    return 2 if column == "gflops" else 1
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return NONE if value is None else f"{value:z.{decimals}f}".replace("-", "−")
-
-
-def _signed(value: float | None, decimals: int) -> str:
-    return NONE if value is None else f"{value:+z.{decimals}f}".replace("-", "−")
+def _number(column: str, value: float | None, sign: str = "") -> str:
+    """A number with a typographic minus; `sign` is that of a format specification."""
+    decimals = 2 if column == "gflops" else 1
+    return NONE if value is None else f"{value:{sign}z.{decimals}f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""The records of what results were made from, in words for a page."""
+"""Provenance records prepared for the HTML page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ State = Literal["holds", "stale", "no record", "not here"]
 STATES: tuple[State, ...] = get_args(State)
 KINDS = {
     "prepare": "Prepared data",
-    "centroids": "Centroids of classes",
+    "centroids": "Class centroids",
     "train": "Training",
     "evaluate": "Evaluation at a single scale",
     "evaluate_multi_scale": "Evaluation at several scales",
@@ -27,56 +27,40 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One result and its record."""
+    """One result and its provenance record."""
 
     result: Result
-    title: str
-    state: State
-    why: str
-    """Why it is stale."""
     record: Provenance | None
-    parameters: str
-    """As YAML."""
-    took: str
-    """From start to end."""
+    stale: Stale | None
+    exists: bool
+    """True if any of the result's files exists."""
+
+    @property
+    def title(self) -> str:
+        name, _, seed = self.result.name.rpartition("/seed")
+        return f"{KINDS[self.result.kind]}, seed {seed}" if name else f"{KINDS[self.result.kind]} {self.result.name}"
+
+    @property
+    def state(self) -> State:
+        if self.record is None:
+            return "no record" if self.exists else "not here"
+        return "holds" if self.stale is None else "stale"
+
+    @property
+    def parameters(self) -> str:
+        """YAML with innermost lists and mappings on one line."""
+        style = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 100}
+        return yaml.safe_dump(self.record.parameters, **style)
+
+    @property
+    def took(self) -> str:
+        return str(datetime.fromisoformat(self.record.ended) - datetime.fromisoformat(self.record.started))
 
 
 def entries(study: Study) -> tuple[Entry, ...]:
-    """All results of a study with what is recorded of them. Raises InputError for a damaged record."""
+    """Return all results of a study with their records. Raises InputError for a damaged record."""
     stale = provenance.stale(study)
     return tuple(
-        _entry(result, provenance.read(study, result), stale[result], any(path.exists() for path in declared.outputs))
-        for result, declared in declare(study).items()
+        Entry(result, provenance.read(study, result), stale[result], any(path.exists() for path in node.outputs))
+        for result, node in declare(study).items()
     )
-
-
-def _entry(result: Result, record: Provenance | None, stale: Stale | None, there: bool) -> Entry:
-    return Entry(
-        result=result,
-        title=_title(result),
-        state=_state(record, stale, there),
-        why="" if record is None or stale is None else str(stale),
-        record=record,
-        parameters="" if record is None else _as_yaml(record.parameters),
-        took="" if record is None else _took(record),
-    )
-
-
-def _as_yaml(parameters: dict) -> str:
-    """With the innermost lists and mappings on a line each."""
-    return yaml.safe_dump(parameters, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
-
-
-def _title(result: Result) -> str:
-    seed = result.name.rpartition("/seed")
-    return f"{KINDS[result.kind]}, seed {seed[2]}" if seed[1] else f"{KINDS[result.kind]} {result.name}"
-
-
-def _state(record: Provenance | None, stale: Stale | None, there: bool) -> State:
-    if record is None:
-        return "no record" if there else "not here"
-    return "holds" if stale is None else "stale"
-
-
-def _took(record: Provenance) -> str:
-    return str(datetime.fromisoformat(record.ended) - datetime.fromisoformat(record.started))

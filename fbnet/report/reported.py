@@ -1,8 +1,7 @@
-"""The paper's own numbers, in percent, transcribed into `params/reported/<table>.csv`; an empty cell is none."""
+"""The paper's numbers in percent, transcribed into `params/reported/<table>.csv`; empty cells hold none."""
 
 import csv
 import math
-from collections.abc import Collection
 from pathlib import Path
 
 from fbnet import paths
@@ -14,60 +13,54 @@ from fbnet.io.text import read_text
 
 
 def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
-    """The paper's numbers of one table, by run and by column; IoUs go by class name.
+    """Return the paper's numbers of a table by run and column; IoU columns go by Cityscapes' class names.
 
-    Raises InputError, with file and line, for another header than the table's columns, for runs that
-    `params/runs.yaml` does not declare or that come twice, and for values that are not numbers.
+    Raises:
+        InputError: with file and line, for another header than the table's columns, for unknown or repeated runs, and
+            for values that are not numbers.
     """
     path = paths.reported_file(name)
-    header = ["run", *_columns(table)]
-    lines = read_lines(path, header)
+    columns = [part for key in table.columns for part in (CITYSCAPES.classes if key == "iou" else (key,))]
     runs = load_runs()
     declared = {**runs.runs, **runs.quoted}
-    reported = {}
-    for number, cells in enumerate(lines, start=2):
-        _check_line(cells, header, declared, reported, f"{path}: line {number}")
-        reported[cells[0]] = _numbers(header[1:], cells[1:], path, number)
+    reported: dict[str, dict[str, float]] = {}
+    for line, (run, *cells) in read_lines(path, ["run", *columns]):
+        if run not in declared:
+            raise InputError(f"{line}: no run or quoted method {run!r} in {paths.RUNS_FILE}; name one that it declares")
+        if run in reported:
+            raise InputError(f"{line}: the run {run} comes twice; keep one line of it")
+        reported[run] = {column: parse_number(cell) for column, cell in zip(columns, cells, strict=True) if cell}
+        for column, value in reported[run].items():
+            if not math.isfinite(value):
+                raise InputError(f"{line}: {column}: must be a number or empty, not {cells[columns.index(column)]!r}")
     return reported
 
 
-def read_lines(path: Path, header: list[str]) -> list[list[str]]:
-    """The cells of a csv file's lines below its header. Raises InputError for no csv file, or another header."""
+def read_lines(path: Path, header: list[str]) -> list[tuple[str, list[str]]]:
+    """Return the lines of a CSV file below its header, each with its label for messages and its cells.
+
+    The csv module keeps the lines apart, which messages name; pandas does not.
+
+    Raises:
+        InputError: for another header, for lines of another length, and for what is not CSV.
+    """
     hint = "restore it from the repository"
     try:
         lines = list(csv.reader(read_text(path, hint).splitlines()))
     except csv.Error as error:
-        raise InputError(f"{path}: is no csv file ({error}); {hint}") from None
+        raise InputError(f"{path}: not CSV ({error}); {hint}") from None
     if not lines or lines[0] != header:
         raise InputError(f"{path}: line 1: the header must be {','.join(header)}")
-    return lines[1:]
+    labelled = [(f"{path}: line {number}", cells) for number, cells in enumerate(lines[1:], start=2)]
+    for label, cells in labelled:
+        if len(cells) != len(header):
+            raise InputError(f"{label}: must hold {len(header)} cells, not {len(cells)}")
+    return labelled
 
 
-def _columns(table: TableConfig) -> list[str]:
-    """The paper's per-class columns are those of Cityscapes, whatever a study runs on."""
-    return [name for column in table.columns for name in (CITYSCAPES.classes if column == "iou" else (column,))]
-
-
-def _check_line(cells: list[str], header: list[str], declared: Collection, known: Collection, place: str) -> None:
-    if len(cells) != len(header):
-        raise InputError(f"{place}: must hold {len(header)} cells, not {len(cells)}")
-    if cells[0] not in declared:
-        raise InputError(
-            f"{place}: no run or quoted method {cells[0]!r} in {paths.RUNS_FILE}; name one that it declares"
-        )
-    if cells[0] in known:
-        raise InputError(f"{place}: the run {cells[0]} comes twice; keep one line of it")
-
-
-def _numbers(columns: list[str], cells: list[str], path: Path, line: int) -> dict[str, float]:
-    numbers = {}
-    for column, cell in zip(columns, cells, strict=True):
-        if not cell:
-            continue
-        try:
-            numbers[column] = float(cell)
-        except ValueError:
-            numbers[column] = math.nan
-        if not math.isfinite(numbers[column]):
-            raise InputError(f"{path}: line {line}: {column}: must be a number or empty, not {cell!r}")
-    return numbers
+def parse_number(text: str) -> float:
+    """Return the number that a text holds; NaN if it holds none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,8 +1,7 @@
-"""Reads what the evaluation left behind: the metrics and the sample pictures of each run and seed."""
+"""Read the evaluation's output: metrics and sample images of each run and seed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from fbnet.names import is_file_name
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """What reports use of one `metrics.json`; rates are fractions of 1."""
+    """The fields of `metrics.json` that reports use; rates are fractions of 1."""
 
     study: str
     run: str
@@ -31,16 +30,16 @@ class Metrics:
     classes: tuple[str, ...]
     miou: float | None
     f_miou: float | None
-    """Mean IoU of all and of the foreground classes; None where none of them has an IoU."""
+    """Mean IoU of all and of the foreground classes; None if no such class has an IoU."""
     iou: dict[str, float | None]
-    """By class name; None for a class that is neither in the labels nor in the predictions."""
+    """By class name; None for a class in neither labels nor predictions."""
     confusion_matrix: tuple[tuple[int, ...], ...]
-    """Pixels by label (rows) and prediction (columns), in the order of the train ids; ignored pixels left out."""
+    """Pixels by label (rows) and prediction (columns) in train id order, without ignored pixels."""
     gflops: float
     iterations: int
     width: float
     training: TrainingConfig
-    """Keys that a file lacks mean what they mean in a study: files are older than some of them."""
+    """Keys that older files lack take their defaults."""
     evaluation: EvaluationConfig
 
 
@@ -56,11 +55,11 @@ class Sample:
     prediction: np.ndarray
     """(H, W) uint8 train ids."""
     balance: np.ndarray | None
-    """(ceil(H / 8), ceil(W / 8)) float32, the channel mean of X_o at the deepest stage; None for runs without."""
+    """(ceil(H / 8), ceil(W / 8)) float32, channel mean of X_o at the deepest stage; None for runs without FBNet."""
 
 
 def read_metrics(study: Study, run: str, seed: int, scales: Scales = "single_scale") -> Metrics | None:
-    """The metrics of one run and seed; None where it has not been evaluated. Raises InputError for a damaged file."""
+    """Return the metrics of one run and seed, None before its evaluation. Raises InputError for a damaged file."""
     path = paths.metrics_file(study.name, run, seed, scales)
     if not path.is_file():
         return None
@@ -68,61 +67,61 @@ def read_metrics(study: Study, run: str, seed: int, scales: Scales = "single_sca
     content = read_json(path, "not valid JSON metrics", hint)
     if not isinstance(content, dict):
         raise InputError(f"{path}: not valid JSON metrics; {hint}")
+    known = {entry.name for entry in fields(Metrics)}
+    where = Where(str(path))
     try:
-        known = {entry.name for entry in fields(Metrics)}
-        metrics = from_mapping(Metrics, {key: content[key] for key in content if key in known}, Where(str(path)))
-        _check_metrics(metrics, study, scales, run, seed)
+        metrics = from_mapping(Metrics, {key: content[key] for key in content if key in known}, where)
+        _check_metrics(metrics, study, scales, run, seed, where)
     except InputError as error:
         raise InputError(f"{error}; {hint}") from None
     return metrics
 
 
 def require_metrics(study: Study, run: str, seed: int) -> Metrics:
-    """As `read_metrics`, but raises InputError where the run has not been evaluated."""
+    """Return the metrics as `read_metrics`. Raises InputError before the evaluation, too."""
     metrics = read_metrics(study, run, seed)
     if metrics is None:
-        raise _missing(paths.metrics_file(study.name, run, seed), study, run, seed)
+        path = paths.metrics_file(study.name, run, seed)
+        raise InputError(f"{path}: no such file; make it: {_command(study, run, seed)}")
     return metrics
 
 
 def require_samples(study: Study, run: str, seed: int) -> list[Sample]:
-    """The sample pictures of one run and seed. Raises InputError for a missing or damaged file."""
-    path = paths.samples_file(study.name, run, seed)
+    """Return the sample images of one run and seed. Raises InputError for a missing or damaged file."""
+    path, command = paths.samples_file(study.name, run, seed), _command(study, run, seed)
     if not path.is_file():
-        raise _missing(path, study, run, seed)
-    hint = f"evaluate again: {_command(study, run, seed)}"
+        raise InputError(f"{path}: no such file; make it: {command}")
+    hint = f"evaluate again: {command}"
     arrays = read_archive(path, hint)
     try:
-        samples = [_sample(arrays, index, name) for index, name in enumerate(_sample_names(arrays))]
-        _check_samples(samples, len(study.data_of(run).labels.classes))
+        samples = _samples(arrays)
+        for sample in samples:
+            _check_sample(sample, len(study.data_of(run).labels.classes))
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: damaged ({error}); {hint}") from None
     return samples
 
 
-def _sample_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
+def _samples(arrays: Mapping[str, np.ndarray]) -> list[Sample]:
     names = arrays["names"]
     if names.dtype.kind != "U" or names.ndim != 1 or not len(names):
         raise ValueError("holds no sample")
-    return names.tolist()
+    return [
+        Sample(
+            name=name,
+            image=arrays[f"image_{index}"],
+            label=arrays[f"label_{index}"],
+            prediction=arrays[f"prediction_{index}"],
+            balance=arrays.get(f"balance_{index}"),
+        )
+        for index, name in enumerate(names.tolist())
+    ]
 
 
-def _sample(arrays: Mapping[str, np.ndarray], index: int, name: str) -> Sample:
-    balance = f"balance_{index}"
-    return Sample(
-        name=name,
-        image=arrays[f"image_{index}"],
-        label=arrays[f"label_{index}"],
-        prediction=arrays[f"prediction_{index}"],
-        balance=arrays.get(balance),
-    )
-
-
-def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, seed: int) -> None:
-    where = Where(str(paths.metrics_file(study.name, run, seed, scales)))
+def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, seed: int, where: Where) -> None:
     data = study.data_of(run)
-    expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset}
-    expected |= {"split": data.evaluate, "classes": data.labels.classes, "width": study.settings.width}
+    expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset, "split": data.evaluate}
+    expected |= {"classes": data.labels.classes, "width": study.settings.width}
     for key, value in expected.items():
         if getattr(metrics, key) != value:
             raise where.error(key, f"is {getattr(metrics, key)!r}, but the study says {value!r}")
@@ -131,43 +130,36 @@ def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, see
             found = getattr(getattr(metrics, part), key)
             if found != value:
                 raise where.key(part).error(key, f"is {found!r}, but the study says {value!r}")
-    size = len(metrics.classes)
     if tuple(metrics.iou) != metrics.classes:
         raise where.error("iou", "must hold one value for each class")
+    size = len(metrics.classes)
     if [len(row) for row in metrics.confusion_matrix] != [size] * size:
-        raise where.error("confusion_matrix", f"must be of {size} rows and columns")
+        raise where.error("confusion_matrix", f"must have {size} rows and columns")
     if min(count for row in metrics.confusion_matrix for count in row) < 0:
-        raise where.error("confusion_matrix", "must hold numbers of pixels, from 0 up")
-    rates = {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}
-    for key, value in rates.items():
+        raise where.error("confusion_matrix", "must hold pixel counts, from 0 up")
+    for key, value in {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}.items():
         if value is not None and not 0 <= value <= 1:
             raise where.error(key, f"must be a fraction of 1, not {value}")
 
 
-def _check_samples(samples: list[Sample], classes: int) -> None:
-    for sample in samples:
-        if not is_file_name(sample.name):
-            raise ValueError(f"{sample.name!r} is no name of an image")
-        if {sample.image.dtype, sample.label.dtype, sample.prediction.dtype} != {np.dtype(np.uint8)}:
-            raise ValueError(f"{sample.name}: image, label and prediction must be of bytes")
-        if sample.label.ndim != 2 or not sample.label.size:
-            raise ValueError(f"{sample.name}: the label is no map")
-        if not sample.image.shape == (*sample.label.shape, 3) or sample.prediction.shape != sample.label.shape:
-            raise ValueError(f"{sample.name}: image, label and prediction differ in size")
-        if sample.prediction.max() >= classes or sample.label[sample.label != IGNORE_INDEX].max(initial=0) >= classes:
-            raise ValueError(f"{sample.name}: holds ids that are no class")
-        if sample.balance is not None and not _is_map(sample.balance):
-            raise ValueError(f"{sample.name}: its map of X_o is no map of finite numbers")
-
-
-def _is_map(values: np.ndarray) -> bool:
-    return values.ndim == 2 and values.size > 0 and values.dtype == np.float32 and bool(np.isfinite(values).all())
+def _check_sample(sample: Sample, classes: int) -> None:
+    if not is_file_name(sample.name):
+        raise ValueError(f"{sample.name!r} is not an image name")
+    if {sample.image.dtype, sample.label.dtype, sample.prediction.dtype} != {np.dtype(np.uint8)}:
+        raise ValueError(f"{sample.name}: image, label and prediction must be uint8")
+    if sample.label.ndim != 2 or not sample.label.size:
+        raise ValueError(f"{sample.name}: the label must be (H, W)")
+    if sample.image.shape != (*sample.label.shape, 3) or sample.prediction.shape != sample.label.shape:
+        raise ValueError(f"{sample.name}: image, label and prediction differ in size")
+    if sample.prediction.max() >= classes or sample.label[sample.label != IGNORE_INDEX].max(initial=0) >= classes:
+        raise ValueError(f"{sample.name}: holds ids of no class")
+    balance = sample.balance
+    if balance is not None and (balance.ndim != 2 or not balance.size or balance.dtype != np.float32):
+        raise ValueError(f"{sample.name}: the map of X_o must be 2-D float32")
+    if balance is not None and not np.isfinite(balance).all():
+        raise ValueError(f"{sample.name}: the map of X_o must be finite")
 
 
 def _command(study: Study, run: str, seed: int, scales: Scales = "single_scale") -> str:
-    several = " --multi-scale" if scales == "multi_scale" else ""
-    return f"fbnet evaluate{several} --study {study.name} --run {run} --seed {seed}"
-
-
-def _missing(path: Path, study: Study, run: str, seed: int) -> InputError:
-    return InputError(f"{path}: no such file; make it: {_command(study, run, seed)}")
+    option = " --multi-scale" if scales == "multi_scale" else ""
+    return f"fbnet evaluate{option} --study {study.name} --run {run} --seed {seed}"

@@ -1,7 +1,6 @@
-"""Tables 1 to 6: each run's results over its seeds, beside the paper's numbers."""
+"""Tables 1 to 6: results of each run over its seeds, beside the paper's numbers."""
 
-from dataclasses import dataclass
-from statistics import mean, stdev
+import pandas as pd
 
 from fbnet import paths
 from fbnet.config.labels import CITYSCAPES
@@ -13,55 +12,55 @@ from fbnet.report import captions, layout
 from fbnet.report.cells import Cell, Row, Table
 from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
-from fbnet.report.server_scores import Scores, read_server_scores
+from fbnet.report.server_scores import read_server_scores
+
+MEANS = ["miou", "f_miou"]
+
+MetricsBySeed = dict[int, Metrics]
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """What there is of a run, by seed."""
+def make_table(study: Study, name: str) -> Table:
+    """Return one of the paper's tables, made from the metrics and server scores that exist.
 
-    metrics: dict[int, Metrics]
-    baseline: dict[int, Metrics]
-    server: dict[int, float]
-    """mIoU on the test set, in percent."""
-
-
-def make_table(study: Study, table: str) -> Table:
-    """One of the paper's tables for a study, from the metrics and server scores there are.
-
-    Raises InputError for a table that the study does not have, for damaged metrics, and for damaged reported numbers
-    and server scores.
+    Raises:
+        InputError: for a table that the study does not have, and for damaged metrics, reported numbers or scores.
     """
-    config = study.table(table)
-    classes = study.data_of_table(table).labels.classes
-    columns = tuple(name for column in config.columns for name in (classes if column == "iou" else (column,)))
-    reported = read_reported(table, config)
+    config = study.table(name)
+    data = study.data_of_table(name)
+    columns = tuple(part for key in config.columns for part in (data.labels.classes if key == "iou" else (key,)))
+    reported = read_reported(name, config)
     scores = read_server_scores(study) if "test_miou" in columns else {}
-    measured = {run: _measured(study, run, config, scores) for run in config.rows if run in study.runs}
-    rows = tuple(
-        _row(study, run, measured[run], config.describe, columns, reported.get(run, {}))
-        if run in study.runs
-        else _quoted_row(study, run, config.describe, columns, reported.get(run, {}))
-        for run in config.rows
-    )
+    metrics = {run: _read_seeds(study, run, config) for run in study.compared_runs(name)}
+    rows = []
+    for run in config.rows:
+        if run in study.runs:
+            describe = {column: describe_run(study, run, column) for column in config.describe}
+            seeds = len(metrics[run] if study.run(run).evaluated else scores.get(run, {}))
+            values = _values(metrics[run], metrics.get(study.run(run).baseline, {}), scores.get(run, {}))
+        else:
+            describe = {column: _describe_quoted(study, run, column) for column in config.describe}
+            seeds, values = 0, pd.DataFrame()
+        paper = reported.get(run, {})
+        if data.labels is not CITYSCAPES:  # a class of the same name is not the paper's class
+            paper = {column: value for column, value in paper.items() if column not in data.labels.classes}
+        cells = {column: _cell(column, values, paper.get(column)) for column in columns}
+        rows.append(Row(run, describe, seeds, cells, quoted=run not in study.runs))
     planned_seeds = len(study.settings.seeds)
+    shown = [found for run in config.rows for found in metrics.get(run, {}).values()]
+    complete = all(row.quoted or row.seeds == planned_seeds for row in rows)
     return Table(
-        name=table,
-        caption=captions.table_caption(
-            study,
-            config,
-            [metrics for run in measured.values() for metrics in run.metrics.values()],
-            complete=all(row.quoted or row.seeds == planned_seeds for row in rows),
-        ),
+        name=name,
+        caption=captions.table_caption(study, config, shown, complete=complete),
         describe=config.describe,
         columns=columns,
         planned_seeds=planned_seeds,
-        rows=rows,
+        comparable=captions.comparable(study, data),
+        rows=tuple(rows),
     )
 
 
 def write_table(study: Study, name: str) -> None:
-    """Writes a table as csv and json for programs, md and tex for people. Raises InputError as `make_table` does."""
+    """Write a table as CSV and JSON for programs, Markdown and LaTeX for people. Raises InputError as `make_table`."""
     table = make_table(study, name)
     contents = (layout.to_csv(table), layout.to_markdown(table), layout.to_latex(table))
     for path, content in zip(paths.table_files(study.name, name), contents, strict=True):
@@ -69,52 +68,24 @@ def write_table(study: Study, name: str) -> None:
     write_json(paths.table_metrics_file(study.name, name), layout.to_metrics(table))
 
 
-def describe(study: Study, run: str, column: str) -> str | bool:
-    """What a description column says of a run, read off its parameters: words, or whether it is marked."""
+def describe_run(study: Study, run: str, column: str) -> str | bool:
+    """Return the content of a run's description column: a text, or True for a check mark."""
     config = study.run(run)
-    words = {
+    known = {
         "method": config.label,
         "venue": layout.NONE,
         "backbone": BACKBONES[config.backbone].title,
         "trained_on": " + ".join(study.training_splits(run)),
+        "coarse": bool(config.coarse_classes),
+        "mapillary": any(study.run(ancestor).data == "mapillary" for ancestor in study.ancestors(run)),
+        **{stage: stage in config.balance.stages for stage in STAGES},
     }
-    if column in words:
-        return words[column]
-    if column == "coarse":
-        return bool(config.coarse_classes)
-    if column == "mapillary":
-        return any(study.run(link).data == "mapillary" for link in study.ancestors(run))
-    if column in STAGES:
-        return column in config.balance.stages
+    if column in known:
+        return known[column]
     return bool(config.balance.stages) and column in (config.balance.auxiliary, config.balance.modulator)
 
 
-def _row(
-    study: Study,
-    run: str,
-    measured: _Measured,
-    described: tuple[str, ...],
-    columns: tuple[str, ...],
-    reported: dict[str, float],
-) -> Row:
-    # A class of another label set may be called the same, but it is not the paper's class.
-    labels = study.data_of(run).labels
-    classes = set(labels.classes) if labels is not CITYSCAPES else set()
-    return Row(
-        run=run,
-        describe={column: describe(study, run, column) for column in described},
-        seeds=len(measured.metrics if study.run(run).evaluated else measured.server),
-        cells={
-            column: _cell(_values(measured, column), None if column in classes else reported.get(column))
-            for column in columns
-        },
-    )
-
-
-def _quoted_row(
-    study: Study, name: str, described: tuple[str, ...], columns: tuple[str, ...], reported: dict[str, float]
-) -> Row:
-    """The row of a method that the paper quotes; there is nothing of ours in it."""
+def _describe_quoted(study: Study, name: str, column: str) -> str | bool:
     method = study.quoted[name]
     known = {
         "method": method.label,
@@ -124,58 +95,37 @@ def _quoted_row(
         "coarse": method.coarse,
         "mapillary": method.mapillary,
     }
-    return Row(
-        run=name,
-        describe={column: known.get(column, False) for column in described},
-        seeds=0,
-        cells={column: _cell([], reported.get(column)) for column in columns},
-        quoted=True,
-    )
+    return known.get(column, False)
 
 
-def _measured(study: Study, run: str, table: TableConfig, scores: Scores) -> _Measured:
-    baseline = study.run(run).baseline
-    return _Measured(
-        metrics=_metrics(study, run, table),
-        baseline=_metrics(study, baseline, table) if baseline in study.runs else {},
-        server=scores.get(run, {}),
-    )
-
-
-def _metrics(study: Study, run: str, table: TableConfig) -> dict[int, Metrics]:
-    """By seed; none of a run that is trained on the images to be evaluated on."""
+def _read_seeds(study: Study, run: str, table: TableConfig) -> MetricsBySeed:
+    """Metrics by seed; empty for a run that is trained on the evaluation split."""
     if not study.run(run).evaluated:
         return {}
     found = {seed: read_metrics(study, run, seed, table.evaluation) for seed in study.settings.seeds}
     return {seed: metrics for seed, metrics in found.items() if metrics is not None}
 
 
-def _values(measured: _Measured, column: str) -> list[float]:
-    """One column's value for each seed that has one."""
-    if column == "test_miou":
-        return list(measured.server.values())
+def _values(metrics: MetricsBySeed, baseline: MetricsBySeed, scores: dict[int, float]) -> pd.DataFrame:
+    """All columns of a run, one line per seed, in percent; gains are paired by seed."""
+    rates = _rates(metrics)
+    gains = (rates[MEANS] - _rates(baseline)[MEANS]).add_suffix("_gain")
+    gflops = pd.Series({seed: found.gflops for seed, found in metrics.items()}, name="gflops", dtype=float)
+    return pd.concat([rates, gains, gflops, pd.Series(scores, name="test_miou", dtype=float)], axis=1)
+
+
+def _rates(metrics: MetricsBySeed) -> pd.DataFrame:
+    rates = {seed: {"miou": found.miou, "f_miou": found.f_miou, **found.iou} for seed, found in metrics.items()}
+    return 100 * pd.DataFrame.from_dict(rates, orient="index", dtype=float) if rates else pd.DataFrame(columns=MEANS)
+
+
+def _cell(column: str, values: pd.DataFrame, paper: float | None) -> Cell:
+    found = values[column].dropna() if column in values else pd.Series(dtype=float)
     if column == "gflops":
-        return [metrics.gflops for metrics in measured.metrics.values()][:1]  # the network's, the same for every seed
-    if not column.endswith("_gain"):
-        return list(_rates(measured.metrics, column).values())
-    name = column.removesuffix("_gain")
-    ours, theirs = _rates(measured.metrics, name), _rates(measured.baseline, name)
-    return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-
-
-def _rates(results: dict[int, Metrics], column: str) -> dict[int, float]:
-    """miou, f_miou or a class's IoU in percent, by seed, without the seeds where it is not defined."""
-    rates = {
-        seed: metrics.iou[column] if column in metrics.iou else getattr(metrics, column)
-        for seed, metrics in results.items()
-    }
-    return {seed: 100 * rate for seed, rate in rates.items() if rate is not None}
-
-
-def _cell(values: list[float], paper: float | None) -> Cell:
+        found = found.head(1)  # the same for every seed
     return Cell(
-        mean=mean(values) if values else None,
-        deviation=stdev(values) if len(values) > 1 else None,
-        seeds=len(values),
+        mean=None if found.empty else float(found.mean()),
+        deviation=float(found.std()) if len(found) > 1 else None,
+        seeds=len(found),
         paper=paper,
     )

@@ -41,7 +41,6 @@ from fbnet.planning.rates import load_rates
 from fbnet.provenance import graph
 from fbnet.provenance import records as provenance
 from fbnet.report import curves, records
-from fbnet.report.made_tables import read_table
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
 from fbnet.report.server_scores import HEADER, read_server_scores
@@ -122,7 +121,6 @@ def make_kinds() -> tuple[Kind, ...]:
         _samples(study),
         Kind("provenance", record, lambda: _read_records(study), _json(record)),
         Kind("history", Path("history.csv"), lambda: _draw_history(Path("history.csv")), _plain("history.csv")),
-        Kind("table", Path("table_1.md"), lambda: read_table("table_1", Path("table_1.md")), _plain("table_1.md")),
         _text("reported numbers", paths.reported_file("table_1"), lambda: read_reported("table_1", table)),
         _text("server's scores", paths.SERVER_SCORES, lambda: read_server_scores(study)),
         Kind(
@@ -180,7 +178,6 @@ def _make_others(study: Study) -> None:
     history = History(1, 2, "toy")
     history.records = [EpochRecord(epoch, epoch, 0.01, 2.5, 2.0, 0.5, 3.0) for epoch in (1, 2)]
     history.write(Path("history.csv"))
-    shutil.copy(ROOT / "results/camvid_small/tables/table_1.md", "table_1.md")
     score = "paper,deeplabv3plus_r101_fbnet_trainval,0,81.2,2024-05-01"
     paths.SERVER_SCORES.write_text(f"{','.join(HEADER)}\n{score}\n")
     paths.BENCHMARKS.mkdir(parents=True)
