@@ -1,19 +1,18 @@
 """Messages on standard error: progress lines as they are, warnings and errors as `fbnet: <message>`."""
 
 import logging
+import sys
 
 
-class _Formatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return text if record.levelno < logging.WARNING else f"fbnet: {text}"
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "" if record.levelno < logging.WARNING else "fbnet: "
+        print(f"{prefix}{self.format(record)}", file=sys.stderr, flush=True)
 
 
 def configure() -> None:
-    """Send the package's messages, from INFO up, to standard error. Called once by every process that has any."""
+    """Send the package's messages, from INFO up, to standard error. To be called by every process that has any."""
     logger = logging.getLogger("fbnet")
     if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_Formatter())
-        logger.addHandler(handler)
+        logger.addHandler(_Handler())
         logger.setLevel(logging.INFO)
