@@ -4,6 +4,7 @@ The workflow, provenance, audit and report all read this one object. Building it
 """
 
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -94,7 +95,8 @@ def build_graph(study: Study) -> Graph:
     nodes: dict[Result, Node] = {}
     for role in study.settings.data:
         nodes |= _data_nodes(study, role)
-    for run in _parents_first(study):
+    parents_first = dict.fromkeys(link for name in study.runs for link in study.ancestors(name))
+    for run in map(study.run, parents_first):
         for seed in study.settings.seeds:
             nodes |= _run_nodes(study, run, seed)
     nodes |= {Result("table", name): _table_node(study, name) for name in study.tables}
@@ -147,12 +149,10 @@ def rule_outputs(study: str, kind: Kind, name: str) -> dict:
 
 def large_files(study: Study) -> list[Path]:
     """List the files that DVC versions: folders of prepared data, checkpoints, samples and exports."""
-    found = [paths.prepared_dir(data.dataset) for data in study.settings.data.values()]
-    for run in study.runs:
-        for seed in study.settings.seeds:
-            files = (paths.checkpoint_file, paths.samples_file, paths.export_file)
-            found += [file(study.name, run, seed) for file in files]
-    return found
+    files = (paths.checkpoint_file, paths.samples_file, paths.export_file)
+    data = [paths.prepared_dir(data.dataset) for data in study.settings.data.values()]
+    runs = product(study.runs, study.settings.seeds, files)
+    return [*data, *(file(study.name, run, seed) for run, seed, file in runs)]
 
 
 def _data_nodes(study: Study, role: Role) -> dict[Result, Node]:
@@ -263,7 +263,3 @@ def _figure_node(study: Study, name: str) -> Node:
 def _caption_parameters(study: Study) -> dict:
     settings = study.settings
     return {"description": settings.description, "width": settings.width, "seeds": settings.seeds}
-
-
-def _parents_first(study: Study) -> list[RunConfig]:
-    return [study.run(run) for run in dict.fromkeys(link for name in study.runs for link in study.ancestors(name))]

@@ -32,6 +32,7 @@ from fbnet.provenance.sources import PACKAGE, source_files
 FORMAT = 1
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "matplotlib", "fbnet")
 CODE = ("fbnet", "params", "workflow", "Snakefile", "requirements.lock")
+_source_hash = cache(sha256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ def recording(graph: Graph, result: Result) -> Iterator[Device]:
         "raw": None if raw_data is None else raw.digest(raw_data),
         "inputs": _input_digests(graph, node),
         "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": _dirty(),
+        "git_dirty": None if (status := _git("status", "--porcelain", "--", *CODE)) is None else bool(status),
         "started": now(),
     }
     yield device
@@ -199,12 +200,6 @@ def _check(record: Provenance, where: Where) -> None:
         raise where.error("environment", "must hold words")
 
 
-@cache
-def _source_hash(path: Path) -> str:
-    return sha256(path)
-
-
-@cache
 def _git(*arguments: str) -> str | None:
     """Output of git; None outside a repository or without git."""
     try:
@@ -214,12 +209,6 @@ def _git(*arguments: str) -> str | None:
     return result.stdout.strip()
 
 
-def _dirty() -> bool | None:
-    status = _git("status", "--porcelain", "--", *CODE)
-    return None if status is None else bool(status)
-
-
-@cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)

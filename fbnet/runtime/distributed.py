@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from fbnet import log
 from fbnet.errors import InputError
 
 
@@ -102,6 +103,7 @@ def everyones(value: object) -> list:
 
 
 def _process(number: int, count: int, kind: str, folder: str, work: Callable[[torch.device], None]) -> None:
+    log.configure()
     device = torch.device("cuda", number) if kind == "cuda" else torch.device("cpu")
     if kind == "cuda":
         torch.cuda.set_device(device)
