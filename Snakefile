@@ -1,4 +1,7 @@
 # `snakemake --cores all` makes the demo's tables and figures, `--config study=NAME` those of another study.
+from snakemake.utils import min_version
+
+min_version("9.12")
 
 
 report: "workflow/report/workflow.rst"
@@ -9,6 +12,13 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    table,
+    figure,
+    weights,
 
 
 rule all:

@@ -1,35 +1,32 @@
-"""The one exception for bad input: what the user gave is wrong, and the message says what to do about it."""
+"""The exception for bad input, with a message that says what to do about it."""
 
 import errno
 
 LONGEST = 2000  # characters of a message
-DISK = (errno.ENOSPC, errno.EDQUOT)  # refused while a file is written, and without its name
+DISK = (errno.ENOSPC, errno.EDQUOT)  # errors of writing, which do not name the file
 
 
 class InputError(Exception):
-    """Bad input. The message is one line that names the file or key and the remedy; the command exits with code 2.
+    """Bad input: one line, `<file or key>: <problem>; <what to do>`, and exit code 2.
 
-    It often quotes the input. So what a terminal would not print as it stands is escaped, line breaks among it, and
-    the middle of an overlong message is left out.
+    Messages may quote the input, so unprintable characters are escaped, line breaks included, and the middle of an
+    overlong message is left out.
     """
 
     def __init__(self, message: str) -> None:
-        text = "".join(sign if sign.isprintable() else _escaped(sign) for sign in message)
+        text = "".join(char if char.isprintable() else _escaped(char) for char in message)
         if len(text) > LONGEST:
             text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
         super().__init__(text)
 
 
 def of_system(error: OSError) -> InputError | None:
-    """What the system refuses while files are written or listed: no permission, no space, a name that is too long.
-
-    None for an error that is of no file.
-    """
+    """Convert a system error about a file, such as missing permission or space; None for any other error."""
     if error.filename is None and error.errno not in DISK:
         return None
-    place = "" if error.filename is None else f"{error.filename}: "
-    return InputError(f"{place}{error.strerror}; see to the path, its permissions and the disk")
+    file = "" if error.filename is None else f"{error.filename}: "
+    return InputError(f"{file}{error.strerror}; see to the path, its permissions and the disk")
 
 
-def _escaped(sign: str) -> str:
-    return sign.encode("unicode_escape").decode("ascii")
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

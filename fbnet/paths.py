@@ -1,4 +1,4 @@
-"""Where everything lives, relative to the repository's root; no other module spells these folders."""
+"""Paths of all files, relative to the repository's root; no other module spells these folders."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,7 +27,7 @@ def reported_file(table: str) -> Path:
 
 
 def prepared_dir(name: str) -> Path:
-    """Packed arrays and manifest of one prepared data set."""
+    """Folder of a data set's packed arrays and manifest."""
     return DATA / name
 
 
@@ -36,27 +36,27 @@ def manifest_file(name: str) -> Path:
 
 
 def array_file(name: str, split: str, kind: str) -> Path:
-    """The packed images or labels of a split."""
+    """Packed images or labels of a split."""
     return prepared_dir(name) / f"{split}_{kind}.npy"
 
 
 def centroids_file(name: str, split: str, tile: int) -> Path:
-    """The centroids of a split's classes in tiles of so many pixels."""
+    """Class centroids of a split, for tiles of a size in pixels."""
     return prepared_dir(name) / f"{split}_centroids_{tile}.npy"
 
 
 def prepared_files(name: str, splits: Iterable[str], arrays: Iterable[str] = ARRAYS) -> list[Path]:
-    """All files of a prepared data set, the manifest first; `arrays` are those that it has of each split."""
+    """All files of a prepared data set with these arrays of each split, the manifest first."""
     return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in arrays)]
 
 
 def weights_file(name: str) -> Path:
-    """A file of initial weights that is fetched, by its published name."""
+    """Downloaded file of initial weights, by its published name."""
     return WEIGHTS / name
 
 
 def weights_record(entry: str) -> Path:
-    """What the file of an entry of `training.initial_weights`, a path or a name, was when it was first used."""
+    """Record of the file that an entry of `training.initial_weights`, a path or a name, stands for."""
     return WEIGHTS / f"{Path(entry).name}.json"
 
 
@@ -65,7 +65,7 @@ def study_dir(study: str) -> Path:
 
 
 def result_dir(study: str, run: str, seed: int) -> Path:
-    """Everything that one training of one run left behind."""
+    """Folder of everything that one training of a run leaves behind."""
     return study_dir(study) / "runs" / run / f"seed{seed}"
 
 
@@ -74,7 +74,7 @@ def checkpoint_file(study: str, run: str, seed: int) -> Path:
 
 
 def state_dir(study: str, run: str, seed: int) -> Path:
-    """What an interrupted training goes on from."""
+    """Folder of the states that an interrupted training resumes from."""
     return WORK / "states" / study / run / f"seed{seed}"
 
 
@@ -83,7 +83,7 @@ def history_file(study: str, run: str, seed: int) -> Path:
 
 
 def metrics_file(study: str, run: str, seed: int, scales: str = "single_scale") -> Path:
-    """What an evaluation at a single scale or at several found."""
+    """Metrics of an evaluation at a single scale or at several."""
     return result_dir(study, run, seed) / ("metrics.json" if scales == "single_scale" else f"metrics_{scales}.json")
 
 
@@ -98,25 +98,25 @@ def samples_file(study: str, run: str, seed: int) -> Path:
 
 
 def provenance_file(study: str, kind: str, name: str) -> Path:
-    """What a result was made from; prepared data belong to no study."""
+    """Provenance record of a result; prepared data belong to no study."""
     if kind in ("prepare", "centroids"):
         return DATA / "provenance" / kind / f"{name}.json"
     return study_dir(study) / "provenance" / kind / f"{name}.json"
 
 
 def raw_listing(dataset: str) -> Path:
-    """Sizes and times of the raw files that a data set was prepared from, on this machine."""
+    """Times of the raw files that a data set was prepared from, on this machine."""
     return WORK / "raw" / f"{dataset}.json"
 
 
 def training_benchmarks(hardware: str) -> list[Path]:
-    """What was measured of training steps on a GPU, whose name may go on after a hyphen: `a100-sxm4-80gb`."""
+    """Measured training steps on a GPU, whose name may continue after a hyphen: `a100-sxm4-80gb`."""
     names = (f"training_step_{hardware}{rest}.json" for rest in ("", "-*"))
     return [path for name in names for path in sorted(BENCHMARKS.glob(name))]
 
 
 def report_file(study: str) -> Path:
-    """A study's page for people."""
+    """HTML page of a study."""
     return study_dir(study) / "report.html"
 
 
@@ -125,7 +125,7 @@ def table_files(study: str, table: str) -> list[Path]:
 
 
 def table_metrics_file(study: str, table: str) -> Path:
-    """A table's own numbers, for `dvc metrics`."""
+    """Measured numbers of a table, for `dvc metrics`."""
     return study_dir(study) / "metrics" / f"{table}.json"
 
 

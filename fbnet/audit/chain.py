@@ -9,7 +9,7 @@ from fbnet.audit.findings import Break
 from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.provenance import records as provenance
-from fbnet.provenance.graph import SCALES, Node, Result, declare, of_run
+from fbnet.provenance.graph import SCALES, Node, Result, of_run
 from fbnet.provenance.records import Provenance
 
 Records = dict[Result, Provenance]
@@ -64,22 +64,11 @@ class Chain:
     """By what a result is called; those without a record are left out."""
 
 
-def needed(study: Study) -> dict[Result, Node]:
-    """What a study's tables and figures are made from, they themselves included, each after what it is made from."""
-    declared = declare(study)
-    found, waiting = set(), [result for result in declared if result.kind in ("table", "figure")]
-    while waiting:
-        result = waiting.pop()
-        found.add(result)
-        waiting += [entry for entry in declared[result].inputs if entry not in found]
-    return {result: declared[result] for result in declared if result in found}
-
-
 def read_records(study: Study, results: dict[Result, Node]) -> tuple[Records, dict[Result, Break]]:
     """The records there are, and what is wrong with those that cannot be read."""
     records, damaged = {}, {}
     for result in results:
-        path = record_file(study, result)
+        path = results[result].record
         try:
             record = provenance.read(study, result)
         except InputError as error:
@@ -88,11 +77,6 @@ def read_records(study: Study, results: dict[Result, Node]) -> tuple[Records, di
         if record is not None:
             records[result] = record
     return records, damaged
-
-
-def record_file(study: Study, result: Result) -> Path:
-    """Where a result's record stands."""
-    return paths.provenance_file(study.name, result.kind, result.name)
 
 
 def make_chain(study: Study, results: dict[Result, Node], records: Records) -> Chain:
@@ -108,7 +92,7 @@ def _link(declared: Node, record: Provenance) -> Link:
         files=tuple(
             File(path=path, sha256=sha256, here=Path(path).is_file()) for path, sha256 in record.outputs.items()
         ),
-        made_from=tuple(map(str, declared.inputs)),
+        made_from=tuple(map(str, declared.results)),
         parameters=record.parameters,
         raw=record.raw,
         git_commit=record.git_commit,
@@ -142,7 +126,7 @@ def _sources(study: Study, results: dict[Result, Node], table: Result, run: str,
     kinds = ("export",) if column == "test_miou" else tuple(SCALES)
     known = {of_run(kind, name, seed) for kind in kinds for name in runs for seed in study.settings.seeds}
     sources = [result for result in results[table].inputs if result in known]
-    files = [paths.SERVER_SCORES] if column == "test_miou" else [results[result].outputs[0] for result in sources]
+    files = [paths.SERVER_SCORES] if column == "test_miou" else [results[result].identity[0] for result in sources]
     return {"read_from": tuple(map(str, files)), "made_from": tuple(map(str, sources))}
 
 

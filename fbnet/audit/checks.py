@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fbnet import paths
-from fbnet.audit.chain import Records, record_file
+from fbnet.audit.chain import Records
 from fbnet.audit.findings import Break, Check
 from fbnet.config.labels import LabelSpec
 from fbnet.config.study import Study
@@ -20,7 +20,8 @@ from fbnet.evaluation.metrics import scores
 from fbnet.io.files import json_text, sha256
 from fbnet.io.text import read_json
 from fbnet.provenance import records as provenance
-from fbnet.provenance.graph import SCALES, Kind, Node, Result, of_run
+from fbnet.provenance.graph import SCALES, Graph, Kind, Node, Result, of_run
+from fbnet.provenance.staleness import stale
 from fbnet.report import layout
 from fbnet.report.tables import make_table
 
@@ -42,19 +43,19 @@ UNREADABLE = (InputError, OSError, ValueError, KeyError, TypeError, IndexError, 
 SHOWN = 24  # characters of a line that differs
 
 
-def records(study: Study, results: dict[Result, Node], found: Records, damaged: dict[Result, Break]) -> Check:
+def records(graph: Graph, results: dict[Result, Node], found: Records, damaged: dict[Result, Break]) -> Check:
     """Every result has a record, which holds in itself and is not stale.
 
     What is only made from something stale is not named. With a damaged record, what is stale cannot be told.
 
     Args:
-        study, results: the study and what it needs.
+        graph, results: the study's graph and what its tables and figures need.
         found, damaged: see `chain.read_records`.
     """
-    reasons = {} if damaged else provenance.stale(study)
+    reasons = {} if damaged else stale(graph)
     breaks = list(damaged.values())
     for result in results:
-        place, record, reason = str(record_file(study, result)), found.get(result), reasons.get(result)
+        place, record, reason = str(results[result].record), found.get(result), reasons.get(result)
         if record is None and result not in damaged:
             breaks.append(Break(place, f"there is no record of {result}"))
         elif record is not None and record.digest != provenance.digest(record.outputs):
@@ -69,7 +70,7 @@ def files(study: Study, results: dict[Result, Node], found: Records) -> list[Che
     expected = [
         entry
         for result, record in found.items()
-        for entry in _expected(study, result, results[result].outputs, record.outputs)
+        for entry in _expected(study, result, results[result].identity, record.outputs)
     ]
     return [_file_check(what, expected) for what in dict.fromkeys(entry.what for entry in expected)]
 

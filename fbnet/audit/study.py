@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from tabulate import tabulate
 
 from fbnet.audit import checks
-from fbnet.audit.chain import Chain, make_chain, needed, read_records, record_file
+from fbnet.audit.chain import Chain, make_chain, read_records
 from fbnet.audit.findings import Break, Check
 from fbnet.config.study import Study
-from fbnet.provenance.graph import Node, Result
+from fbnet.provenance.graph import Node, Result, build_graph
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,15 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
         study: the study.
         deep: whether the kept samples are predicted again from the checkpoints; imports torch.
     """
-    results = needed(study)
+    graph = build_graph(study)
+    results = graph.needed()
     found, damaged = read_records(study, results)
-    if not _is_begun(study, results):
+    if not _is_begun(results):
         problem = f"nothing of it is made; make it with `snakemake --cores all --config study={study.name}`"
         made = [Check(what="records", checked=len(results), breaks=(Break(f"study {study.name}", problem),))]
         return Audit(study.name, tuple(made), make_chain(study, results, found))
     made = [
-        checks.records(study, results, found, damaged),
+        checks.records(graph, results, found, damaged),
         *checks.files(study, results, found),
         checks.metrics(study, results),
         checks.tables(study),
@@ -78,11 +79,11 @@ def to_text(audit: Audit) -> str:
     return "\n".join([tabulate(counted, headers="keys"), *notes, *breaks, verdict])
 
 
-def _is_begun(study: Study, results: dict[Result, Node]) -> bool:
+def _is_begun(results: dict[Result, Node]) -> bool:
     """Whether there is anything of a study but the data, which belong to no study."""
     return any(
         path.exists()
         for result, declared in results.items()
         if result.kind not in ("prepare", "centroids")
-        for path in (record_file(study, result), *declared.outputs)
+        for path in declared.outputs
     )

@@ -1,152 +1,227 @@
-"""Which result is made from what: the one declaration that the workflow, provenance and audit read.
+"""Dependency graph of a study: which result is made from what, and which files its job writes.
 
-A result is what one job leaves behind: a prepared data set, a trained network, an evaluation, a table. Nothing here
-imports torch or touches a file.
+The workflow, provenance, audit and report all read this one object. Building it touches no file and imports no torch.
 """
 
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 from fbnet import paths
-from fbnet.config.datasets import Role
+from fbnet.config.datasets import DataConfig, Role
 from fbnet.config.evaluation import Scales
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 
-Kind = Literal["prepare", "centroids", "train", "evaluate", "evaluate_multi_scale", "export", "table", "figure"]
+Kind = Literal["raw", "prepare", "centroids", "train", "evaluate", "evaluate_multi_scale", "export", "table", "figure"]
 SCALES: dict[str, Scales] = {"evaluate": "single_scale", "evaluate_multi_scale": "multi_scale"}
 
 
 @dataclass(frozen=True, order=True)
 class Result:
-    """One job's result."""
+    """Name of a node: what one job leaves behind, or raw data."""
 
     kind: Kind
     name: str
-    """The data set for prepared data, `<run>/seed<k>` for what comes of a run, the table or figure."""
+    """Data set of raw and prepared data and centroids, `<run>/seed<k>` of a run's results, or table or figure."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name.replace('/', ' ')}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Node:
-    """What a study says of a result."""
+    """Everything that a study declares about a result."""
 
     parameters: dict
-    """Everything of `params/` that it depends on."""
-    inputs: tuple[Result, ...]
-    """The results that it is made from."""
-    outputs: tuple[Path, ...]
-    """The files that it is known by: two results of equal files are the same."""
+    """All of `params/` that the result depends on."""
+    inputs: tuple[Result, ...] = ()
+    """Results and raw data that it is made from."""
     files: tuple[Path, ...] = ()
     """Versioned files that it is made from besides."""
-    choices: tuple[str, ...] = ()
-    """What it takes of the code where there is a choice: reader, head and backbone, figure."""
+    variants: tuple[str, ...] = ()
+    """Choices that select source files: data set, head and backbone, figure."""
+    identity: tuple[Path, ...] = ()
+    """Outputs that identify the result: its digest covers them, and the jobs of later results read them."""
+    byproducts: tuple[Path, ...] = ()
+    """Outputs that the digest leaves out: arrays whose hashes the manifest holds, and histories, which hold times."""
+    record: Path | None = None
+    """Provenance record; None for raw data, which no job makes."""
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The inputs that jobs make: all but raw data."""
+        return tuple(entry for entry in self.inputs if entry.kind != "raw")
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All files that the job writes."""
+        return (*self.identity, *self.byproducts, *(() if self.record is None else (self.record,)))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A study's results and raw data, each after its inputs."""
+
+    study: Study
+    nodes: dict[Result, Node]
+
+    def __getitem__(self, result: Result) -> Node:
+        return self.nodes[result]
+
+    @property
+    def results(self) -> dict[Result, Node]:
+        """The nodes that jobs make: all but raw data."""
+        return {result: node for result, node in self.nodes.items() if node.record is not None}
+
+    def needed(self) -> dict[Result, Node]:
+        """The study's tables and figures with all results that they are made from, in order."""
+        found, waiting = set(), [result for result in self.nodes if result.kind in ("table", "figure")]
+        while waiting:
+            result = waiting.pop()
+            found.add(result)
+            waiting += set(self[result].inputs) - found
+        return {result: node for result, node in self.results.items() if result in found}
+
+    def raw_data(self, result: Result) -> DataConfig | None:
+        """Return the raw data that a result is prepared from; None for any other result and for synthetic scenes."""
+        names = {entry.name for entry in self[result].inputs if entry.kind == "raw"}
+        return next((data for data in self.study.settings.data.values() if data.dataset in names), None)
+
+
+def build_graph(study: Study) -> Graph:
+    """Build the dependency graph of a study."""
+    nodes: dict[Result, Node] = {}
+    for role in study.settings.data:
+        nodes |= _data_nodes(study, role)
+    parents_first = dict.fromkeys(link for name in study.runs for link in study.ancestors(name))
+    for run in map(study.run, parents_first):
+        for seed in study.settings.seeds:
+            nodes |= _run_nodes(study, run, seed)
+    nodes |= {Result("table", name): _table_node(study, name) for name in study.tables}
+    nodes |= {Result("figure", name): _figure_node(study, name) for name in study.figures}
+    return Graph(study, nodes)
 
 
 def of_run(kind: Kind, run: str, seed: int | str) -> Result:
-    """What one training, evaluation or export of a run leaves behind."""
+    """Name the training, evaluation or export of a run with one seed."""
     return Result(kind, f"{run}/seed{seed}")
 
 
 def prepared(study: Study, role: Role) -> Result:
-    """The prepared data of one of a study's data sets."""
+    """Name the prepared data of one of a study's data sets."""
     return Result("prepare", study.role(role).dataset)
 
 
 def centroids(study: Study, role: Role) -> Result:
-    """The centroids of a data set's classes."""
+    """Name the class centroids of one of a study's data sets."""
     return Result("centroids", study.role(role).dataset)
 
 
-def declare(study: Study) -> dict[Result, Node]:
-    """All results of a study, each after those that it is made from."""
-    declared: dict[Result, Node] = {}
-    for role in study.settings.data:
-        declared |= _data(study, role)
-    for run in _parents_first(study):
-        for seed in study.settings.seeds:
-            declared |= _run(study, run, seed)
-    for table in study.tables:
-        declared[Result("table", table)] = _table(study, table)
-    for figure in study.figures:
-        declared[Result("figure", figure)] = _figure(study, figure)
-    return declared
+def rule_outputs(study: str, kind: Kind, name: str) -> dict:
+    """Return identity, byproducts and record, as keyword arguments of `Node`, of any result but those of data.
+
+    Args:
+        study: Name of the study.
+        kind: Kind of the result.
+        name: Name of the result; with wildcards such as `{run}/seed{seed}` the files are patterns for Snakemake.
+    """
+    run, _, seed = name.rpartition("/seed")
+    byproducts = ()
+    match kind:
+        case "train":
+            identity = [paths.checkpoint_file(study, run, seed)]
+            byproducts = (paths.history_file(study, run, seed),)
+        case "evaluate":
+            identity = [paths.metrics_file(study, run, seed), paths.samples_file(study, run, seed)]
+        case "evaluate_multi_scale":
+            identity = [paths.metrics_file(study, run, seed, SCALES[kind])]
+        case "export":
+            identity = [paths.export_file(study, run, seed)]
+        case "table":
+            identity = [*paths.table_files(study, name), paths.table_metrics_file(study, name)]
+        case "figure":
+            identity = paths.figure_files(study, name)
+    record = paths.provenance_file(study, kind, name)
+    return {"identity": tuple(identity), "byproducts": byproducts, "record": record}
 
 
 def large_files(study: Study) -> list[Path]:
-    """What is versioned apart from git: folders of prepared data, checkpoints, the pictures' arrays, predictions."""
-    found = [paths.prepared_dir(data.dataset) for data in study.settings.data.values()]
-    for run in study.runs:
-        for seed in study.settings.seeds:
-            files = (paths.checkpoint_file, paths.samples_file, paths.export_file)
-            found += [file(study.name, run, seed) for file in files]
-    return found
+    """List the files that DVC versions: folders of prepared data, checkpoints, samples and exports."""
+    files = (paths.checkpoint_file, paths.samples_file, paths.export_file)
+    data = [paths.prepared_dir(data.dataset) for data in study.settings.data.values()]
+    runs = product(study.runs, study.settings.seeds, files)
+    return [*data, *(file(study.name, run, seed) for run, seed, file in runs)]
 
 
-def _data(study: Study, role: Role) -> dict[Result, Node]:
+def _data_nodes(study: Study, role: Role) -> dict[Result, Node]:
     data, made = study.role(role), prepared(study, role)
-    declared = {
-        made: Node(
-            parameters={**data.source, "splits": data.splits},
-            inputs=(),
-            outputs=(paths.manifest_file(data.dataset),),
-            choices=(data.dataset,),
-        )
-    }
+    raw = Result("raw", data.dataset)
+    nodes = {} if data.synthetic is not None else {raw: Node(parameters={})}  # synthetic scenes have no raw data
+    manifest, *arrays = data.prepared_files
+    nodes[made] = Node(
+        parameters={**data.source, "splits": data.splits},
+        inputs=tuple(nodes),
+        variants=(data.dataset,),
+        identity=(manifest,),
+        byproducts=tuple(arrays),
+        record=paths.provenance_file(study.name, "prepare", data.dataset),
+    )
     tiles = sorted({part[1:] for run in study.runs for part in study.centroids_of(run) if part[0] == role})
     if tiles:
-        outputs = tuple(paths.centroids_file(data.dataset, split, tile) for split, tile in tiles)
-        declared[centroids(study, role)] = Node({"tiles": tiles}, (made,), outputs)
-    return declared
+        nodes[centroids(study, role)] = Node(
+            parameters={"tiles": tiles},
+            inputs=(made,),
+            identity=tuple(paths.centroids_file(data.dataset, split, tile) for split, tile in tiles),
+            record=paths.provenance_file(study.name, "centroids", data.dataset),
+        )
+    return nodes
 
 
-def _run(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
+def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
     trained = of_run("train", run.id, seed)
-    declared = {trained: _training(study, run, seed)}
+    nodes = {trained: _training_node(study, run, trained, seed)}
     if run.evaluated:
         for kind, scales in SCALES.items():
             if scales == "single_scale" or study.settings.multi_scale is not None:
-                declared[of_run(kind, run.id, seed)] = _evaluation(study, run, seed, scales)
+                result = of_run(kind, run.id, seed)
+                nodes[result] = Node(
+                    parameters={
+                        "evaluation": asdict(study.evaluation(scales)),
+                        "split": study.data_of(run.id).evaluate,
+                    },
+                    inputs=(trained, prepared(study, run.data)),
+                    variants=(run.head, run.backbone),
+                    **rule_outputs(study.name, result.kind, result.name),
+                )
     elif "cityscapes_test" in study.settings.data:
-        parameters = {"evaluation": asdict(study.evaluation(study.export_scales))}
-        inputs = (trained, prepared(study, "cityscapes_test"))
-        outputs = (paths.export_file(study.name, run.id, seed),)
-        choices = (run.head, run.backbone)
-        declared[of_run("export", run.id, seed)] = Node(parameters, inputs, outputs, choices=choices)
-    return declared
+        result = of_run("export", run.id, seed)
+        nodes[result] = Node(
+            parameters={"evaluation": asdict(study.evaluation(study.export_scales))},
+            inputs=(trained, prepared(study, "cityscapes_test")),
+            variants=(run.head, run.backbone),
+            **rule_outputs(study.name, result.kind, result.name),
+        )
+    return nodes
 
 
-def _training(study: Study, run: RunConfig, seed: int) -> Node:
-    roles = dict.fromkeys([run.data, *(part[0] for part in study.centroids_of(run.id))])
-    inputs = [prepared(study, role) for role in roles]
-    inputs += [centroids(study, role) for role in dict.fromkeys(part[0] for part in study.centroids_of(run.id))]
+def _training_node(study: Study, run: RunConfig, result: Result, seed: int) -> Node:
+    sampled = list(dict.fromkeys(part[0] for part in study.centroids_of(run.id)))
+    inputs = [prepared(study, role) for role in dict.fromkeys([run.data, *sampled])]
+    inputs += [centroids(study, role) for role in sampled]
     inputs += [] if run.start is None else [of_run("train", run.start, seed)]
     entry = study.initial_weights(run.id)
     return Node(
         parameters={**study.training_parameters(run.id), "seed": seed},
         inputs=tuple(inputs),
-        outputs=(paths.checkpoint_file(study.name, run.id, seed),),
         files=() if entry is None else (paths.weights_record(entry),),
-        choices=(run.head, run.backbone),
+        variants=(run.head, run.backbone),
+        **rule_outputs(study.name, result.kind, result.name),
     )
 
 
-def _evaluation(study: Study, run: RunConfig, seed: int, scales: Scales) -> Node:
-    outputs = [paths.metrics_file(study.name, run.id, seed, scales)]
-    if scales == "single_scale":
-        outputs.append(paths.samples_file(study.name, run.id, seed))
-    return Node(
-        parameters={"evaluation": asdict(study.evaluation(scales)), "split": study.data_of(run.id).evaluate},
-        inputs=(of_run("train", run.id, seed), prepared(study, run.data)),
-        outputs=tuple(outputs),
-        choices=(run.head, run.backbone),
-    )
-
-
-def _table(study: Study, name: str) -> Node:
+def _table_node(study: Study, name: str) -> Node:
     table = study.table(name)
     kind = next(kind for kind, scales in SCALES.items() if scales == table.evaluation)
     runs = [study.run(run) for run in study.compared_runs(name)]
@@ -159,17 +234,17 @@ def _table(study: Study, name: str) -> Node:
             "quoted": {row: asdict(study.quoted[row]) for row in table.rows if row in study.quoted},
             "evaluation": asdict(study.evaluation(table.evaluation)),
             "data": asdict(study.data_of_table(name)),
-            **_study_words(study),
+            **_caption_parameters(study),
         },
         inputs=tuple(
             of_run(kind if run.evaluated else "export", run.id, seed) for run in runs for seed in study.settings.seeds
         ),
-        outputs=(*paths.table_files(study.name, name), paths.table_metrics_file(study.name, name)),
         files=(paths.reported_file(name), *server),
+        **rule_outputs(study.name, "table", name),
     )
 
 
-def _figure(study: Study, name: str) -> Node:
+def _figure_node(study: Study, name: str) -> Node:
     runs = [study.run(run) for run in asdict(study.figure_runs).values()]
     seed = study.settings.seeds[0]
     return Node(
@@ -177,19 +252,14 @@ def _figure(study: Study, name: str) -> Node:
             "figure": asdict(study.figure(name)),
             "runs": {run.id: asdict(run) for run in runs},
             "data": asdict(study.data),
-            **_study_words(study),
+            **_caption_parameters(study),
         },
         inputs=tuple(of_run("evaluate", run.id, seed) for run in runs),
-        outputs=tuple(paths.figure_files(study.name, name)),
-        choices=(name,),
+        variants=(name,),
+        **rule_outputs(study.name, "figure", name),
     )
 
 
-def _study_words(study: Study) -> dict:
-    """What captions say of a study."""
+def _caption_parameters(study: Study) -> dict:
     settings = study.settings
     return {"description": settings.description, "width": settings.width, "seeds": settings.seeds}
-
-
-def _parents_first(study: Study) -> list[RunConfig]:
-    return [study.run(run) for run in dict.fromkeys(link for name in study.runs for link in study.ancestors(name))]

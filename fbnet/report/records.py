@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import yaml
 
 from fbnet.config.study import Study
-from fbnet.provenance import records as provenance
-from fbnet.provenance.graph import Result, declare
-from fbnet.provenance.records import Provenance, Stale
+from fbnet.provenance.graph import Result, build_graph
+from fbnet.provenance.records import Provenance, read
+from fbnet.provenance.staleness import Stale, stale
 
 State = Literal["holds", "stale", "no record", "not here"]
 STATES: tuple[State, ...] = get_args(State)
@@ -59,8 +59,9 @@ class Entry:
 
 def entries(study: Study) -> tuple[Entry, ...]:
     """Return all results of a study with their records. Raises InputError for a damaged record."""
-    stale = provenance.stale(study)
+    graph = build_graph(study)
+    reasons = stale(graph)
     return tuple(
-        Entry(result, provenance.read(study, result), stale[result], any(path.exists() for path in node.outputs))
-        for result, node in declare(study).items()
+        Entry(result, read(study, result), reasons[result], any(path.exists() for path in node.identity))
+        for result, node in graph.results.items()
     )

@@ -4,7 +4,6 @@ A loss is a mean over the global batch, so the number of processes does not chan
 normalisation is synchronised for the same reason (Sec. 4.1). Without a process group there is one rank, 0.
 """
 
-import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from fbnet import log
 from fbnet.errors import InputError
 
 
@@ -93,8 +93,7 @@ def all_gather_object(value: object) -> list:
 
 
 def _process(number: int, count: int, kind: str, folder: str, work: Callable[[torch.device], None]) -> None:
-    # A spawned process does not inherit the configuration of logging.
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log.configure()
     device = torch.device("cuda", number) if kind == "cuda" else torch.device("cpu")
     if kind == "cuda":
         torch.cuda.set_device(device)

@@ -1,27 +1,31 @@
-"""Which snakemake processes are alive in a folder, so that what a killed one left locked does not stay locked.
+"""Locks that a killed Snakemake left in its folder, removed by the next one.
 
-Snakemake's own locks are files: one that was killed leaves them, and the next one asks for `--unlock`. A `flock` goes
-with its process, however that ends. Imports no torch.
+Snakemake's own locks are files, which outlive a killed process; a `flock` ends with its process. A `flock` may not
+reach other hosts of a shared file system, so locks of another host stay. Imports no torch.
 """
 
 import fcntl
-import sys
+import logging
+import platform
 from pathlib import Path
 from typing import TextIO
 
+logger = logging.getLogger(__name__)
+
 
 def enter(folder: Path = Path(".snakemake")) -> TextIO | None:
-    """Shows others that this process is alive, as long as the returned file is open; None where files have no `flock`.
+    """Mark this process as alive in a folder, and remove the locks there if the last one was killed on this host.
 
-    The first to come removes the locks of those that were killed. One that comes beside another says so.
+    Returns:
+        The open file that holds the mark; None if the file system has no `flock`.
     """
     folder.mkdir(exist_ok=True)
-    alive = (folder / "alive").open("a")  # not inherited: a job that outlives its snakemake does not count
+    alive = (folder / "alive").open("a+")  # not inherited: a job that outlives its snakemake does not count
     try:
         if _is_first(alive):
-            _unlock(folder / "locks")
+            _take_over(alive, list((folder / "locks").glob("*.lock")))
         else:
-            _say(
+            logger.warning(
                 "another snakemake is at work in this folder; if this one cannot lock it, wait for the other to end "
                 "and run the same command again, without --unlock"
             )
@@ -40,13 +44,20 @@ def _is_first(alive: TextIO) -> bool:
     return True
 
 
-def _unlock(locks: Path) -> None:
-    left = list(locks.glob("*.lock"))
-    for path in left:
+def _take_over(alive: TextIO, locks: list[Path]) -> None:
+    """Remove locks of this host, and put this host's name into the file unless another one's locks stay."""
+    alive.seek(0)
+    last, host = alive.read(), platform.node()
+    if locks and last != host:
+        logger.warning(
+            f"{alive.name}: the last snakemake ran on {last or 'an unknown host'}, and its locks stay; let it end, "
+            "or run snakemake --unlock if it was killed"
+        )
+        return
+    for path in locks:
         path.unlink()
-    if left:
-        _say("an earlier snakemake was killed here; its locks are removed")
-
-
-def _say(text: str) -> None:
-    print(f"fbnet: {text}", file=sys.stderr, flush=True)
+    if locks:
+        logger.warning("an earlier snakemake was killed here; its locks are removed")
+    alive.truncate(0)
+    alive.write(host)
+    alive.flush()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fbnet.audit.chain import make_chain, needed
+from fbnet.audit.chain import make_chain
 from fbnet.config.load import load_study
-from fbnet.provenance.graph import declare, of_run
+from fbnet.provenance.graph import build_graph, of_run
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def study(project):
 
 @pytest.fixture
 def table_5(study):
-    return make_chain(study, needed(study), {}).tables["table_5"]
+    return make_chain(study, build_graph(study).needed(), {}).tables["table_5"]
 
 
 def test_at_several_scales(table_5):
@@ -37,14 +37,14 @@ def test_quoted_rows_are_not_ours(study, table_5):
 
 
 def test_needed_is_what_tables_and_figures_are_made_from(study):
-    results = needed(study)
+    results = build_graph(study).needed()
     chain = [of_run("train", run, 0) for run in ("deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet")]
     assert set(chain) <= results.keys()
-    assert of_run("evaluate_multi_scale", "fcn_r50", 0) in declare(study)
+    assert of_run("evaluate_multi_scale", "fcn_r50", 0) in build_graph(study).nodes
     assert of_run("evaluate_multi_scale", "fcn_r50", 0) not in results
 
 
 def test_what_a_result_is_made_from_stands_before_it(study):
-    results = needed(study)
+    results = build_graph(study).needed()
     order = list(results)
-    assert all(order.index(entry) < order.index(result) for result in order for entry in results[result].inputs)
+    assert all(order.index(entry) < order.index(result) for result in order for entry in results[result].results)

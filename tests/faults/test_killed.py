@@ -59,7 +59,7 @@ def test_snakemake_is_killed(begun, undisturbed):
 @pytest.mark.slow
 def test_snakemake_is_killed_and_its_trainer_lives_on(begun, undisturbed):
     """Where nothing ends it, as without `setpriv`; here it sleeps until the next snakemake is done."""
-    begun.edit("workflow/rules/common.smk", 'shutil.which("setpriv")', 'shutil.which("no such command")')
+    begun.edit("fbnet/workflow.py", 'shutil.which("setpriv")', 'shutil.which("no such command")')
     finished = begun.stamps()
     snakemake, trainer = begun.start_training()
     trainer.suspend()

@@ -1,10 +1,11 @@
 """Two snakemakes in one folder, and what one that was killed left locked."""
 
 import fcntl
+import platform
 
 import pytest
 
-from fbnet.runtime import snakemake_lock as alone
+from fbnet.runtime import snakemake_lock
 from tests.faults.conftest import KILLED
 
 pytestmark = pytest.mark.workflow
@@ -42,28 +43,48 @@ def test_locks_of_a_killed_one_are_removed_once(made):
 class TestEnter:
     @pytest.fixture
     def folder(self, tmp_path):
+        """A folder that a Snakemake of this host left locked."""
         (tmp_path / "locks").mkdir()
         (tmp_path / "locks/0.input.lock").write_text("a\n")
+        (tmp_path / "alive").write_text(platform.node())
         return tmp_path
 
-    def test_the_first_removes_locks(self, folder, capsys):
-        with alone.enter(folder):
+    def test_the_first_removes_locks(self, folder, caplog):
+        with snakemake_lock.enter(folder):
             assert list((folder / "locks").iterdir()) == []
-        assert capsys.readouterr().err == f"{KILLED}\n"
+        assert [f"fbnet: {message}" for message in caplog.messages] == [KILLED]
 
-    def test_beside_another_they_stay(self, folder, capsys):
-        with alone.enter(folder), alone.enter(folder) as second:
+    def test_beside_another_they_stay(self, folder, caplog):
+        with snakemake_lock.enter(folder), snakemake_lock.enter(folder) as second:
             (folder / "locks/0.input.lock").write_text("a\n")
-            with alone.enter(folder):
+            with snakemake_lock.enter(folder):
                 assert len(list((folder / "locks").iterdir())) == 1
             assert second is not None
-        assert capsys.readouterr().err == f"{KILLED}\n{AT_WORK}{AT_WORK}"
+        assert [f"fbnet: {message}\n" for message in caplog.messages] == [f"{KILLED}\n", AT_WORK, AT_WORK]
 
-    def test_without_flock_they_stay(self, folder, monkeypatch, capsys):
+    @pytest.mark.parametrize(("last", "named"), [("node7", "node7"), ("", "an unknown host")])
+    def test_those_of_another_host_stay(self, folder, caplog, last, named):
+        """A shared file system may hide that their Snakemake is alive; that host owns them until they are gone."""
+        (folder / "alive").write_text(last)
+        for _ in range(2):
+            with snakemake_lock.enter(folder):
+                assert len(list((folder / "locks").iterdir())) == 1
+        problem = f"the last snakemake ran on {named}, and its locks stay; let it end, or run snakemake --unlock if it"
+        assert len(caplog.messages) == 2
+        assert all(message.startswith(f"{folder}/alive: {problem}") for message in caplog.messages)
+
+    def test_without_locks_another_host_does_not_matter(self, folder, caplog):
+        (folder / "locks/0.input.lock").unlink()
+        (folder / "alive").write_text("node7")
+        with snakemake_lock.enter(folder):
+            assert (folder / "alive").read_text() == platform.node()
+        assert caplog.messages == []
+
+    def test_without_flock_they_stay(self, folder, monkeypatch, caplog):
         def refused(file, how):
             raise OSError("no locks on this file system")
 
         monkeypatch.setattr(fcntl, "flock", refused)
-        assert alone.enter(folder) is None
+        assert snakemake_lock.enter(folder) is None
         assert len(list((folder / "locks").iterdir())) == 1
-        assert capsys.readouterr().err == ""
+        assert caplog.messages == []

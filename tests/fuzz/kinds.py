@@ -16,7 +16,7 @@ from PIL import Image
 
 from fbnet import paths
 from fbnet.audit import checks
-from fbnet.audit.chain import make_chain, needed, read_records
+from fbnet.audit.chain import make_chain, read_records
 from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_hardware, load_runs, load_study
@@ -75,11 +75,11 @@ def make_project() -> None:
     study |= {"width": WIDTH, "seeds": [0]}
     paths.study_file("toy").write_text(yaml.safe_dump(study))
     toy = load_study("toy")
-    with provenance.recording(toy, graph.prepared(toy, "cityscapes")):
+    with provenance.recording(graph.build_graph(toy), graph.prepared(toy, "cityscapes")):
         prepare(toy.data)
     write_centroids(toy.data, "train", TILE)
     _make_network(toy)
-    with provenance.recording(toy, graph.of_run("evaluate", RUN, 0)):
+    with provenance.recording(graph.build_graph(toy), graph.of_run("evaluate", RUN, 0)):
         evaluate(toy, toy.run(RUN), 0, torch.device("cpu"))
     _make_camvid()
     _make_others(toy)
@@ -213,7 +213,7 @@ def _benchmark() -> Kind:
 
 def _metrics(study: Study) -> Kind:
     path = paths.metrics_file("toy", RUN, 0)
-    declared = {graph.of_run("evaluate", RUN, 0): graph.declare(study)[graph.of_run("evaluate", RUN, 0)]}
+    declared = {graph.of_run("evaluate", RUN, 0): graph.build_graph(study)[graph.of_run("evaluate", RUN, 0)]}
     return Kind("metrics", path, lambda: (checks.metrics(study, declared), read_metrics(study, RUN, 0)), _json(path))
 
 
@@ -234,7 +234,7 @@ def _read_pixels(name: str) -> None:
 
 def _plan() -> None:
     study = load_study("toy")
-    graph.declare(study)
+    graph.build_graph(study)
     make_plan(replace(study))
 
 
@@ -248,7 +248,7 @@ def _read_packed(study: Study) -> None:
 
 
 def _read_records(study: Study) -> None:
-    results = needed(study)
+    results = graph.build_graph(study).needed()
     found, _ = read_records(study, results)
     make_chain(study, results, found)
     records.entries(study)

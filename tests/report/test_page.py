@@ -13,7 +13,7 @@ import yaml
 from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
-from fbnet.provenance.graph import Result, of_run
+from fbnet.provenance.graph import Result, build_graph, of_run
 from fbnet.provenance.records import read, recording
 from fbnet.report import curves
 from fbnet.report.figures import write_figure
@@ -232,7 +232,7 @@ def test_words_out_of_files_are_escaped(trio):
 
 
 def test_a_record_is_shown(trio):
-    with recording(trio, Result("table", "table_2")) as made:
+    with recording(build_graph(trio), Result("table", "table_2")) as made:
         made.device, made.threads = "a fine GPU", 3
         write_pair(trio)
     record = read(trio, Result("table", "table_2"))
@@ -247,10 +247,10 @@ def test_a_record_is_shown(trio):
 
 
 def test_what_no_longer_holds_is_said_with_its_reason(trio):
-    with recording(trio, of_run("evaluate", BASELINE, 0)):
+    with recording(build_graph(trio), of_run("evaluate", BASELINE, 0)):
         for path in (write_metrics(trio, BASELINE, 0), paths.samples_file("trio", BASELINE, 0)):
             path.touch()
-    with recording(trio, Result("table", "table_2")):
+    with recording(build_graph(trio), Result("table", "table_2")):
         write_pair(trio)
     study = change_study("trio", width=0.25)
     page = Page(make_page(study))

@@ -129,3 +129,17 @@ def clone(made, tmp_path) -> Clone:
     """What git has of it: neither data nor checkpoints."""
     subprocess.run(["git", "clone", "-q", str(made.folder), str(tmp_path / "project")], check=True)
     return Clone(tmp_path / "project")
+
+
+@pytest.fixture
+def workflow(project):
+    """The project with its workflow, and a study of two runs and two seeds."""
+    shutil.copy(ROOT / "Snakefile", "Snakefile")
+    for folder in ("workflow", "profiles"):
+        shutil.copytree(ROOT / folder, folder)
+    project.write_study(
+        runs=["fcn_r50", "fcn_r50_fbnet"],
+        tables=["table_1"],
+        figure_runs={"baseline": "fcn_r50", "fbnet": "fcn_r50_fbnet"},
+    )
+    return project

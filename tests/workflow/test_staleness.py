@@ -4,6 +4,9 @@ import json
 import os
 import random
 import shutil
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +110,46 @@ class TestAnEdit:
         assert copy.planned() == set()
         copy.git("checkout", "params")
         assert copy.planned() == {"train pspnet_r50 seed0", "evaluate pspnet_r50 seed0", "table table_2"}
+
+
+def listing(clone):
+    """All files and folders with their times, those of Snakemake, git and Python apart."""
+    own = {".snakemake", ".git", "__pycache__"}
+    found = (path for path in clone.folder.rglob("*") if not own & set(path.relative_to(clone.folder).parts))
+    return {str(path): path.stat().st_mtime_ns for path in found}
+
+
+class TestNothingIsWritten:
+    def test_by_a_dry_run(self, copy):
+        """Something is stale, and files are from the future."""
+        (copy.folder / "fbnet/models/heads/pspnet.py").open("a").write("\n# A remark.\n")
+        moment = time.time() + 24 * 3600
+        os.utime(copy.folder / "results/toy/tables/table_1.csv", (moment, moment))
+        copy.snakemake("-n")  # Python's own files
+        before = listing(copy)
+        temporary = set(Path(tempfile.gettempdir()).glob("fbnet-*"))
+        result = copy.snakemake("-n")
+        assert "fbnet: train pspnet_r50 seed0 is stale: fbnet/models/heads/pspnet.py changed" in result.stderr
+        assert listing(copy) == before
+        assert set(Path(tempfile.gettempdir()).glob("fbnet-*")) <= temporary
+
+    def test_by_a_real_run_that_has_nothing_to_do(self, copy):
+        before = listing(copy)
+        assert "Nothing to be done" in copy.snakemake().stderr
+        assert listing(copy) == before
+
+    def test_but_its_results_by_a_job_process(self, copy):
+        """As an executor starts it on another node; whether anything is stale is decided before."""
+        (copy.folder / "fbnet/report/captions.py").open("a").write("\n# A remark.\n")
+        before = listing(copy)
+        job = ("--target-jobs", "table:table=table_2", "--allowed-rules", "table", "--force", "--no-hooks", "--nolock")
+        result = copy.snakemake("--mode", "remote", *job, "--ignore-incomplete")
+        assert "1 of 1 steps (100%) done" in result.stderr
+        assert "fbnet: " not in result.stderr
+        changed = {path for path, moment in listing(copy).items() if before.get(path) != moment}
+        files = {path for path in changed if (copy.folder / path).is_file()}
+        assert files
+        assert all(Path(path).stem.partition(".")[0] == "table_2" for path in files)
 
 
 class TestMissing:

@@ -1,14 +1,13 @@
-# Raw images and labels, checked and packed: a rule for each data set of the study.
+# Check and pack raw images and labels: a rule for each data set of the study.
 for role, data in STUDY.settings.data.items():
 
     rule:
         name:
             f"prepare_{role}"
         input:
-            **needs("prepare", data.dataset),
+            **inputs("prepare", data.dataset),
         output:
-            prepared=[str(path) for path in data.prepared_files],
-            provenance=str(paths.provenance_file(STUDY.name, "prepare", data.dataset)),
+            WORKFLOW.outputs("prepare", data.dataset),
         log:
             f"{LOGS}/prepare_{role}.log",
         benchmark:
@@ -18,17 +17,16 @@ for role, data in STUDY.settings.data.items():
         shell:
             "{FBNET} prepare --study {STUDY.name:q} --data {params.role:q} > {log:q} 2>&1"
 
-    if Result("centroids", data.dataset) in DECLARED:
+    if Result("centroids", data.dataset) in WORKFLOW.graph.nodes:
 
-        # Where the classes are, for class-uniform sampling; apart from the data, which do not depend on it.
+        # Class centroids, for class-uniform sampling; the data do not depend on their tiles.
         rule:
             name:
                 f"centroids_{role}"
             input:
-                **needs("centroids", data.dataset),
+                **inputs("centroids", data.dataset),
             output:
-                centroids=[str(path) for path in DECLARED[Result("centroids", data.dataset)].outputs],
-                provenance=str(paths.provenance_file(STUDY.name, "centroids", data.dataset)),
+                WORKFLOW.outputs("centroids", data.dataset),
             log:
                 f"{LOGS}/centroids_{role}.log",
             benchmark:
@@ -39,8 +37,8 @@ for role, data in STUDY.settings.data.items():
                 "{FBNET} centroids --study {STUDY.name:q} --data {params.role:q} > {log:q} 2>&1"
 
 
-# What the files of initial weights are, checked and noted before the first training; nothing is fetched here. A note
-# is never taken away before the job, for a changed file to be noticed.
+# Check and record files of initial weights before the first training; nothing is downloaded. `update` keeps the record
+# until the job has compared it with the file.
 rule weights:
     output:
         update(str(paths.weights_record("{weights}"))),
@@ -49,6 +47,6 @@ rule weights:
     benchmark:
         f"{LOGS}/weights/{{weights}}.benchmark.tsv"
     params:
-        entry=lambda wildcards: INITIAL_WEIGHTS[wildcards.weights],
+        entry=lambda wildcards: WORKFLOW.weights[wildcards.weights],
     shell:
         "{FBNET} record-weights {params.entry:q} > {log:q} 2>&1"

@@ -1,15 +1,15 @@
-# Tables and figures out of metrics and samples; `snakemake --report` shows one file of each.
+# Make tables and figures from metrics and samples.
 def reported(files, suffix, **about):
-    """The paths of a table or figure, the one of this suffix marked for Snakemake's own report."""
-    return [report(str(path), **about) if path.suffix == suffix else str(path) for path in files]
+    """Mark the file with this suffix for Snakemake's own report."""
+    return [report(path, **about) if path.endswith(suffix) else path for path in files]
 
 
 rule table:
     input:
-        unpack(lambda wildcards: needs("table", wildcards.table)),
+        unpack(lambda wildcards: inputs("table", wildcards.table)),
     output:
-        files=reported(
-            paths.table_files(STUDY.name, "{table}"),
+        reported(
+            WORKFLOW.outputs("table", "{table}"),
             ".csv",
             caption="../report/table.rst",
             category="Tables",
@@ -19,8 +19,6 @@ rule table:
                 "data": STUDY.data_of_table(wildcards.table).dataset,
             },
         ),
-        metrics=str(paths.table_metrics_file(STUDY.name, "{table}")),
-        provenance=str(paths.provenance_file(STUDY.name, "table", "{table}")),
     log:
         f"{LOGS}/{{table}}.log",
     benchmark:
@@ -31,16 +29,15 @@ rule table:
 
 rule figure:
     input:
-        unpack(lambda wildcards: needs("figure", wildcards.figure)),
+        unpack(lambda wildcards: inputs("figure", wildcards.figure)),
     output:
-        files=reported(
-            paths.figure_files(STUDY.name, "{figure}"),
+        reported(
+            WORKFLOW.outputs("figure", "{figure}"),
             ".png",
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}", "study": STUDY.name, "data": STUDY.data.dataset},
         ),
-        provenance=str(paths.provenance_file(STUDY.name, "figure", "{figure}")),
     log:
         f"{LOGS}/{{figure}}.log",
     benchmark:

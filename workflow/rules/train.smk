@@ -1,16 +1,14 @@
-# One training of one run with one seed.
+# Train one run with one seed.
 rule train:
     input:
-        unpack(needs_of_run("train")),
+        unpack(inputs_of_run("train")),
     output:
-        checkpoint=of_run(paths.checkpoint_file),
-        history=of_run(paths.history_file),
-        provenance=record_of_run("train"),
+        WORKFLOW.outputs("train"),
     log:
         f"{LOGS}/train/{{run}}_seed{{seed}}.log",
     benchmark:
         f"{LOGS}/train/{{run}}_seed{{seed}}.benchmark.tsv"
-    threads: THREADS
+    threads: WORKFLOW.threads
     resources:
         gpu=1,
     shell:

@@ -1,0 +1,168 @@
+"""Everything that the Snakefile asks for: inputs, outputs, threads, wildcards and commands of a study's jobs.
+
+Provenance decides what is stale; Snakemake, which compares times, learns it through a marker file. Only the main
+process of a real run writes anything. Imports neither Snakemake nor torch.
+"""
+
+import atexit
+import logging
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from fbnet import log, paths
+from fbnet.config.load import load_study
+from fbnet.config.study import Study
+from fbnet.errors import InputError
+from fbnet.io.files import set_back
+from fbnet.planning.plan import missing_inputs
+from fbnet.provenance.graph import Kind, Node, Result, build_graph, rule_outputs
+from fbnet.provenance.staleness import stale
+from fbnet.runtime import snakemake_lock
+
+logger = logging.getLogger(__name__)
+
+
+class Workflow:
+    """The jobs of a study, as one Snakemake process sees them.
+
+    Args:
+        study: The study.
+        main_process: False in a process that Snakemake started for a single job; there nothing is stale.
+        dry_run: True if Snakemake only plans.
+        cores: Cores for all jobs together; None if unlimited or unknown.
+
+    Raises:
+        InputError: for a damaged provenance record.
+    """
+
+    def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False, cores: int | None = None):
+        self.study = study
+        self.dry_run = dry_run
+        self.graph = build_graph(study)
+        # Eager: Snakemake drops exceptions of input functions without a word.
+        self.stale = stale(self.graph) if main_process else {}
+        self.marker: Path | None = None
+        self.logs = str(paths.LOGS / study.name)
+        self.threads = _threads(study, cores or 1)
+        entries = filter(None, map(study.initial_weights, study.runs))
+        self.weights = {paths.weights_record(entry).stem: entry for entry in entries}  # by the wildcard {weights}
+        self.wildcards = {
+            "run": "|".join(study.runs),
+            "seed": "|".join(map(str, study.settings.seeds)),
+            "table": "|".join(study.tables) or "none",
+            "figure": "|".join(study.figures) or "none",
+            "weights": "|".join(map(re.escape, self.weights)) or "none",
+        }
+
+    def inputs(self, kind: Kind, name: str) -> dict[str, list[str] | str]:
+        """Return the input files of a job, with the marker as `stale` if its result is stale.
+
+        Raises:
+            InputError: if a stale result needs a file of an up-to-date one that is not here.
+        """
+        result = Result(kind, name)
+        node = self.graph[result]
+        needed = [(entry, path) for entry in node.results for path in self.graph[entry].identity]
+        files = [str(path) for path in (*(path for _, path in needed), *node.files)]
+        if self.stale.get(result) is None:
+            return {"files": files}
+        for entry, path in needed:
+            if self.stale[entry] is None and not path.exists():
+                raise InputError(
+                    f"{path}: is needed for {result}, but not here; `dvc pull` it, or delete "
+                    f"{self.graph[entry].record} to make it again"
+                )
+        return {"files": files, "stale": str(self.marker)}
+
+    def outputs(self, kind: Kind, name: str = "{run}/seed{seed}") -> list[str]:
+        """Return the output files of a job; those of a run, table or figure as patterns if its name has wildcards."""
+        node = self.graph.nodes.get(Result(kind, name)) or Node(
+            parameters={}, **rule_outputs(self.study.name, kind, name)
+        )
+        return [str(path) for path in node.outputs]
+
+    def begin(self) -> None:
+        """Prepare the main process for its jobs; a dry run writes nothing into the project.
+
+        The marker, an input of all stale jobs, makes Snakemake run them again: it is newer than any stale result and
+        unlike any other file. It is hardly newer, for new results to be newer still if the clock is set right
+        meanwhile. Jobs on other hosts wait for it, so a real run has it in `work/`.
+        """
+        if self.dry_run:
+            self.report()
+            self._temporary = tempfile.TemporaryDirectory(prefix="fbnet-")  # removed at exit
+            folder = Path(self._temporary.name)
+        else:
+            self._alive = snakemake_lock.enter()  # held to the end
+            # Snakemake compares times, and a clock may have been ahead when they were written.
+            set_back(path for node in self.graph.results.values() for path in node.outputs)
+            folder = paths.WORK / "stale"
+        stale_results = [result for result, why in self.stale.items() if why is not None]
+        if not stale_results:
+            return
+        if paths.RESULTS.exists() and not os.access(paths.RESULTS, os.W_OK):
+            logger.warning(f"{paths.RESULTS}: cannot be written; see to its permissions and the disk")
+        existing = [path for result in stale_results for path in self.graph[result].outputs if path.exists()]
+        newest = max((path.stat().st_mtime for path in existing), default=0)
+        self.marker = folder / uuid.uuid4().hex
+        folder.mkdir(parents=True, exist_ok=True)
+        self.marker.write_text(self.marker.name)
+        os.utime(self.marker, (newest + 1, newest + 1))
+        atexit.register(self.marker.unlink, missing_ok=True)
+
+    def report(self) -> None:
+        """Say which raw data and weights are missing, and which results are stale by a change of their own."""
+        for line in missing_inputs(self.study):
+            logger.warning(line)
+        for result, why in self.stale.items():
+            if why is not None and why.changed:
+                logger.warning(f"{result} is stale: {why}")
+
+
+def open_workflow(study: str, *, main_process: bool, dry_run: bool, cores: int | None) -> Workflow:
+    """Load a study for a Snakemake process; exit with code 2 on bad input. See `Workflow` for the arguments."""
+    log.configure()
+    loaded = exit_on_bad_input(load_study, study)
+    workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run, cores=cores)
+    if main_process:
+        workflow.begin()
+    return workflow
+
+
+def exit_on_bad_input(work: Callable, *arguments: object, **keywords: object):
+    """Call a function, and end the process with one line and exit code 2 on bad input.
+
+    SystemExit is the only exception of an input function that Snakemake does not swallow.
+    """
+    try:
+        return work(*arguments, **keywords)
+    except InputError as error:
+        logger.error(error)
+        raise SystemExit(2) from None
+
+
+def job_command() -> str:
+    """Return the `fbnet` command of this environment, quoted.
+
+    Under Linux's `setpriv`, the kernel ends jobs with their Snakemake; a training then keeps its state.
+    """
+    command = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
+    setpriv = shutil.which("setpriv")
+    return command if setpriv is None else f"exec {shlex.quote(setpriv)} --pdeathsig TERM {command}"
+
+
+def _threads(study: Study, cores: int) -> int:
+    """Threads of a training or evaluation.
+
+    Trainings run side by side and share the cores for their loaders: 16 on 64 cores get 4 each, on 2 cores 1. The study
+    sets the threads that a CPU computes with, as the last bits depend on their number.
+    """
+    computing = max(study.settings.evaluation.threads, *(study.training_of(run).threads for run in study.runs))
+    return max(computing, cores // (len(study.runs) * len(study.settings.seeds)))

@@ -1,0 +1,148 @@
+"""What the Snakefile asks for, without Snakemake."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from fbnet import paths, workflow
+from fbnet.config.load import load_study
+from fbnet.errors import InputError
+from fbnet.provenance.graph import of_run
+from fbnet.workflow import Workflow, exit_on_bad_input, job_command, open_workflow
+from tests.provenance.conftest import made  # noqa: F401
+
+RUN = "fcn_r50"
+MODEL = f"results/toy/runs/{RUN}/seed0/model.pt"
+MANIFEST = "data/synthetic/manifest.json"
+YEAR = 365 * 24 * 3600
+
+
+def change_study(project, **changes):
+    """Change the study that was made, and load it."""
+    study = {"seeds": [0], "runs": [RUN, "fcn_r50_fbnet"], "tables": ["table_1"], "figures": ["figure_2"]}
+    project.write_study(**(study | {"figure_runs": {"baseline": RUN, "fbnet": "fcn_r50_fbnet"}} | changes))
+    return load_study("toy")
+
+
+def listing():
+    """All files of the project with their times."""
+    return {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+
+
+@pytest.fixture
+def stale_study(made, project):  # noqa: F811
+    """Everything is made, then trained otherwise."""
+    return change_study(project, training__learning_rate=0.02)
+
+
+class TestUpToDate:
+    def test_inputs_without_marker(self, made):  # noqa: F811
+        jobs = Workflow(made.study)
+        jobs.begin()
+        assert jobs.inputs("evaluate", f"{RUN}/seed0") == {"files": [MODEL, MANIFEST]}
+        assert not paths.WORK.exists()
+
+    def test_a_missing_file_is_not_needed(self, made):  # noqa: F811
+        Path(MODEL).unlink()
+        assert Workflow(made.study).inputs("evaluate", f"{RUN}/seed0") == {"files": [MODEL, MANIFEST]}
+
+    def test_files_from_the_future_are_set_back(self, made):  # noqa: F811
+        os.utime(MODEL, (time.time() + YEAR,) * 2)
+        Workflow(made.study).begin()
+        assert Path(MODEL).stat().st_mtime <= time.time()
+
+
+class TestStale:
+    def test_inputs_with_a_marker_newer_than_the_result(self, stale_study):
+        jobs = Workflow(stale_study)
+        jobs.begin()
+        marker = jobs.inputs("train", f"{RUN}/seed0")["stale"]
+        assert Path(marker).parent == paths.WORK / "stale"
+        assert Path(marker).stat().st_mtime > Path(MODEL).stat().st_mtime
+        assert jobs.inputs("prepare", "synthetic") == {"files": []}
+
+    def test_no_two_markers_are_alike(self, stale_study):
+        first, second = Workflow(stale_study), Workflow(stale_study)
+        first.begin()
+        second.begin()
+        assert first.marker != second.marker
+        assert first.marker.read_text() != second.marker.read_text()
+
+    def test_a_missing_file_of_an_up_to_date_result(self, made, project):  # noqa: F811
+        Path(MODEL).unlink()
+        jobs = Workflow(change_study(project, evaluation__samples=1))
+        with pytest.raises(InputError, match=rf"{MODEL}: is needed for evaluate {RUN} seed0, but not here; `dvc pull`"):
+            jobs.inputs("evaluate", f"{RUN}/seed0")
+
+    def test_a_read_only_folder_is_said_at_once(self, stale_study, monkeypatch, caplog):
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        Workflow(stale_study).begin()
+        assert caplog.messages == ["results: cannot be written; see to its permissions and the disk"]
+
+    def test_report(self, stale_study, caplog):
+        Workflow(stale_study).report()
+        assert f"train {RUN} seed0 is stale: training.learning_rate 0.01 -> 0.02" in caplog.messages
+        assert not any(message.startswith("evaluate") for message in caplog.messages)
+
+    def test_a_dry_run_reports_and_writes_nothing(self, stale_study, caplog):
+        before = listing()
+        jobs = Workflow(stale_study, dry_run=True)
+        jobs.begin()
+        assert f"train {RUN} seed0 is stale: training.learning_rate 0.01 -> 0.02" in caplog.messages
+        assert jobs.marker.stat().st_mtime > Path(MODEL).stat().st_mtime
+        assert jobs.inputs("train", f"{RUN}/seed0") == {"files": [MANIFEST], "stale": str(jobs.marker)}
+        assert listing() == before
+
+    def test_a_job_process_decides_nothing(self, stale_study, monkeypatch, caplog):
+        monkeypatch.setattr(workflow, "stale", None)
+        before = listing()
+        jobs = open_workflow("toy", main_process=False, dry_run=False, cores=1)
+        assert jobs.inputs("train", f"{RUN}/seed0") == {"files": [MANIFEST]}
+        assert listing() == before
+        assert caplog.messages == []
+
+
+def test_outputs(project):
+    jobs = Workflow(load_study("toy"))
+    assert jobs.outputs("train")[:2] == [
+        "results/toy/runs/{run}/seed{seed}/model.pt",
+        "results/toy/runs/{run}/seed{seed}/history.csv",
+    ]
+    result = of_run("train", RUN, 0)
+    assert jobs.outputs("train", result.name) == [str(path) for path in jobs.graph[result].outputs]
+    assert "data/synthetic/train_labels.npy" in jobs.outputs("prepare", "synthetic")
+    assert "results/toy/tables/{table}.csv" in jobs.outputs("table", "{table}")
+
+
+def test_wildcards(project):
+    jobs = Workflow(load_study("toy"))
+    assert jobs.wildcards["seed"] == "0|1"
+    assert jobs.wildcards["table"] == "table_1|table_2|table_3|table_4"
+    assert jobs.wildcards["weights"] == "none"
+    paper = Workflow(load_study("paper"))
+    assert r"resnet50\-imagenet\.pth" in paper.wildcards["weights"].split("|")
+    assert paper.weights["resnet50-imagenet.pth"] == "data/weights/resnet50-imagenet.pth"
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(None, 2), (8, 2), (16, 4)])
+def test_trainings_share_the_cores(project, cores, threads):
+    study = change_study(project, seeds=[0, 1], training__threads=2)
+    assert Workflow(study, cores=cores).threads == threads
+
+
+def test_bad_input_ends_the_process(project, caplog):
+    with pytest.raises(SystemExit) as ended:
+        open_workflow("kitti", main_process=True, dry_run=True, cores=1)
+    assert ended.value.code == 2
+    assert "no such study 'kitti'" in caplog.text
+    assert exit_on_bad_input(max, 1, 2) == 2
+
+
+def test_jobs_end_with_their_snakemake_where_the_system_can(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/setpriv")
+    assert job_command().startswith("exec /usr/bin/setpriv --pdeathsig TERM /")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert job_command().endswith("/fbnet")
