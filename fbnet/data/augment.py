@@ -83,7 +83,10 @@ def take_crop(
     cut = crop_image(image, window, crop), crop_labels(labels, window, crop)
     if cut[1].shape != crop:
         left = crop[1] - cut[1].shape[1] if window.flip else 0
-        cut = tuple(_pad(values, padding, left) for values, padding in zip(cut, _paddings(crop), strict=True))
+        padded = tuple(padding.clone() for padding in _paddings(crop))
+        for whole, values in zip(padded, cut, strict=True):
+            whole[: values.shape[0], left : left + values.shape[1]] = values
+        cut = padded
     return tuple(values.contiguous().numpy() for values in cut)
 
 
@@ -136,13 +139,6 @@ def _span(whole: int, scaled: int, window: slice) -> tuple[slice, float, slice]:
     if scaled != whole and int((stop - start) * factor) == stop - start:  # torch would skip the resizing
         return slice(0, whole), math.nextafter(scaled / whole, math.inf), window
     return slice(start, stop), factor, slice(window.start - first, window.stop - first)
-
-
-def _pad(values: Tensor, padding: Tensor, left: int) -> Tensor:
-    """Return the padding, covered by the values from its upper edge and a column on."""
-    padded = padding.clone()
-    padded[: values.shape[0], left : left + values.shape[1]] = values
-    return padded
 
 
 @lru_cache(maxsize=1)

@@ -37,7 +37,8 @@ def tile_centroids(labels: np.ndarray, tile: int, classes: int) -> list[tuple[in
             part = labels[top : top + tile, left : left + tile]
             rows, columns = _count_by_row(part, classes), _count_by_row(part.T, classes)
             for train_id in np.flatnonzero(rows.sum(axis=0)).tolist():
-                row, column = (_mean_index(counts[:, train_id]) for counts in (rows, columns))
+                counts = rows[:, train_id], columns[:, train_id]
+                row, column = (float(np.arange(len(count)) @ count / count.sum()) for count in counts)
                 found.append((train_id, top + row, left + column))
     return found
 
@@ -129,8 +130,3 @@ def _count_by_row(labels: np.ndarray, classes: int) -> np.ndarray:
     height = len(labels)
     cells = labels + 256 * np.arange(height)[:, None]
     return np.bincount(cells.ravel(), minlength=256 * height).reshape(height, 256)[:, :classes]
-
-
-def _mean_index(counts: np.ndarray) -> float:
-    """Return the mean index, weighted by the counts."""
-    return float(np.arange(len(counts)) @ counts / counts.sum())

@@ -57,15 +57,12 @@ class Look:
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
     """Interpolate between two colours; `share` is the weight of the second."""
-    (red, green, blue), (other_red, other_green, other_blue) = first, second
-    rest = 1 - share
-    return red * rest + other_red * share, green * rest + other_green * share, blue * rest + other_blue * share
+    return tuple(one * (1 - share) + other * share for one, other in zip(first, second, strict=True))
 
 
 def shade(colour: Colour, factor: float) -> Colour:
     """Scale the brightness of a colour."""
-    red, green, blue = colour
-    return red * factor, green * factor, blue * factor
+    return tuple(value * factor for value in colour)
 
 
 def jitter(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
@@ -183,8 +180,7 @@ class Canvas:
 
 
 def _bytes(colour: Colour) -> tuple[int, int, int]:
-    red, green, blue = colour
-    return min(max(int(red), 0), 255), min(max(int(green), 0), 255), min(max(int(blue), 0), 255)
+    return tuple(min(max(int(value), 0), 255) for value in colour)
 
 
 def _upsampled(grid: np.ndarray, height: int, width: int) -> np.ndarray:
