@@ -242,16 +242,16 @@ def report(study: str) -> None:
 def plan(study: str, hardware: str | None, as_json: bool) -> None:
     """List what a study needs and costs: data sets, trainings, evaluations, which of them are done; hours and money."""
     loaded, machine = load_study(study), load_hardware(hardware)
-    from fbnet.planning import cost_text
     from fbnet.planning.cost import estimate
-    from fbnet.planning.plan import make_plan, to_text
+    from fbnet.planning.plan import make_plan
+    from fbnet.planning.text import cost_text, plan_text
 
     planned = make_plan(loaded)
     cost = estimate(loaded, planned, machine)
     if as_json:
         click.echo(json.dumps({**planned.as_dict(), "cost": cost.as_dict()}, indent=1))
     else:
-        click.echo(f"{to_text(planned)}\n\n{cost_text.to_text(cost)}")
+        click.echo(f"{plan_text(planned)}\n\n{cost_text(cost)}")
 
 
 @cli.command()
