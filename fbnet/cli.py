@@ -224,14 +224,14 @@ def report(study: Study) -> None:
 def plan(study: Study, hardware: str | None, as_json: bool) -> None:
     """List the data sets, trainings and evaluations that a study needs, their progress, hours and price."""
     machine = load_hardware(hardware)
-    from fbnet.planning import cost_text
     from fbnet.planning.cost import estimate
-    from fbnet.planning.plan import make_plan, to_text
+    from fbnet.planning.plan import make_plan
+    from fbnet.planning.text import cost_text, plan_text
 
     planned = make_plan(study)
     cost = estimate(study, planned, machine)
     content = {**planned.as_dict(), "cost": cost.as_dict()}
-    click.echo(_json(content) if as_json else f"{to_text(planned)}\n\n{cost_text.to_text(cost)}")
+    click.echo(_json(content) if as_json else f"{plan_text(planned)}\n\n{cost_text(cost)}")
 
 
 @cli.command()

@@ -1,17 +1,16 @@
-"""Evaluates a trained run: one confusion matrix over the whole split, and a few samples for the figures."""
+"""Evaluation of a trained run: one confusion matrix over the whole split, and a few samples for the figures."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from fbnet import paths
-from fbnet.config.evaluation import EvaluationConfig, Scales
+from fbnet.config.evaluation import Scales
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
-from fbnet.data.packed import PackedSplit, open_split
+from fbnet.data.packed import open_split
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix, scores
 from fbnet.evaluation.predictor import balance_map, predict_labels
@@ -23,27 +22,31 @@ from fbnet.runtime.precision import choose_precision
 
 
 def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, scales: Scales = "single_scale") -> None:
-    """Evaluates the run's checkpoint on its evaluation split, at a single scale or at the study's several.
+    """Evaluate a run's checkpoint on its evaluation split, at a single scale or at those of the study.
 
-    Writes the metrics file of these scales, and at a single one samples.npz as well.
+    Writes the metrics file of these scales and, at a single scale, samples.npz.
 
     Raises:
-        InputError: if the run has no images to be evaluated on, or checkpoint or prepared data are missing or do not
-            fit the study.
+        InputError: if the run has no evaluation images, or if the checkpoint or the prepared data are missing or do not
+            match the study.
     """
     settings = study.evaluation_of(run.id, scales)
     network, config = load_run(study, run, seed)
     network.to(device, memory_format=torch.channels_last)
     data = study.data_of(run.id)
     split, labels = open_split(data, data.evaluate), data.labels
-    kept = sample_indices(len(split), settings.samples) if scales == "single_scale" else []
+    sampled = sample_indices(len(split), settings.samples) if scales == "single_scale" else []
     confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
-    samples = {"names": np.array([split.names[index] for index in kept])}
+    samples = {"names": np.array([split.names[index] for index in sampled])}
     for index in tqdm(range(len(split)), desc=f"evaluate {run.id} seed {seed}", unit="image", disable=None):
-        prediction = predict_labels(network, split.image(index), settings, device)
-        confusion += confusion_matrix(split.labels(index), prediction, len(labels.classes))
-        if index in kept:
-            samples |= _sample(kept.index(index), network, split, index, prediction, settings, device)
+        image, label = split.image(index), split.labels(index)
+        prediction = predict_labels(network, image, settings, device)
+        confusion += confusion_matrix(label, prediction, len(labels.classes))
+        if index in sampled:
+            balance = balance_map(network, image, device, settings.precision)
+            arrays = {"image": image, "label": label, "prediction": prediction, "balance": balance}
+            position = sampled.index(index)
+            samples |= {f"{kind}_{position}": array for kind, array in arrays.items() if array is not None}
 
     gflops, parameters = count(run, labels, width=config.width)
     content = {
@@ -70,36 +73,19 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
 
 
 def sample_indices(images: int, samples: int) -> list[int]:
-    """Evenly spaced images of a split, first and last among them."""
+    """Indices of evenly spaced images of a split, first and last included."""
     return sorted({round(index) for index in np.linspace(0, images - 1, samples)})
 
 
 def load_run(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwork, checkpoint.CheckpointConfig]:
-    """A run's trained network and what its checkpoint says of itself.
+    """Load a run's trained network and the configuration in its checkpoint.
 
     Raises:
-        InputError: if the checkpoint is missing, damaged, or of other parameters than the study's.
+        InputError: if the checkpoint is missing, damaged, or trained with parameters other than the study's.
     """
-    path: Path = paths.checkpoint_file(study.name, run.id, seed)
+    path = paths.checkpoint_file(study.name, run.id, seed)
     network, config = checkpoint.load(path)
     declared = (run.training_key, study.data_of(run.id).dataset, study.settings.width, study.training_of(run.id))
     if (config.run.training_key, config.dataset, config.width, config.training) != declared:
-        raise InputError(f"{path}: trained with other parameters than the study's; train this run again")
+        raise InputError(f"{path}: trained with parameters other than the study's; train this run again")
     return network, config
-
-
-def _sample(
-    position: int,
-    network: SegmentationNetwork,
-    split: PackedSplit,
-    index: int,
-    prediction: np.ndarray,
-    settings: EvaluationConfig,
-    device: torch.device,
-) -> dict[str, np.ndarray]:
-    image = split.image(index)
-    arrays = {"image": image, "label": split.labels(index), "prediction": prediction}
-    balance = balance_map(network, image, device, settings.precision)
-    if balance is not None:
-        arrays["balance"] = balance
-    return {f"{kind}_{position}": values for kind, values in arrays.items()}

@@ -1,4 +1,4 @@
-"""From a confusion matrix over a whole data set to IoU."""
+"""Segmentation metrics from a confusion matrix over a whole dataset."""
 
 import math
 
@@ -8,7 +8,7 @@ from fbnet.config.labels import IGNORE_INDEX, LabelSpec
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """Counts pixels by label and prediction; ignored pixels are left out.
+    """Count pixels by label and prediction, without ignored ones.
 
     Args:
         labels: train ids below `classes`, or 255 for ignored, any shape, uint8.
@@ -24,11 +24,11 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
 
 
 def class_iou(confusion: np.ndarray) -> np.ndarray:
-    """Intersection over union of each class, float64 fractions; NaN for one that is neither labelled nor predicted.
+    """Per-class IoU of a confusion matrix, (C,) float64; NaN for a class neither labelled nor predicted.
 
     Args:
-        confusion: (C, C) int64, rows by label, columns by prediction. A further column counts the labelled pixels that
-            are predicted as no class: they are missed ones of their label's class, and wrong ones of none.
+        confusion: (C, C) int64, rows by label, columns by prediction. A further column counts labelled pixels that are
+            predicted as no class: false negatives of their label's class, false positives of none.
     """
     correct = np.diag(confusion)
     union = confusion.sum(axis=0)[: len(confusion)] + confusion.sum(axis=1) - correct
@@ -36,22 +36,22 @@ def class_iou(confusion: np.ndarray) -> np.ndarray:
 
 
 def mean_iou(iou: np.ndarray) -> float:
-    """Mean over the classes that occur; NaN if none does."""
+    """Mean IoU over the classes that occur; NaN if none does."""
     occurring = iou[~np.isnan(iou)]
     return float(occurring.mean()) if len(occurring) else float("nan")
 
 
 def pixel_accuracy(confusion: np.ndarray) -> float:
-    """Share of the counted pixels that are predicted right; NaN without any."""
+    """Fraction of the counted pixels that are predicted correctly; NaN without any."""
     return float(np.trace(confusion) / confusion.sum()) if confusion.sum() else float("nan")
 
 
 def scores(confusion: np.ndarray, labels: LabelSpec) -> dict:
-    """What a confusion matrix says, as fractions of 1; null for what is not defined, such as an absent class's IoU.
+    """Metrics of a confusion matrix as fractions of 1; None where undefined, as the IoU of an absent class.
 
     Args:
         confusion: (C, C) or (C, C + 1) int64, see `class_iou`.
-        labels: its classes.
+        labels: its C classes.
     """
     iou = class_iou(confusion)
     return {

@@ -1,9 +1,9 @@
-"""Applies a checkpoint to a user's own images: label maps, overlays and what the feature balance module sees."""
+"""Prediction of a user's own images by a checkpoint: label maps, overlays and maps of X_o (Fig. 7)."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import click
 import matplotlib
 import numpy as np
 import torch
@@ -21,30 +21,30 @@ from fbnet.models.build import SegmentationNetwork
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
+logger = logging.getLogger(__name__)
+
 
 def predict_images(
     path: Path, sources: Iterable[Path], output: Path, device: torch.device, *, show_balance: bool = False
 ) -> list[Path]:
-    """Predicts images and writes, under their own names, to folders of `output`:
+    """Predict images and write the results, under the images' names, to folders of `output`.
 
-    `labels/` label maps in the raw ids of the network's data set, which `fbnet score` takes; `overlay/` the classes'
-    colours over the image; with `show_balance`, `balance/` the mean over channels of X_o (Fig. 7).
-
-    Images are predicted in one piece, photographs of more than `fbnet.evaluation.predictor.MAX_PIXELS` in several.
+    `labels/` holds label maps in the raw ids of the network's dataset, as `fbnet score` reads them; `overlay/` the
+    classes' colours over the image; with `show_balance`, `balance/` the mean over channels of X_o (Fig. 7).
 
     Args:
         path: a checkpoint.
-        sources: image files, and folders of which every image is taken.
+        sources: image files, and folders whose images are all predicted.
         output: the folder to write to.
         device: where to compute.
-        show_balance: whether to write the maps of X_o as well.
+        show_balance: whether to write the maps of X_o.
 
     Returns:
-        The images that could not be read; each one is named on stderr and left out.
+        The unreadable images; each is skipped with a warning.
 
     Raises:
-        InputError: for a missing image or folder, two images of one name, a damaged checkpoint, or one without feature
-            modulator where its map is asked for.
+        InputError: for a missing image or folder, two images of the same name, a damaged checkpoint, or `show_balance`
+            with a network that has no feature modulator.
     """
     images = find_images(sources)
     network, config = checkpoint.load(path)
@@ -56,7 +56,7 @@ def predict_images(
         try:
             image = read_image(source)
         except InputError as error:
-            click.echo(f"fbnet: {error}", err=True)
+            logger.warning("%s", error)
             unreadable.append(source)
             continue
         for kind, picture in _pictures(network, image, config.labels, device, show_balance=show_balance):
@@ -66,25 +66,25 @@ def predict_images(
 
 
 def find_images(sources: Iterable[Path]) -> list[Path]:
-    """Files as given, and every image of the folders. Raises InputError where there is none, or two share a name."""
+    """List image files and the images of folders. Raises InputError if there is none or two share a name."""
     found = []
     for source in sources:
         if not (source.is_file() or source.is_dir()):
-            raise InputError(f"{source}: no such file or folder; name images or a folder of them")
+            raise InputError(f"{source}: no such file or folder; name images or a folder of images")
         inside = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES) if source.is_dir() else []
         if source.is_dir() and not inside:
-            raise InputError(f"{source}: holds no image ({', '.join(SUFFIXES)}); name images or a folder of them")
+            raise InputError(f"{source}: holds no image ({', '.join(SUFFIXES)}); name images or a folder of images")
         found += inside or [source]
     stems = {}
     for path in found:
         other = stems.setdefault(path.stem, path)
         if other != path:
-            raise InputError(f"{path}: has the name of {other}, whose results it would overwrite; predict them apart")
+            raise InputError(f"{path}: same name as {other}, whose results it would overwrite; predict them separately")
     return list(stems.values())
 
 
 def overlay(image: np.ndarray, prediction: np.ndarray, labels: LabelSpec) -> np.ndarray:
-    """The mean of an image (H, W, 3) uint8 and the colours of its classes (H, W)."""
+    """Mean of an image (H, W, 3) uint8 and the colours of its predicted train ids (H, W)."""
     mean = np.array(labels.palette, dtype=np.uint16)[prediction]
     mean += image
     mean //= 2
@@ -94,7 +94,7 @@ def overlay(image: np.ndarray, prediction: np.ndarray, labels: LabelSpec) -> np.
 def _pictures(
     network: SegmentationNetwork, image: np.ndarray, labels: LabelSpec, device: torch.device, *, show_balance: bool
 ) -> Iterator[tuple[str, Image.Image]]:
-    """What is written of one image, by kind."""
+    """Output folder and picture of each result of one image."""
     prediction = predict_labels(network, image, EvaluationConfig(), device)
     yield "labels", Image.fromarray(labels.to_raw(prediction))
     yield "overlay", Image.fromarray(overlay(image, prediction, labels))
@@ -104,11 +104,11 @@ def _pictures(
 
 
 def _coloured(values: np.ndarray, stride: int, size: tuple[int, int]) -> Image.Image:
-    """A map (h, w) in colours from its lowest to its highest value, at the image's size."""
+    """A map (h, w) in colours from its lowest to its highest value, at an image's size."""
     span = values.max() - values.min()
     scaled = Image.fromarray((values - values.min()) / (span if span > 0 else 1))
     rows, columns = values.shape
-    # The last features of an image that is no multiple of the stride reach beyond it.
+    # If the image is no multiple of the stride, its last features reach beyond it.
     enlarged = scaled.resize((columns * stride, rows * stride), Image.Resampling.BILINEAR)
     inside = np.asarray(enlarged)[: size[0], : size[1]]
     return Image.fromarray(matplotlib.colormaps["viridis"](inside, bytes=True)[..., :3])

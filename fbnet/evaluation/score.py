@@ -1,4 +1,4 @@
-"""Scores a folder of predicted label maps, made by whatever program, against the ground truth."""
+"""Scores of predicted label maps, made by any program, against the ground truth."""
 
 import re
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ _REPORTED = ("miou", "f_miou", "pixel_accuracy", "iou")
 
 
 def score(dataset: str, predictions: Path, labels: Path) -> dict:
-    """IoU over all images of two folders of PNGs, which are searched recursively.
+    """Compute the IoU over all images of two folders of PNGs, which are searched recursively.
 
     Cityscapes: raw ids 0 to 33, files paired by `<city>_<sequence>_<frame>`, whatever follows in a prediction's name;
-    the IoUs are those of cityscapesScripts' evaluator. CamVid: class ids 0 to 11 (void), files paired by their stem.
-    Pixels labelled void are left out. A void prediction elsewhere is a missed pixel of its label's class, and a wrong
-    one of no class.
+    the IoUs equal those of cityscapesScripts' evaluator. CamVid: class ids 0 to 11 (void), files paired by their stem.
+    Pixels labelled void are ignored. A pixel predicted void elsewhere is a false negative of its label's class, and a
+    false positive of none.
 
     Args:
         dataset: a dataset with `label_files` in the registry.
@@ -31,13 +31,13 @@ def score(dataset: str, predictions: Path, labels: Path) -> dict:
         labels: folder of the ground truth, of the same sizes.
 
     Returns:
-        `images`; `miou`, `f_miou` (of the foreground classes, the paper's footnote 1) and `iou` by class name, as
-        fractions of 1, null for a class that is neither labelled nor predicted and left out of the means; and
-        `pixel_accuracy`, the share of the pixels not labelled void that are predicted right.
+        `images`, their number; `miou`, `f_miou` (foreground classes, the paper's footnote 1) and `iou` by class name,
+        as fractions of 1, None for a class neither labelled nor predicted, which the means leave out; and
+        `pixel_accuracy`, the fraction of the pixels not labelled void that are predicted correctly.
 
     Raises:
-        InputError: for missing or empty folders, files that do not pair, differ in size, are damaged or hold an id
-            out of range.
+        InputError: for missing or empty folders, and for files that do not pair, differ in size, are damaged or hold an
+            id out of range.
     """
     spec = DATASETS[dataset].labels
     found = _pairs(_files(predictions, "*.png", dataset), _files(labels, DATASETS[dataset].label_files, dataset))
@@ -49,19 +49,19 @@ def score(dataset: str, predictions: Path, labels: Path) -> dict:
 
 
 def table_rows(result: dict) -> list[tuple[str, float | None]]:
-    """The rows of a score's table, in percent: each class, then the means and the pixel accuracy."""
+    """Rows of a score's table in percent: classes, means, pixel accuracy."""
     means = {"mIoU": result["miou"], "f-mIoU": result["f_miou"], "pixel accuracy": result["pixel_accuracy"]}
-    rates = {**result["iou"], **means}
+    rates = result["iou"] | means
     return [(name, None if rate is None else 100 * rate) for name, rate in rates.items()]
 
 
 def _files(folder: Path, pattern: str, dataset: str) -> dict[str, Path]:
-    """The folder's files by the name that pairs them."""
+    """Files of a folder by the name that pairs them."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the folder that holds {pattern}")
+        raise InputError(f"{folder}: no such folder; name a folder of {pattern}")
     found = by_name(_named(folder.rglob(pattern), dataset))
     if not found:
-        raise InputError(f"{folder}: holds no {pattern}; give the folder that holds them")
+        raise InputError(f"{folder}: holds no {pattern}; name a folder of them")
     return found
 
 
@@ -82,7 +82,7 @@ def _pairs(predictions: dict[str, Path], labels: dict[str, Path]) -> list[tuple[
 
 
 def _confusion(prediction: Path, label: Path, spec: LabelSpec) -> np.ndarray:
-    """(C, C + 1) counts of one image; the last column is for pixels that are predicted void."""
+    """Confusion matrix (C, C + 1) of one image; the last column counts pixels predicted void."""
     classes = len(spec.classes)
     predicted, labelled = read_labels(prediction, spec), read_labels(label, spec)
     if predicted.shape != labelled.shape:

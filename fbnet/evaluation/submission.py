@@ -1,4 +1,4 @@
-"""Predictions of Cityscapes' test images, zipped as the test server takes them."""
+"""Predictions of the Cityscapes test images as a zip for the test server."""
 
 import io
 import zipfile
@@ -27,25 +27,25 @@ ENDING = "_labelIds.png"
 
 
 def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Path:
-    """Predicts the test images of a study with a run's checkpoint, at several scales where the study has them.
+    """Predict a study's test images with a run's checkpoint, at several scales if the study has them.
 
-    The zip holds a PNG of label ids (H, W) uint8 for each image, `<city>_<sequence>_<frame>_labelIds.png`. It is read
-    back and checked before it takes its place.
+    The zip holds a PNG of label ids (H, W) uint8 for each image, `<city>_<sequence>_<frame>_labelIds.png`. It is
+    checked before it is moved into place.
 
     Returns:
-        The zip's path.
+        Path of the zip.
 
     Raises:
         InputError: if the study has no test images, they are not prepared or not those of the benchmark, or the
-            checkpoint is missing or tells other classes apart.
+            checkpoint is missing or has classes other than those of Cityscapes.
     """
     data = study.role("cityscapes_test")
     network, config = load_run(study, run, seed)
     if config.labels.classes != CITYSCAPES.classes:
         checkpoint = paths.checkpoint_file(study.name, run.id, seed)
         raise InputError(
-            f"{checkpoint}: tells {len(config.labels.classes)} classes of {config.dataset} apart, which are not those "
-            "of Cityscapes; export a run that is trained on these"
+            f"{checkpoint}: has the {len(config.labels.classes)} classes of {config.dataset}, not those of Cityscapes; "
+            "export a run trained on Cityscapes classes"
         )
     split = open_split(data, data.predict)
     _check_benchmark(data.dataset, data.predict, split)
@@ -56,7 +56,7 @@ def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Pat
         with zipfile.ZipFile(file, "w") as archive:
             for index in tqdm(range(len(split)), desc=f"export {run.id} seed {seed}", unit="image", disable=None):
                 prediction = predict_labels(network, split.image(index), settings, device)
-                # Without a time stamp, so that the same predictions are the same file.
+                # No time stamp, so that equal predictions make equal files.
                 archive.writestr(zipfile.ZipInfo(f"{split.names[index]}{ENDING}"), _png(prediction))
         file.flush()
         check_submission(Path(file.name), dict(zip(split.names, split.sizes, strict=True)))
@@ -67,19 +67,20 @@ def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Pat
 
 
 def check_submission(path: Path, sizes: Mapping[str, tuple[int, int]]) -> None:
-    """Checks that a zip holds one map of label ids for each image, of its size.
+    """Check that a zip holds exactly one map of label ids for each image.
 
     Args:
         path: the zip.
         sizes: (H, W) of each image, by `<city>_<sequence>_<frame>`.
 
     Raises:
-        InputError: for no zip, a missing or foreign file, another size, or an id that is no class of Cityscapes.
+        InputError: for a file that is no zip, a missing or unexpected member, a wrong size, or an id that is no class
+            of Cityscapes.
     """
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: is no zip ({error}); export again") from None
+        raise InputError(f"{path}: not a zip file ({error}); export again") from None
     with archive:
         names = archive.namelist()
         expected = {f"{name}{ENDING}": size for name, size in sizes.items()}
@@ -93,10 +94,10 @@ def check_submission(path: Path, sizes: Mapping[str, tuple[int, int]]) -> None:
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
-    """A file of the zip, in which all lie as they are: packing would not make a PNG smaller."""
+    """Read a member, which must be stored uncompressed: compression would not shrink a PNG."""
     member = archive.getinfo(name)
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-        raise InputError(f"{path}: {name} is packed once more; export again")
+        raise InputError(f"{path}: {name} is compressed; export again")
     try:
         return archive.read(member)
     except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
@@ -106,17 +107,17 @@ def _read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
 def _check_map(path: Path, name: str, content: bytes, size: tuple[int, int]) -> None:
     ids = read_ids(io.BytesIO(content), f"{path}: {name}")
     if ids.shape != size:
-        raise InputError(f"{path}: {name} is of {ids.shape} pixels, its image of {size}; export again")
+        raise InputError(f"{path}: {name} has size {ids.shape}, its image {size}; export again")
     unknown = sorted(set(np.unique(ids).tolist()) - set(_CLASS_IDS))
     if unknown:
-        raise InputError(f"{path}: {name} holds {unknown[0]}, which is no class of Cityscapes; export again")
+        raise InputError(f"{path}: {name} holds id {unknown[0]}, which is no class of Cityscapes; export again")
 
 
 _CLASS_IDS = tuple(raw for raw, train_id in CITYSCAPES.raw_ids.items() if train_id < len(CITYSCAPES.classes))
 
 
 def _check_benchmark(dataset: str, name: str, split: PackedSplit) -> None:
-    """The real data set's test images are all there, at their full size."""
+    """Check that the real dataset's test images are complete and of full size."""
     entry = DATASETS[dataset]
     images = entry.images.get(name)
     if images is None:
@@ -135,7 +136,7 @@ def _check_benchmark(dataset: str, name: str, split: PackedSplit) -> None:
 
 
 def _png(prediction: np.ndarray) -> bytes:
-    """Train ids (H, W) as an encoded map of label ids."""
+    """Encode train ids (H, W) as a PNG of label ids."""
     buffer = io.BytesIO()
     Image.fromarray(CITYSCAPES.to_raw(prediction)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -11,6 +11,7 @@ from fbnet.models.layers import GlobalMean, RegionMeans
 SIZE = (1024, 1024)  # of the image, as in Table 2
 
 
+@torch.no_grad()
 def count(run: RunConfig, labels: LabelSpec, *, width: float = 1.0, size: tuple[int, int] = SIZE) -> tuple[float, int]:
     """Count GFLOPs for one image of `size` in evaluation mode, and parameters.
 
@@ -24,7 +25,6 @@ def count(run: RunConfig, labels: LabelSpec, *, width: float = 1.0, size: tuple[
     return operations(network, images) / 1e9, sum(parameter.numel() for parameter in network.parameters())
 
 
-@torch.no_grad()
 def operations(network: nn.Module, images: Tensor) -> int:
     """Count the operations of one forward pass by the rule of `count`."""
     counted = []

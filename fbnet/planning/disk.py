@@ -1,4 +1,4 @@
-"""What prepared data and checkpoints take on the disk. Imports no torch."""
+"""Sizes of prepared data and checkpoints on disk. Imports no torch."""
 
 from collections import Counter
 
@@ -8,12 +8,17 @@ from fbnet.config.registry import DATASETS
 from fbnet.data.packed import prepare_hint, read_manifest, split_images
 from fbnet.errors import InputError
 
-CHECKPOINT_BYTES = 4  # a parameter
+CHECKPOINT_BYTES = 4  # per parameter
 
 
 def image_sizes(data: DataConfig, split: str) -> Counter[tuple[int, int]] | None:
-    """How many images of a split have which height and width: as the study asks for scenes, else as prepared, else as
-    published; None where their number is not known. Raises InputError for a damaged manifest."""
+    """Count the images of a split by height and width; None if their number is unknown.
+
+    Synthetic scenes are counted as the study declares them, others as prepared, else as published.
+
+    Raises:
+        InputError: for a damaged manifest.
+    """
     images = split_images(data, split)
     if data.synthetic is not None:
         return Counter({(data.synthetic.height, data.synthetic.width): images})
@@ -25,10 +30,7 @@ def image_sizes(data: DataConfig, split: str) -> Counter[tuple[int, int]] | None
 
 
 def data_bytes(data: DataConfig) -> int | None:
-    """Of all prepared splits of a data set that a study uses; None where it is not known.
-
-    Raises InputError for a damaged manifest.
-    """
+    """Bytes of all prepared splits that a study uses; None if unknown. Raises InputError for a damaged manifest."""
     sizes = [image_sizes(data, split) for split in data.splits]
     if None in sizes:
         return None

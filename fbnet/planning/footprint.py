@@ -1,4 +1,4 @@
-"""What a network costs in operations and memory, counted on tensors without memory."""
+"""Operations and memory of a training, counted on the meta device, which computes nothing."""
 
 import math
 from dataclasses import dataclass
@@ -15,82 +15,72 @@ from fbnet.models.build import build
 from fbnet.models.flops import operations
 
 FLOAT_BYTES = 4
-BYTES = {"float32": 4, "bfloat16": 2}  # of a number that the network computes
-LOGIT_MAPS = 2  # logits and their gradient: a loss keeps nothing else of this size
+BYTES = {"float32": 4, "bfloat16": 2}  # of an activation
+LOGIT_MAPS = 2  # logits and their gradient; losses keep no other map of this size
 
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """What one iteration of a training takes."""
+    """Operations and memory of one training iteration."""
 
     operations: float
-    """A multiplication with its addition as one, forward only, for each pixel of an image (`fbnet.models.flops`)."""
+    """Multiply-adds of the forward pass per pixel, see `fbnet.models.flops`."""
     parameters: int
     memory: int
-    """Bytes on the GPU: weights, gradients and momentum in float32, in bfloat16 a copy of the weights, what autograd
-    keeps of a batch for the backward pass, and logits of the crop's size in float32 with their gradient. The workspaces
-    of its libraries come on top, and a compiled network keeps less."""
+    """Bytes on the GPU: weights, gradients and momentum in float32; in bfloat16 a copy of the weights; activations that
+    autograd keeps for the backward pass; logits of the crop's size in float32 with their gradient. Library workspaces
+    come on top, and a compiled network keeps less."""
 
 
 def footprint(
     run: RunConfig, labels: LabelSpec, training: TrainingConfig, precision: Literal["float32", "bfloat16"], width: float
 ) -> Footprint:
-    """What a training of a run takes on a single GPU.
+    """Count what a training of a run takes on a single GPU.
 
     Args:
-        run: whose network.
-        labels: the classes to tell apart.
+        run: the run, whose network is built.
+        labels: the classes.
         training: crop and batch size.
-        precision: what the network computes in.
+        precision: precision of the forward pass.
         width: width multiplier of backbone and head.
     """
     with torch.device("meta"):
-        network = build(run, labels, width=width)
-        image, batch = (torch.empty(images, 3, *training.crop) for images in (1, training.batch_size))
+        network = build(run, labels, width=width).train()
+        images = torch.empty(training.batch_size, 3, *training.crop)
+    count, activations = trace_forward(network, images, BYTES[precision])
+    pixels = training.batch_size * math.prod(training.crop)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    pixels = math.prod(training.crop)
+    copy = 0 if precision == "float32" else BYTES[precision]
     # Point-wise cross-entropy resizes its logits to the crop as well.
     outputs = 1 + (len(run.balance.stages) if run.balance.auxiliary == "pce" else 0)
-    logits = FLOAT_BYTES * training.batch_size * len(labels.classes) * pixels * outputs
-    copy = 0 if precision == "float32" else BYTES[precision] * parameters
-    return Footprint(
-        operations=operations(network.eval(), image) / pixels,
-        parameters=parameters,
-        memory=(
-            3 * FLOAT_BYTES * parameters  # weights, gradients, momentum
-            + copy
-            + kept_bytes(network.train(), batch, BYTES[precision])
-            + LOGIT_MAPS * logits
-        ),
-    )
+    logits = LOGIT_MAPS * FLOAT_BYTES * outputs * len(labels.classes) * pixels
+    weights = (3 * FLOAT_BYTES + copy) * parameters  # weights, gradients, momentum
+    return Footprint(operations=count / pixels, parameters=parameters, memory=weights + activations + logits)
 
 
-def kept_bytes(network: nn.Module, images: Tensor, float_bytes: int) -> int:
-    """Bytes that autograd keeps of a forward pass until the backward pass, beside what the network holds anyway.
+def trace_forward(network: nn.Module, images: Tensor, float_bytes: int) -> tuple[int, int]:
+    """Count operations of a forward pass and bytes of the activations that autograd keeps for the backward pass.
+
+    Parameters and buffers are not counted as activations.
 
     Args:
         network: in training mode.
-        images: a batch, on the same device; on `meta` nothing is computed.
-        float_bytes: of each floating-point number, whatever it has here.
+        images: a batch on the same device.
+        float_bytes: bytes of a floating-point activation, whatever its dtype here.
     """
     kept = {}
 
     def keep(values: Tensor) -> Tensor:
-        # Several layers may keep the same memory: a ReLU in place its output, the next convolution this as its input.
+        # Layers may keep the same storage: an in-place ReLU its output, the next convolution the same as its input.
         kept[values.untyped_storage()._cdata] = values
         return values
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda values: values):
-        _outputs = network(images)
+        count = operations(network, images)
     for held in chain(network.parameters(), network.buffers()):
         kept.pop(held.untyped_storage()._cdata, None)
-    return sum(_stored_numbers(values) * _bytes(values, float_bytes) for values in kept.values())
-
-
-def _stored_numbers(values: Tensor) -> int:
-    """Of the whole memory of which a tensor may show a part."""
-    return values.untyped_storage().nbytes() // values.element_size()
-
-
-def _bytes(values: Tensor, float_bytes: int) -> int:
-    return float_bytes if values.is_floating_point() else values.element_size()
+    activations = 0
+    for values in kept.values():
+        numbers = values.untyped_storage().nbytes() // values.element_size()  # the tensor may be a view
+        activations += numbers * (float_bytes if values.is_floating_point() else values.element_size())
+    return count, activations

@@ -1,76 +1,63 @@
-"""What a study needs before its tables and figures can be made, and what of it is done. Imports no torch."""
+"""Jobs and data that the tables and figures of a study need, and how much is done. Imports no torch."""
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-
-from tabulate import tabulate
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig, Role
 from fbnet.config.evaluation import Scales
 from fbnet.config.study import Study
-from fbnet.data import raw_files as readers
+from fbnet.data import raw_files
 from fbnet.data.packed import prepared_images, split_images
 from fbnet.models.weight_files import weights_file
-
-NONE = "–"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """Jobs of one kind for one run, by their seeds."""
+    """Seeds of one kind of job for one run; done are those whose result exists, be it stale or not."""
 
     needed: tuple[int, ...]
     done: tuple[int, ...]
-    """Those of them whose result is there; whether it is of today's parameters is for the workflow to tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """What one run takes."""
+    """Data, jobs and iterations of one run."""
 
     run: str
     dataset: str
-    splits: tuple[str, ...]
-    """What it is trained on."""
-    start: str | None
-    """The run whose network it starts from."""
+    splits: tuple[str, ...]  # to train on
+    start: str | None  # run whose network it starts from
     recipe: str | None
-    images: int | None
-    """Of the training; None where they are not known, and the iterations with them."""
-    iterations: int | None
-    """Of one training: epochs times full batches."""
-    tables: tuple[str, ...]
+    images: int | None  # to train on; None if unknown
+    iterations: int | None  # of one training, epochs times full batches; None if unknown
+    tables: tuple[str, ...]  # that need the run as a row, a baseline or an ancestor of these
     figures: tuple[str, ...]
-    """Those that need it, be it as a row, as a baseline, or as what another run starts from."""
     training: Jobs
     evaluations: dict[Scales, Jobs]
-    exports: Jobs
-    """Predictions for the test server."""
+    exports: Jobs  # predictions for the test server
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataPlan:
-    """One data set of the study."""
+    """One dataset of the study."""
 
     role: Role
     dataset: str
-    images: dict[str, int | None]
-    """By split."""
+    images: dict[str, int | None]  # by split; None if unknown
     prepared: bool
-    drawn: bool
-    """Whether preparation draws the raw data itself."""
-    missing: tuple[str, ...]
-    """Folders and files of raw data that are not there."""
+    drawn: bool  # raw data are synthetic scenes, which preparation draws
+    missing: tuple[str, ...]  # folders and files of raw data
     tables: tuple[str, ...]
-    """Those that need it."""
     figures: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All that a study's tables and figures need; parents stand before the runs that start from them."""
+    """Everything that the tables and figures of a study need; parents precede the runs that start from them."""
 
     study: str
     data: tuple[DataPlan, ...]
@@ -78,28 +65,26 @@ class Plan:
 
     @property
     def totals(self) -> dict[str, dict[str, int | None]]:
-        """Needed and done: trainings, evaluations and exports as jobs, and iterations, None where not all are known."""
-        kinds = {
-            "trainings": [run.training for run in self.runs],
-            "evaluations": [jobs for run in self.runs for jobs in run.evaluations.values()],
-            "exports": [run.exports for run in self.runs],
-        }
-        totals = {kind: {key: _count(jobs, key) for key in ("needed", "done")} for kind, jobs in kinds.items()}
-        return totals | {"iterations": {key: self._iterations(key) for key in ("needed", "done")}}
+        """Needed and done trainings, evaluations, exports and iterations; None if unknown."""
+        needed, done = self._count("needed"), self._count("done")
+        return {kind: {"needed": needed[kind], "done": done[kind]} for kind in needed}
 
     def as_dict(self) -> dict:
-        """All of it as plain values."""
+        """The plan as plain values."""
         return {**asdict(self), "totals": self.totals}
 
-    def _iterations(self, key: str) -> int | None:
-        trainings = [(run.iterations, len(getattr(run.training, key))) for run in self.runs]
-        if any(iterations is None and seeds for iterations, seeds in trainings):
-            return None
-        return sum(iterations * seeds for iterations, seeds in trainings if seeds)
+    def _count(self, key: str) -> dict[str, int | None]:
+        iterations = [run.iterations for run in self.runs for _ in getattr(run.training, key)]
+        return {
+            "trainings": len(iterations),
+            "evaluations": sum(len(getattr(jobs, key)) for run in self.runs for jobs in run.evaluations.values()),
+            "exports": sum(len(getattr(run.exports, key)) for run in self.runs),
+            "iterations": None if None in iterations else sum(iterations),
+        }
 
 
 def make_plan(study: Study) -> Plan:
-    """The plan of a study. Raises InputError for a damaged manifest of prepared data."""
+    """Plan a study. Raises InputError for a damaged manifest of prepared data."""
     needs = _needs(study)
     return Plan(
         study=study.name,
@@ -108,45 +93,14 @@ def make_plan(study: Study) -> Plan:
     )
 
 
-def to_text(plan: Plan) -> str:
-    """The plan as two tables and its totals, for people."""
-    data = [
-        {
-            "data": entry.role,
-            "data set": entry.dataset,
-            "images": ", ".join(f"{split} {_known(images)}" for split, images in entry.images.items()),
-            "packed": "yes" if entry.prepared else "no",
-            "raw data": _raw(entry),
-            "tables": _numbers(entry.tables),
-            "figs": _numbers(entry.figures),
-        }
-        for entry in plan.data
-    ]
-    runs = [
-        {
-            "run": entry.run,
-            "trained on": f"{entry.dataset} {' + '.join(entry.splits)}",
-            "iterations": _known(entry.iterations),
-            "trained": _progress([entry.training]),
-            "evaluated": _progress(entry.evaluations.values()),
-            "exports": _progress([entry.exports]),
-            "tables": _numbers(entry.tables),
-            "figs": _numbers(entry.figures),
-            "starts from": entry.start or NONE,
-        }
-        for entry in plan.runs
-    ]
-    parts = [tabulate(rows, headers="keys", disable_numparse=True) for rows in (data, runs) if rows]
-    totals = [f"{kind}: {_known(of['needed'])}, done {_known(of['done'])}" for kind, of in plan.totals.items()]
-    return "\n\n".join([*parts, "\n".join(totals)])
-
-
 def missing_inputs(study: Study) -> list[str]:
-    """In a line each, what is neither there nor made by the study's jobs: raw data and initial weights, with the tables
-    that need it. Reads no manifest, as this is said whenever the study is planned."""
+    """Describe missing raw data and initial weights, and the tables that need them, in one line each.
+
+    Reads no manifest, as every planning of the workflow calls it.
+    """
     lines = []
     for role, data in study.settings.data.items():
-        missing = () if all(path.is_file() for path in data.prepared_files) else readers.missing(data)
+        missing = () if _all_files(data) else raw_files.missing(data)
         if missing:
             tables = [name for name in study.tables if role in study.roles_of_table(name)]
             lines.append(
@@ -170,40 +124,35 @@ def _needed_by(tables: list[str]) -> str:
 
 @dataclass
 class _Need:
-    """What is needed of a run while tables and figures are gone through."""
+    """Needs of a run, collected over tables and figures."""
 
     tables: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     seeds: set[int] = field(default_factory=set)
-    evaluations: dict[Scales, set[int]] = field(default_factory=dict)
+    evaluations: defaultdict[Scales, set[int]] = field(default_factory=partial(defaultdict, set))
     exports: set[int] = field(default_factory=set)
-
-    def evaluate(self, scales: Scales, seeds: Iterable[int]) -> None:
-        self.evaluations.setdefault(scales, set()).update(seeds)
 
 
 def _needs(study: Study) -> dict[str, _Need]:
-    """The runs that tables and figures need, parents first."""
-    needs: dict[str, _Need] = {}
+    """Runs that tables and figures need, parents first."""
+    needs: defaultdict[str, _Need] = defaultdict(_Need)
     seeds = study.settings.seeds
     for name, table in study.tables.items():
         for run in study.runs_of_table(name):
-            need = needs.setdefault(run, _Need())
-            need.tables.append(name)
-            need.seeds.update(seeds)
+            needs[run].tables.append(name)
+            needs[run].seeds.update(seeds)
         for run in map(study.run, study.compared_runs(name)):
             if run.evaluated:
-                needs[run.id].evaluate(table.evaluation, seeds)
+                needs[run.id].evaluations[table.evaluation].update(seeds)
             elif run.split == "trainval":
                 needs[run.id].exports.update(seeds)
-    # A figure shows two runs with the first seed.
+    # Figures show two runs with the first seed.
     shown = (study.figure_runs.baseline, study.figure_runs.fbnet) if study.figures else ()
     for run in dict.fromkeys(link for name in shown for link in study.ancestors(name)):
-        need = needs.setdefault(run, _Need())
-        need.figures += study.figures
-        need.seeds.add(seeds[0])
+        needs[run].figures += study.figures
+        needs[run].seeds.add(seeds[0])
         if run in shown:
-            need.evaluate("single_scale", seeds[:1])
+            needs[run].evaluations["single_scale"].add(seeds[0])
     return needs
 
 
@@ -242,42 +191,13 @@ def _data_plan(study: Study, role: Role, needs: dict[str, _Need]) -> DataPlan:
         role=role,
         dataset=data.dataset,
         images={split: split_images(data, split) for split in data.splits},
-        prepared=_is_prepared(data),
+        prepared=set(data.splits) <= prepared_images(data).keys() and _all_files(data),
         drawn=data.synthetic is not None,
-        missing=tuple(map(str, readers.missing(data))),
+        missing=tuple(map(str, raw_files.missing(data))),
         tables=tuple(name for name in study.tables if role in study.roles_of_table(name)),
         figures=tuple(study.figures) if shown else (),
     )
 
 
-def _is_prepared(data: DataConfig) -> bool:
-    """Whether all files are there, and in the manifest every split."""
-    return set(data.splits) <= prepared_images(data).keys() and all(path.is_file() for path in data.prepared_files)
-
-
-def _count(jobs: Iterable[Jobs], key: str) -> int:
-    return sum(len(getattr(entry, key)) for entry in jobs)
-
-
-def _raw(entry: DataPlan) -> str:
-    if entry.drawn:
-        return "drawn"
-    if not entry.missing:
-        return "there"
-    first, *others = entry.missing
-    return f"missing: {first}" + (f" and {len(others)} more" if others else "")
-
-
-def _known(number: int | None) -> str:
-    return "unknown" if number is None else f"{number:,}"
-
-
-def _progress(jobs: Iterable[Jobs]) -> str:
-    jobs = list(jobs)
-    needed = _count(jobs, "needed")
-    return f"{_count(jobs, 'done')} of {needed}" if needed else NONE
-
-
-def _numbers(names: Iterable[str]) -> str:
-    """Tables or figures by what they are numbered by: `1, 3` for table_1 and table_3."""
-    return ", ".join(name.partition("_")[2] for name in names) or NONE
+def _all_files(data: DataConfig) -> bool:
+    return all(path.is_file() for path in data.prepared_files)

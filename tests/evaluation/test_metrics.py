@@ -1,4 +1,4 @@
-"""IoU by numbers worked out by hand."""
+"""Tests of the metrics against numbers worked out by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Scores of label maps against cityscapesScripts' own evaluator, by hand, and what is wrong with the folders."""
+"""Tests of scores against cityscapesScripts' own evaluator and by hand, and of bad folders."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def folders(tmp_path):
 
 
 def drawn_images(folder, images):
-    """Blocks of random ids, and predictions that are right in most of them; trains and buses do not occur."""
+    """Blocks of random ids, and mostly right predictions; no trains or buses are labelled."""
     rng = np.random.default_rng(7)
     labelled = [*(raw for raw in CLASS_IDS if raw not in (28, 31)), *VOID_IDS]
     predicted = [*(raw for raw in CLASS_IDS if raw != 31), *VOID_IDS]
@@ -74,7 +74,7 @@ def test_equals_the_official_evaluator(tmp_path, monkeypatch):
     result = score("cityscapes", tmp_path / "predictions", tmp_path / "labels")
     assert result["images"] == 5
     assert_equal(result, expected)
-    # The images are such that every rule matters: an absent class, one that is only predicted, void on both sides.
+    # Every rule matters: an absent class, one that is only predicted, void on both sides.
     assert result["iou"]["train"] is None
     assert result["iou"]["bus"] == 0
     counts = np.array(expected["confMatrix"])
@@ -107,7 +107,7 @@ def test_the_evaluation_of_a_trained_run_equals_the_official_evaluator(project, 
 
 @pytest.mark.skipif("CAMVID_ROOT" not in os.environ, reason="CAMVID_ROOT names no CamVid folder")
 def test_real_streets_equal_the_official_evaluator(tmp_path, monkeypatch):
-    """Real label maps in the ids of Cityscapes; each is predicted by the next one, a few frames on, void and all."""
+    """Real label maps in Cityscapes ids; the prediction of each is the next one, a few frames later."""
     same = {"pavement": "sidewalk", "tree": "vegetation", "sign": "traffic sign", "pedestrian": "person"}
     same |= {"bicyclist": "rider"}
     names = [same.get(name, name) for name in CAMVID.classes]
@@ -210,9 +210,9 @@ def a_truncated_file(predictions, labels):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (missing_folder, "predictions: no such folder; give the folder that holds"),
-        (no_predictions, "predictions: holds no *.png; give"),
-        (no_labels, "labels: holds no *_gtFine_labelIds.png; give"),
+        (missing_folder, "predictions: no such folder; name a folder of *.png"),
+        (no_predictions, "predictions: holds no *.png; name"),
+        (no_labels, "labels: holds no *_gtFine_labelIds.png; name"),
         (a_label_alone, "ulm_000001_000019_gtFine_labelIds.png: has no prediction; add"),
         (a_prediction_alone, "ulm_000001_000019.png: has no ground truth (and 1 more); add"),
         (two_predictions, f"predictions/{STEM}_pred.png: has the same name as "),
@@ -253,4 +253,4 @@ def test_command_as_a_table(folders):
 
 def test_command_refuses_bad_input_in_one_line(folders):
     no_labels(*folders)
-    assert "labels: holds no *_gtFine_labelIds.png; give" in refused(command(folders))
+    assert "labels: holds no *_gtFine_labelIds.png; name" in refused(command(folders))

@@ -1,4 +1,4 @@
-"""Predictions for the test server, checked by cityscapesScripts' own evaluator; what does not fit is refused."""
+"""Tests of the zip for the test server, by cityscapesScripts' own evaluator and by damaged and foreign zips."""
 
 import io
 import zipfile
@@ -18,7 +18,7 @@ from fbnet.config.registry import DATASETS
 from fbnet.data.packed import open_split
 from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
-from fbnet.evaluation import submission as export
+from fbnet.evaluation import submission
 from fbnet.evaluation.predictor import predict_labels
 from fbnet.evaluation.score import score
 from fbnet.models import checkpoint
@@ -41,7 +41,7 @@ def study(project):
 
 
 def save(study, run=RUN, **changes):
-    """An untrained network of the run as its checkpoint."""
+    """Save an untrained network as the checkpoint of a run."""
     torch.manual_seed(0)
     labels = changes.pop("labels", CITYSCAPES)
     config = checkpoint.CheckpointConfig(
@@ -65,7 +65,7 @@ def contents(path):
 
 def test_label_ids_of_every_test_image(study):
     save(study)
-    path = export.export(study, study.run(RUN), 0, CPU)
+    path = submission.export(study, study.run(RUN), 0, CPU)
     assert path == paths.export_file("toy", RUN, 0)
     split = open_split(study.role("cityscapes_test"), "test")
     network, _ = checkpoint.load(paths.checkpoint_file("toy", RUN, 0))
@@ -79,9 +79,9 @@ def test_label_ids_of_every_test_image(study):
 
 
 def test_the_official_evaluator_takes_it(study, tmp_path, monkeypatch):
-    """It finds the prediction of every ground truth, and gives the scores of `fbnet score`."""
+    """It pairs every ground truth with its prediction and agrees with `fbnet score`."""
     save(study)
-    with zipfile.ZipFile(export.export(study, study.run(RUN), 0, CPU)) as archive:
+    with zipfile.ZipFile(submission.export(study, study.run(RUN), 0, CPU)) as archive:
         archive.extractall(tmp_path / "predictions")
     monkeypatch.setattr(official.args, "predictionPath", str(tmp_path / "predictions"))
     monkeypatch.setattr(official.args, "predictionWalk", None)
@@ -94,16 +94,16 @@ def test_the_official_evaluator_takes_it(study, tmp_path, monkeypatch):
     assert ours["miou"] == pytest.approx(expected["averageScoreClasses"], abs=1e-9)
 
 
-def test_the_same_predictions_are_the_same_file(study):
+def test_equal_predictions_make_equal_files(study):
     save(study)
-    first = export.export(study, study.run(RUN), 0, CPU).read_bytes()
-    assert export.export(study, study.run(RUN), 0, CPU).read_bytes() == first
+    first = submission.export(study, study.run(RUN), 0, CPU).read_bytes()
+    assert submission.export(study, study.run(RUN), 0, CPU).read_bytes() == first
 
 
 class TestRefused:
     def refused(self, study, message, run=RUN):
         with pytest.raises(InputError, match=message) as raised:
-            export.export(study, study.run(run), 0, CPU)
+            submission.export(study, study.run(run), 0, CPU)
         assert "\n" not in str(raised.value)
         assert not paths.export_file("toy", run, 0).exists()
 
@@ -117,7 +117,7 @@ class TestRefused:
         project.write_study(data=data, runs=[RUN], tables=["table_5"], figures=[], multi_scale=scales)
         study = load_study("toy")
         save(study, labels=study.data.labels)
-        self.refused(study, r"model\.pt: tells 11 classes of camvid apart, which are not those of Cityscapes")
+        self.refused(study, r"model\.pt: has the 11 classes of camvid, not those of Cityscapes")
 
     def test_a_study_without_test_images(self, project):
         project.write_study()
@@ -148,7 +148,7 @@ class TestCheck:
                 buffer = io.BytesIO()
                 Image.fromarray(np.asarray(ids, dtype=np.uint8)).save(buffer, "PNG")
                 archive.writestr(f"{name}_labelIds.png", buffer.getvalue())
-        export.check_submission(tmp_path / "a.zip", self.SIZES)
+        submission.check_submission(tmp_path / "a.zip", self.SIZES)
 
     def test_fits(self, tmp_path):
         self.write(tmp_path, [(name, np.full(size, 7)) for name, size in self.SIZES.items()])
@@ -160,9 +160,9 @@ class TestCheck:
             ([("a_000000_000019", [[7]])], "holds 1 files for 2 images, see b_000000_000019"),
             ([(name, [[7] * 3] * 2) for name in (*SIZES, "c")], "holds 3 files for 2 images, see c_labelIds"),
             ([(name, [[7] * 3] * 2) for name in (*SIZES, *SIZES)], "holds 4 files for 2 images, see a_000000"),
-            ([(name, [[7] * 2] * 3) for name in SIZES], r"a_000000_000019_labelIds.png is of \(3, 2\) pixels"),
-            ([(name, [[7, 8, 255]] * 2) for name in SIZES], "holds 255, which is no class"),
-            ([(name, [[7, 8, 9]] * 2) for name in SIZES], "holds 9, which is no class"),
+            ([(name, [[7] * 2] * 3) for name in SIZES], r"a_000000_000019_labelIds.png has size \(3, 2\)"),
+            ([(name, [[7, 8, 255]] * 2) for name in SIZES], "holds id 255, which is no class"),
+            ([(name, [[7, 8, 9]] * 2) for name in SIZES], "holds id 9, which is no class"),
         ],
     )
     def test_does_not_fit(self, tmp_path, maps, message):
@@ -170,39 +170,39 @@ class TestCheck:
             self.write(tmp_path, maps)
 
 
-def test_a_whole_way(study):
-    """Trained on train and val, then exported."""
+def test_train_and_export(study):
+    """Train on train and val, then export."""
     prepare(study.data)
     train.train(study, study.run(RUN), 0, CPU)
-    assert len(contents(export.export(study, study.run(RUN), 0, CPU))) == 3
+    assert len(contents(submission.export(study, study.run(RUN), 0, CPU))) == 3
 
 
 class TestForeignZips:
-    """What is handed to `check_submission` and was not made here."""
+    """Zips that this package did not write."""
 
     SIZES: ClassVar = {"ulm_000000_000019": (4, 6)}
     NAME = "ulm_000000_000019_labelIds.png"
 
     def refused(self, path):
         with pytest.raises(InputError) as raised:
-            export.check_submission(path, self.SIZES)
+            submission.check_submission(path, self.SIZES)
         assert "\n" not in str(raised.value)
         return str(raised.value).removeprefix(f"{path}: ")
 
     def test_no_zip(self, tmp_path):
         (tmp_path / "x.zip").write_bytes(b"PK")
-        assert self.refused(tmp_path / "x.zip").startswith("is no zip")
-        assert self.refused(tmp_path / "y.zip").startswith("is no zip")
+        assert self.refused(tmp_path / "x.zip").startswith("not a zip file")
+        assert self.refused(tmp_path / "y.zip").startswith("not a zip file")
 
     def test_a_name_that_leaves_the_folder(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
             archive.writestr(f"../{self.NAME}", b"")
         assert self.refused(tmp_path / "x.zip").startswith("holds 1 files for 1 images, see ../ulm")
 
-    def test_packed_zeros(self, tmp_path):
+    def test_compressed_zeros(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(self.NAME, bytes(10**6))
-        assert self.refused(tmp_path / "x.zip") == f"{self.NAME} is packed once more; export again"
+        assert self.refused(tmp_path / "x.zip") == f"{self.NAME} is compressed; export again"
 
     @pytest.mark.parametrize(
         ("content", "problem"),

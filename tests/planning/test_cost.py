@@ -1,4 +1,4 @@
-"""Hours, memory, disk and money of a study, against numbers worked out by hand and what networks really do."""
+"""Tests of a study's hours, memory, disk and price against numbers worked out by hand and real networks."""
 
 import json
 from dataclasses import replace
@@ -15,12 +15,12 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_hardware, load_study
 from fbnet.errors import InputError
 from fbnet.models.build import build
-from fbnet.planning import cost_text
-from fbnet.planning.cost import Amount, estimate, times, total
+from fbnet.planning.cost import Amount, estimate, total
 from fbnet.planning.disk import data_bytes, image_sizes
-from fbnet.planning.footprint import footprint, kept_bytes
+from fbnet.planning.footprint import footprint, trace_forward
 from fbnet.planning.plan import make_plan
 from fbnet.planning.rates import load_rates
+from fbnet.planning.text import cost_text, number
 from tests.planning.test_plan import change_study, write_checkpoint, write_manifest
 from tests.report.conftest import write_metrics
 from tests.test_cli import fbnet, refused
@@ -45,7 +45,7 @@ def small(project):
 
 @pytest.fixture
 def machine(project):
-    """One that does 10^12 operations a second in bfloat16, half of it in float32."""
+    """A machine that does 10^12 operations per second in bfloat16, half of that in float32."""
     entry = {"label": "a GPU", "bfloat16_tflops": 2, "float32_tflops": 1, "utilisation": 0.5, "memory_gib": 1}
     paths.HARDWARE_FILE.write_text(yaml.safe_dump({"test": entry | {"dollars_an_hour": 2}}))
     return load_hardware()
@@ -66,7 +66,7 @@ def run_cost(cost, run):
 
 
 def operations_a_pixel(study, run):
-    """Multiply-adds of a forward pass, counted by torch on twice the image: its additions are counted as well."""
+    """Multiply-adds of a forward pass per pixel, counted by torch, which counts additions separately."""
     with torch.device("meta"):
         network = build(study.run(run), study.data_of(run).labels, width=study.settings.width).eval()
         with FlopCounterMode(display=False) as counter:
@@ -120,7 +120,7 @@ class TestHours:
         assert cost.export_hours == pytest.approx(expected)
         assert (cost.evaluation_hours, cost.predictions.in_all) == ({}, pytest.approx(expected))
 
-    def test_of_images_that_nobody_counted_are_not_known(self, project, machine):
+    def test_of_a_split_of_unpublished_size_are_unknown(self, project, machine):
         data = yaml.safe_load(paths.study_file("camvid_small").read_text())["data"]
         data["cityscapes"]["train"] = "held_out"
         cost = cost_of(change_study("camvid_small", data=data), machine)
@@ -129,12 +129,12 @@ class TestHours:
         totals = cost.totals
         unknown = Amount(None, None)
         assert totals["gpu_hours"] == totals["dollars"] == totals["shared"] == totals["data_bytes"] == unknown
-        assert "unknown" in cost_text.to_text(cost)
+        assert "unknown" in cost_text(cost)
 
 
 class TestTables:
     def test_by_themselves(self, small, machine):
-        """Each run and seed of a table, and what it takes, once; a figure takes the first seed."""
+        """Each run and seed of a table counts once; figures take the first seed."""
         cost = cost_of(small, machine)
         needed = {"table_1": PAIR.values(), "table_2": ["pspnet_r50", "fcn_r50"], "figures": PAIR.values()}
         jobs = {
@@ -154,7 +154,7 @@ class TestTables:
         assert cost.totals["shared"].in_all == pytest.approx(alone - everything)
 
     def test_of_the_paper(self, project, machine):
-        """Table 5 takes the pre-training, which is no row of it, and each run with its own seeds."""
+        """Table 5 includes the pre-training, which is not one of its rows."""
         study = change_study("paper", tables=["table_5", "table_6"], figures=[])
         cost = cost_of(study, machine)
         assert cost.totals["shared"] == Amount(pytest.approx(0), pytest.approx(0))
@@ -170,15 +170,15 @@ class TestRates:
         assert cost.totals["measured"] == Amount(0, 0)
         assert cost.totals["estimated"] == cost.totals["gpu_hours"]
 
-    def test_a_benchmark_of_the_machine_is_taken_and_called_measured(self, small, machine):
+    def test_a_benchmark_of_the_machine_is_used_as_measured(self, small, machine):
         before = run_cost(cost_of(small, machine), "fcn_r50").seconds_an_iteration
         write_benchmark("test")
         cost = cost_of(small, machine)
         assert all(run.measured and not run.compiled for run in cost.runs)
         assert run_cost(cost, "fcn_r50").seconds_an_iteration == pytest.approx(before / 2)
         assert cost.totals["measured"] == cost.totals["trainings"]
-        assert cost.totals["estimated"] == cost.totals["predictions"]  # nobody measured these
-        assert "measured" in cost_text.to_text(cost).splitlines()[4]
+        assert cost.totals["estimated"] == cost.totals["predictions"]  # never measured
+        assert "measured" in cost_text(cost).splitlines()[4]
 
     def test_a_compiled_training_has_its_own(self, small, machine):
         write_benchmark("test")
@@ -197,14 +197,13 @@ class TestRates:
             ("test", "bfloat16", {"training step, operations per second": 2e12}),
         ],
     )
-    def test_one_of_something_else_is_not(self, machine, name, precision, rates):
+    def test_a_benchmark_of_something_else_is_ignored(self, machine, name, precision, rates):
         write_benchmark(name, rates, precision)
-        rate = load_rates(machine).training("bfloat16", compiled=False)
-        assert (rate.operations, rate.measured) == (1e12, False)
+        assert load_rates(machine)["bfloat16", False] == (1e12, False)
 
-    def test_a_gpu_s_name_may_go_on(self, machine):
+    def test_a_gpu_s_name_may_continue_after_a_hyphen(self, machine):
         write_benchmark("test-sxm4-80gb")
-        assert load_rates(machine).training("bfloat16", compiled=True).operations == 5e12
+        assert load_rates(machine)["bfloat16", True] == (5e12, True)
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -214,12 +213,12 @@ class TestRates:
             ('{"settings": {"operations_per_second": {}}}', "settings have no precision"),
             (
                 '{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": 0}}}',
-                "'x, R101' is no rate",
+                "'x, R101' is not a rate",
             ),
-            ('{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": "1"}}}', "is no rate"),
+            ('{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": "1"}}}', "is not a rate"),
             (
                 '{"settings": {"precision": "bfloat16", "operations_per_second": {"x, R101": 1' + 400 * "0" + "}}}",
-                "is no rate",
+                "is not a rate",
             ),
         ],
     )
@@ -240,7 +239,7 @@ class TestMemory:
         network, images = build(demo.run(run), CITYSCAPES, width=0.0625).train(), torch.zeros(2, 3, 64, 96)
         with torch.device("meta"):
             described = build(demo.run(run), CITYSCAPES, width=0.0625).train()
-        assert kept_bytes(described, images.to("meta"), 4) == kept_bytes(network, images, 4)
+        assert trace_forward(described, images.to("meta"), 4) == trace_forward(network, images, 4)
 
     def test_of_layers_by_hand(self):
         layers = nn.Sequential(
@@ -248,29 +247,29 @@ class TestMemory:
         )
         # the image, the convolution's output, mean and deviation of its channels, and the ReLU's output
         numbers = 2 * 3 * 64 + 2 * 5 * 64 + 2 * 5 + 2 * 5 * 64
-        assert kept_bytes(layers, torch.zeros(2, 3, 8, 8), 2) == 2 * numbers
+        assert trace_forward(layers, torch.zeros(2, 3, 8, 8), 2)[1] == 2 * numbers
 
     @pytest.mark.parametrize(("run", "logits"), [("fcn_r50", 1), ("fcn_r101_pce_dfm", 2)])
     def test_of_a_training(self, demo, run, logits):
-        """Weights, gradients and momentum, in bfloat16 a copy; what is kept; logits and gradients of 4 crops."""
+        """Weights, gradients, momentum, in bfloat16 a copy; activations; logits and gradients of 4 crops."""
         run, training = demo.run(run), demo.training_of(run)
         network, images = build(run, CITYSCAPES, width=0.125).train(), torch.zeros(4, 3, 96, 192)
         weights = sum(parameter.numel() for parameter in network.parameters())
         maps = 2 * logits * 4 * 4 * 19 * 96 * 192
         for precision, float_bytes, copy in (("float32", 4, 0), ("bfloat16", 2, 2)):
             found = footprint(run, CITYSCAPES, training, precision, 0.125)
-            assert found.memory == (12 + copy) * weights + kept_bytes(network, images, float_bytes) + maps
+            assert found.memory == (12 + copy) * weights + trace_forward(network, images, float_bytes)[1] + maps
             assert found.parameters == weights
 
     def test_what_does_not_fit_is_named(self, small, machine):
         least, *_, most = sorted(run.memory_gib for run in cost_of(small, machine).runs)
         assert all(run.fits for run in cost_of(small, machine).runs)
-        assert cost_text.to_text(cost_of(small, machine)).endswith("every training fits into 1 GiB, as estimated")
+        assert cost_text(cost_of(small, machine)).endswith("every training fits into 1 GiB, as estimated")
         cost = cost_of(small, replace(machine, memory_gib=(least + most) / 2))
         large = [run.run for run in cost.runs if run.memory_gib > (least + most) / 2]
         assert [run.run for run in cost.runs if not run.fits] == large
         assert 0 < len(large) < 3
-        assert cost_text.to_text(cost).splitlines()[-1].endswith(f"a GPU for {', '.join(large)}")
+        assert cost_text(cost).splitlines()[-1].endswith(f"a GPU for {', '.join(large)}")
 
 
 class TestDisk:
@@ -315,7 +314,7 @@ def test_money(small, machine):
 def test_amounts():
     assert total([Amount(1, 2), Amount(3, None)]) == Amount(4, None)
     assert total([]) == Amount(0, 0)
-    assert times(Amount(1, None), 3) == Amount(3, None)
+    assert Amount(1, None).scaled(3) == Amount(3, None)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +325,7 @@ def test_amounts():
     ],
 )  # fmt: skip
 def test_numbers_for_people(value, text):
-    assert cost_text.number(value) == text
+    assert number(value) == text
 
 
 class TestCommand:

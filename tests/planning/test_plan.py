@@ -1,4 +1,4 @@
-"""The plan of a study, against the paper's numbers of images and epochs and what is laid down in a folder."""
+"""Tests of a study's plan against the paper's numbers of images and epochs, and the files in a folder."""
 
 import json
 import subprocess
@@ -11,7 +11,8 @@ from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.data.packed import split_images
 from fbnet.errors import InputError
-from fbnet.planning.plan import Jobs, make_plan, to_text
+from fbnet.planning.plan import Jobs, make_plan
+from fbnet.planning.text import plan_text
 from tests.report.conftest import write_metrics
 from tests.test_cli import fbnet, refused
 
@@ -20,7 +21,7 @@ TRAINVAL, PRETRAINED = "deeplabv3plus_wrn38_fbnet_trainval", "deeplabv3plus_wrn3
 
 
 def write_manifest(dataset, images, arrays=True):
-    """A manifest of so many images of each split, and empty files of these."""
+    """Write a manifest with a number of images for each split, and empty arrays."""
     path = paths.manifest_file(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
     splits = {split: {"images": [{"name": str(index)} for index in range(count)]} for split, count in images.items()}
@@ -108,17 +109,17 @@ class TestIterations:
         assert run_plan(plan, "deeplabv3plus_r101_fbnet_trainval").iterations == 192 // 4 * 10
         assert None not in plan.totals["iterations"].values()
 
-    def test_scenes_are_counted_as_the_study_says_whatever_is_prepared(self, project):
+    def test_scenes_are_counted_as_the_study_declares_them(self, project):
         write_manifest("synthetic", {"train": 7, "val": 7})
         assert split_images(load_study("demo").data, "train") == 160
 
-    def test_what_is_prepared_counts_before_what_is_published(self, paper):
+    def test_prepared_images_count_before_published_ones(self, paper):
         write_manifest("cityscapes", {"train": 1600})
         plan = make_plan(paper)
         assert run_plan(plan, "fcn_r50").iterations == 200 * 180
         assert run_plan(plan, TRAINVAL).images == 1600 + 500
 
-    def test_of_a_split_that_nobody_publishes_are_not_known(self, paper):
+    def test_of_a_split_of_unpublished_size_are_unknown(self, paper):
         data = yaml.safe_load(paths.study_file("paper").read_text())["data"]
         data["cityscapes"]["evaluate"] = "held_out"
         study = change_study("paper", data=data)
@@ -128,7 +129,7 @@ class TestIterations:
         assert make_plan(study).totals["iterations"] == {"needed": None, "done": 66_780}
         write_checkpoint(study, TRAINVAL, 0)
         assert make_plan(study).totals["iterations"] == {"needed": None, "done": None}
-        assert "iterations: unknown, done unknown" in to_text(make_plan(study))
+        assert "iterations: unknown, done unknown" in plan_text(make_plan(study))
 
 
 class TestJobs:
@@ -186,15 +187,15 @@ class TestJobs:
         plan = make_plan(change_study("trio", tables=[], figures=[]))
         assert plan.runs == ()
         assert plan.totals["trainings"] == {"needed": 0, "done": 0}
-        assert "trainings: 0, done 0" in to_text(plan)
+        assert "trainings: 0, done 0" in plan_text(plan)
 
 
 class TestData:
     def test_of_the_paper(self, paper, project):
         write_manifest("cityscapes", CITYSCAPES_IMAGES)
         for split in ("train", "val"):
-            place = project / "data/raw/cityscapes/leftImg8bit" / split / "town"
-            place.mkdir(parents=True)
+            folder = project / "data/raw/cityscapes/leftImg8bit" / split / "town"
+            folder.mkdir(parents=True)
         plan = make_plan(paper)
         cityscapes, bdd100k = data_plan(plan, "cityscapes"), data_plan(plan, "bdd100k")
         assert (cityscapes.prepared, cityscapes.images, cityscapes.drawn) == (True, CITYSCAPES_IMAGES, False)
@@ -206,19 +207,19 @@ class TestData:
         assert [entry.tables for entry in plan.data if entry.role.startswith("cityscapes_")] == [("table_5",)] * 2
         assert cityscapes.figures == ("figure_1", "figure_2", "figure_7")
 
-    def test_the_environment_says_where_raw_data_are(self, paper, tmp_path, monkeypatch):
-        places = [tmp_path / "elsewhere" / kind / "train_extra" for kind in ("leftImg8bit", "gtCoarse")]
+    def test_the_environment_overrides_the_root_of_raw_data(self, paper, tmp_path, monkeypatch):
+        folders = [tmp_path / "elsewhere" / kind / "train_extra" for kind in ("leftImg8bit", "gtCoarse")]
         monkeypatch.setenv("CITYSCAPES_ROOT", str(tmp_path / "elsewhere"))
-        assert data_plan(make_plan(paper), "cityscapes_coarse").missing == tuple(map(str, places))
-        for place in places:
-            (place / "town").mkdir(parents=True)
+        assert data_plan(make_plan(paper), "cityscapes_coarse").missing == tuple(map(str, folders))
+        for folder in folders:
+            (folder / "town").mkdir(parents=True)
         assert data_plan(make_plan(paper), "cityscapes_coarse").missing == ()
 
     def test_scenes_are_never_missing(self, demo):
         for entry in make_plan(demo).data:
             assert (entry.drawn, entry.missing, entry.prepared) == (True, (), False)
 
-    def test_half_of_the_files_are_not_prepared_data(self, paper):
+    def test_incomplete_files_are_not_prepared_data(self, paper):
         write_manifest("cityscapes", CITYSCAPES_IMAGES, arrays=False)
         assert not data_plan(make_plan(paper), "cityscapes").prepared
         write_manifest("cityscapes", {"train": 2975})
