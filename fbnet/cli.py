@@ -367,7 +367,7 @@ def _audit_study(study: str, deep: bool, as_json: bool) -> None:
 
     result = audit_study(load_study(study), deep=deep)
     click.echo(json.dumps(result.as_dict(), indent=1) if as_json else to_text(result))
-    if result.breaks:
+    if result.failures:
         sys.exit(1)
 
 
