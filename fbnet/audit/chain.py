@@ -15,34 +15,7 @@ from fbnet.provenance.records import Provenance
 Records = dict[Result, Provenance]
 
 
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """An output file of a result."""
-
-    path: str
-    sha256: str
-    """As recorded."""
-    here: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """Origin of one result, by its record."""
-
-    files: tuple[File, ...]
-    made_from: tuple[str, ...]
-    """Names of other results."""
-    parameters: dict
-    raw: str | None
-    """Digest of the raw files; None unless the result is prepared from real data."""
-    git_commit: str | None
-    git_dirty: bool | None
-    device: str | None
-    torch: str | None
-    ended: str
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CellLink:
     """Origin of one of our numbers in a table."""
 
@@ -60,8 +33,8 @@ class Chain:
 
     tables: dict[str, dict[str, dict[str, CellLink]]]
     """By table, row and column, without quoted rows."""
-    results: dict[str, Link]
-    """By the result's name, without results that have no record."""
+    results: dict[str, dict]
+    """Files, inputs, parameters, commit, device and time by the result's name, without results that have no record."""
 
 
 def needed(study: Study) -> dict[Result, Node]:
@@ -80,13 +53,10 @@ def read_records(study: Study, results: dict[Result, Node]) -> tuple[Records, di
     records, damaged = {}, {}
     for result in results:
         try:
-            record = provenance.read(study, result)
+            records[result] = provenance.read(study, result)
         except InputError as error:
             damaged[result] = Failure.from_error(record_file(study, result), error)
-            continue
-        if record is not None:
-            records[result] = record
-    return records, damaged
+    return {result: record for result, record in records.items() if record is not None}, damaged
 
 
 def record_file(study: Study, result: Result) -> Path:
@@ -102,19 +72,16 @@ def make_chain(study: Study, results: dict[Result, Node], records: Records) -> C
     )
 
 
-def _link(node: Node, record: Provenance) -> Link:
-    files = [File(path=path, sha256=sha256, here=Path(path).is_file()) for path, sha256 in record.outputs.items()]
-    return Link(
-        files=tuple(files),
-        made_from=tuple(map(str, node.inputs)),
-        parameters=record.parameters,
-        raw=record.raw,
-        git_commit=record.git_commit,
-        git_dirty=record.git_dirty,
-        device=record.environment.get("device"),
-        torch=record.environment.get("torch"),
-        ended=record.ended,
-    )
+def _link(node: Node, record: Provenance) -> dict:
+    """Origin of one result, by its record."""
+    files = [{"path": path, "sha256": sha256, "here": Path(path).is_file()} for path, sha256 in record.outputs.items()]
+    return {
+        "files": files,
+        "made_from": list(map(str, node.inputs)),
+        **{key: getattr(record, key) for key in ("parameters", "raw", "git_commit", "git_dirty")},
+        **{key: record.environment.get(key) for key in ("device", "torch")},
+        "ended": record.ended,
+    }
 
 
 def _table(study: Study, name: str, results: dict[Result, Node]) -> dict[str, dict[str, CellLink]]:
@@ -125,19 +92,21 @@ def _table(study: Study, name: str, results: dict[Result, Node]) -> dict[str, di
 
     def link(run: str, column: str) -> CellLink:
         value = csv_cells.get(run, {}).get(column.replace(" ", "_"))
-        return CellLink(value=value, **_sources(study, results, Result("table", name), run, column))
+        return CellLink(value, *_sources(study, results, Result("table", name), run, column))
 
     return {run: {column: link(run, column) for column in columns} for run in rows}
 
 
-def _sources(study: Study, results: dict[Result, Node], table: Result, run: str, column: str) -> dict:
-    """`read_from` and `made_from` of a cell."""
+def _sources(
+    study: Study, results: dict[Result, Node], table: Result, run: str, column: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Files from which a cell is computed, and the results that they belong to."""
     runs = (run, study.run(run).baseline) if column.endswith("_gain") else (run,)
     kinds = ("export",) if column == "test_miou" else tuple(SCALES)
     known = {of_run(kind, name, seed) for kind in kinds for name in runs for seed in study.settings.seeds}
     sources = [result for result in results[table].inputs if result in known]
     files = [paths.SERVER_SCORES] if column == "test_miou" else [results[result].outputs[0] for result in sources]
-    return {"read_from": tuple(map(str, files)), "made_from": tuple(map(str, sources))}
+    return tuple(map(str, files)), tuple(map(str, sources))
 
 
 def _read_csv(path: Path) -> dict[str, dict[str, str]]:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import numpy as np
@@ -63,41 +63,34 @@ def records(study: Study, results: dict[Result, Node], found: Records, damaged: 
             failures.append(Failure(location, f"the digest of {result} is not that of its files"))
         if record is not None and reason is not None and reason.changed:
             failures.append(Failure(location, f"{result} is stale: {reason}"))
-    return Check(what="records", checked=len(results), failures=tuple(failures))
+    return Check("records", len(results), failures=tuple(failures))
 
 
 def files(study: Study, results: dict[Result, Node], found: Records) -> list[Check]:
     """Check that the files of every recorded result, as far as they are here, match its record."""
-    expected = [
-        entry
-        for result, record in found.items()
-        for entry in _expected(study, result, results[result].outputs, record.outputs)
-    ]
-    return [
-        _check_files(what, [entry for entry in expected if entry.what == what])
-        for what in dict.fromkeys(entry.what for entry in expected)
-    ]
+    expected: dict[str, list[_File]] = {}
+    for result, record in found.items():
+        for what, file in _expected(study, result, results[result].outputs, record.outputs):
+            expected.setdefault(what, []).append(file)
+    return [_check_files(what, listed) for what, listed in expected.items()]
 
 
 def metrics(study: Study, results: dict[Result, Node]) -> Check:
     """Check that every rate of a metrics file is exactly what its confusion matrix gives."""
-    evaluations = [
-        (paths.metrics_file(study.name, run, seed, scales), study.data_of(run).labels)
-        for run in study.runs
-        for seed in study.settings.seeds
-        for kind, scales in SCALES.items()
-        if of_run(kind, run, seed) in results
-    ]
-    here = [(path, labels) for path, labels in evaluations if path.is_file()]
-    failures = [failure for path, labels in here for failure in _compare_metrics(path, labels)]
-    return Check(what="metrics recomputed", checked=len(here), failures=tuple(failures))
+    checked, failures = 0, []
+    for run, seed, (kind, scales) in product(study.runs, study.settings.seeds, SCALES.items()):
+        path = paths.metrics_file(study.name, run, seed, scales)
+        if of_run(kind, run, seed) in results and path.is_file():
+            checked += 1
+            failures += _compare_metrics(path, study.data_of(run).labels)
+    return Check("metrics recomputed", checked, failures=tuple(failures))
 
 
 def tables(study: Study) -> Check:
     """Check that every file of a table is what the metrics give."""
     cells, failures = 0, []
     for name in study.tables:
-        path, *for_people = paths.table_files(study.name, name)
+        path, *others = [*paths.table_files(study.name, name), paths.table_metrics_file(study.name, name)]
         try:
             table = make_table(study, name)
         except InputError as error:
@@ -106,49 +99,49 @@ def tables(study: Study) -> Check:
         expected = layout.to_csv(table)
         cells += sum(len(row) for row in _read_csv(expected))
         failures += _compare(path, expected, _compare_cells)
-        metrics = json_text(layout.to_metrics(table))
-        texts = (layout.to_markdown(table), layout.to_latex(table), metrics)
-        for other, text in zip([*for_people, paths.table_metrics_file(study.name, name)], texts, strict=True):
+        texts = (layout.to_markdown(table), layout.to_latex(table), json_text(layout.to_metrics(table)))
+        for other, text in zip(others, texts, strict=True):
             failures += _compare(other, text, _compare_lines)
-    return Check(what="table cells made again", checked=cells, failures=tuple(failures))
+    return Check("table cells made again", cells, failures=tuple(failures))
 
 
 @dataclass(frozen=True)
-class _Expected:
+class _File:
     """A file that should exist."""
 
-    what: str
     path: Path
     sha256: str | None
     """None if it is not recorded."""
     versioned: bool
 
 
-def _expected(study: Study, result: Result, outputs: tuple[Path, ...], recorded: dict[str, str]) -> Iterator[_Expected]:
+def _expected(
+    study: Study, result: Result, outputs: tuple[Path, ...], recorded: dict[str, str]
+) -> Iterator[tuple[str, _File]]:
+    """The files of a result, and how checks call them."""
     for path in outputs:
         versioned = path.suffix not in LARGE and path.is_relative_to(paths.RESULTS)
         what = SAMPLES if path.suffix == ".npz" else FILES[result.kind]
-        yield _Expected(what, path, recorded.get(path.as_posix()), versioned)
+        yield what, _File(path, recorded.get(path.as_posix()), versioned)
     if result.kind == "prepare":
-        yield from _arrays(study, result.name)
+        for path, digest in _arrays(study, result.name).items():
+            yield FILES["prepare"], _File(path, digest, versioned=False)
 
 
-def _arrays(study: Study, dataset: str) -> Iterator[_Expected]:
-    """The packed arrays that the manifest lists; none without a readable manifest."""
+def _arrays(study: Study, dataset: str) -> dict[Path, str]:
+    """sha256 of the packed arrays that the manifest lists; none without a readable manifest, checked on its own."""
     data = next(data for data in study.settings.data.values() if data.dataset == dataset)
-    path = paths.manifest_file(dataset)
-    if not path.is_file():
-        return
     try:
         splits = read_manifest(dataset)["splits"]
-        hashes = {(split, kind): splits[split]["sha256"][kind] for split in data.splits for kind in data.arrays}
+        return {
+            paths.array_file(dataset, split, kind): splits[split]["sha256"][kind]
+            for split, kind in product(data.splits, data.arrays)
+        }
     except UNREADABLE:
-        return  # reported as a manifest that differs from its record
-    for (split, kind), recorded in hashes.items():
-        yield _Expected(FILES["prepare"], paths.array_file(dataset, split, kind), recorded, versioned=False)
+        return {}
 
 
-def _check_files(what: str, expected: list[_Expected]) -> Check:
+def _check_files(what: str, expected: list[_File]) -> Check:
     here = [entry for entry in expected if entry.path.is_file()]
     failures = [Failure(str(entry.path), "is missing") for entry in expected if entry.versioned and entry not in here]
     not_here = len(expected) - len(here) - len(failures)
@@ -157,7 +150,7 @@ def _check_files(what: str, expected: list[_Expected]) -> Check:
             failures.append(Failure(str(entry.path), "is not in its record"))
         elif sha256(entry.path) != entry.sha256:
             failures.append(Failure(str(entry.path), "its sha256 is not the recorded one"))
-    return Check(what=what, checked=len(expected) - not_here, not_here=not_here, failures=tuple(failures))
+    return Check(what, len(expected) - not_here, not_here, tuple(failures))
 
 
 def _compare_metrics(path: Path, labels: LabelSpec) -> Iterator[Failure]:

@@ -3,6 +3,7 @@
 import platform
 from dataclasses import replace
 from importlib import metadata
+from itertools import product
 
 import numpy as np
 import torch
@@ -38,12 +39,8 @@ def predictions(study: Study, results: dict[Result, Node], found: Records) -> Ch
         results: the results that it needs.
         found: existing records, see `chain.read_records`.
     """
-    planned = [
-        (run, seed)
-        for run in study.runs.values()
-        for seed in study.settings.seeds
-        if of_run("evaluate", run.id, seed) in results
-    ]
+    pairs = product(study.runs.values(), study.settings.seeds)
+    planned = [(run, seed) for run, seed in pairs if of_run("evaluate", run.id, seed) in results]
     here = [(run, seed) for run, seed in planned if _is_here(study, run, seed)]
     failures, notes = [], []
     for run, seed in tqdm(here, desc="predict again", unit="run", disable=None):
@@ -57,13 +54,8 @@ def predictions(study: Study, results: dict[Result, Node], found: Records) -> Ch
         # The recorded precision, whatever `auto` means on this machine.
         settings = replace(settings, precision=environment.get("precision", settings.precision))
         failures += _check_run(study, run, seed, settings, device, TOLERANCE if changes else 0)
-    return Check(
-        what="evaluations predicted again",
-        checked=len(here),
-        not_here=len(planned) - len(here),
-        failures=tuple(failures),
-        notes=tuple(dict.fromkeys(notes)),
-    )
+    not_here = len(planned) - len(here)
+    return Check("evaluations predicted again", len(here), not_here, tuple(failures), tuple(dict.fromkeys(notes)))
 
 
 def _is_here(study: Study, run: RunConfig, seed: int) -> bool:

@@ -23,7 +23,7 @@ class Failure:
         return cls(str(path), str(error).removeprefix(f"{path}: "))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Check:
     """The outcome of one kind of check."""
 

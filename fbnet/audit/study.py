@@ -45,15 +45,10 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
     found, damaged = read_records(study, results)
     if not _has_results(study, results):
         problem = f"no results yet; make them with `snakemake --cores all --config study={study.name}`"
-        failures = (Failure(f"study {study.name}", problem),)
-        made = [Check(what="records", checked=len(results), failures=failures)]
+        made = [Check("records", len(results), failures=(Failure(f"study {study.name}", problem),))]
     else:
-        made = [
-            checks.records(study, results, found, damaged),
-            *checks.files(study, results, found),
-            checks.metrics(study, results),
-            checks.tables(study),
-        ]
+        made = [checks.records(study, results, found, damaged), *checks.files(study, results, found)]
+        made += [checks.metrics(study, results), checks.tables(study)]
         if deep:
             from fbnet.audit.deep import predictions
 
@@ -63,21 +58,13 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
 
 def to_text(audit: Audit) -> str:
     """Return the checks as a table for people, followed by one line per note and failure."""
-    rows = [
-        {
-            "checked": check.what,
-            "number": check.checked,
-            "not here": check.not_here,
-            "failures": len(check.failures),
-        }
-        for check in audit.checks
-    ]
+    headers = ("checked", "number", "not here", "failures")
+    rows = [(check.what, check.checked, check.not_here, len(check.failures)) for check in audit.checks]
     notes = [f"note: {note}" for check in audit.checks for note in check.notes]
     number = len(audit.failures)
     verdict = f"{number} failure{'s' * (number > 1)}" if number else "every cell holds"
-    return "\n".join(
-        [tabulate(rows, headers="keys"), *notes, *map(str, audit.failures), f"study {audit.study}: {verdict}"]
-    )
+    lines = [tabulate(rows, headers), *notes, *map(str, audit.failures), f"study {audit.study}: {verdict}"]
+    return "\n".join(lines)
 
 
 def _has_results(study: Study, results: dict[Result, Node]) -> bool:
