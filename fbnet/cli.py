@@ -295,7 +295,7 @@ def audit(paper: bool, study: str | None, deep: bool, as_json: bool) -> None:
 
     result = audit_study(load_study(study), deep=deep)
     click.echo(_json(result.as_dict()) if as_json else to_text(result))
-    sys.exit(1 if result.breaks else 0)
+    sys.exit(1 if result.failures else 0)
 
 
 @cli.command()

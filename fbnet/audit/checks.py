@@ -1,17 +1,17 @@
-"""Does a study hold what its records say? Records, files, metrics and tables, each against what it was made from."""
+"""Checks of a study: records, files, metrics and tables, each against what it was made from."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import numpy as np
 
 from fbnet import paths
 from fbnet.audit.chain import Records
-from fbnet.audit.findings import Break, Check
+from fbnet.audit.findings import Check, Failure
 from fbnet.config.labels import LabelSpec
 from fbnet.config.study import Study
 from fbnet.data.packed import read_manifest
@@ -37,187 +37,178 @@ FILES: dict[Kind, str] = {
 }
 SAMPLES = "files of samples"
 LARGE = (".pt", ".npz", ".zip")
-"""What of results is not under version control, and so may lie elsewhere; data never are."""
+"""Suffixes of results outside version control, which may be missing here; data always may."""
 UNREADABLE = (InputError, OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
-"""What damaged content of a JSON file can end in."""
+"""Errors that damaged JSON content can cause."""
 SHOWN = 24  # characters of a line that differs
 
 
-def records(graph: Graph, results: dict[Result, Node], found: Records, damaged: dict[Result, Break]) -> Check:
-    """Every result has a record, which holds in itself and is not stale.
+def records(graph: Graph, results: dict[Result, Node], found: Records, damaged: dict[Result, Failure]) -> Check:
+    """Check that every result has a consistent record and is not stale.
 
-    What is only made from something stale is not named. With a damaged record, what is stale cannot be told.
+    Results that are only made from stale ones are not named. Damaged records leave staleness unknown.
 
     Args:
-        graph, results: the study's graph and what its tables and figures need.
-        found, damaged: see `chain.read_records`.
+        graph: the study's graph.
+        results: the results that its tables and figures need.
+        found: existing records, see `chain.read_records`.
+        damaged: failures to read records.
     """
     reasons = {} if damaged else stale(graph)
-    breaks = list(damaged.values())
+    failures = list(damaged.values())
     for result in results:
-        place, record, reason = str(results[result].record), found.get(result), reasons.get(result)
+        location, record, reason = str(results[result].record), found.get(result), reasons.get(result)
         if record is None and result not in damaged:
-            breaks.append(Break(place, f"there is no record of {result}"))
+            failures.append(Failure(location, f"there is no record of {result}"))
         elif record is not None and record.digest != provenance.digest(record.outputs):
-            breaks.append(Break(place, f"the digest of {result} is not that of its files"))
+            failures.append(Failure(location, f"the digest of {result} is not that of its files"))
         if record is not None and reason is not None and reason.changed:
-            breaks.append(Break(place, f"{result} is stale: {reason}"))
-    return Check(what="records", checked=len(results), breaks=tuple(breaks))
+            failures.append(Failure(location, f"{result} is stale: {reason}"))
+    return Check("records", len(results), failures=tuple(failures))
 
 
 def files(study: Study, results: dict[Result, Node], found: Records) -> list[Check]:
-    """The files of every result that has a record are those that it names, as far as they are here."""
-    expected = [
-        entry
-        for result, record in found.items()
-        for entry in _expected(study, result, results[result].identity, record.outputs)
-    ]
-    return [_file_check(what, expected) for what in dict.fromkeys(entry.what for entry in expected)]
+    """Check that the files of every recorded result, as far as they are here, match its record."""
+    expected: dict[str, list[_File]] = {}
+    for result, record in found.items():
+        for what, file in _expected(study, result, results[result].identity, record.outputs):
+            expected.setdefault(what, []).append(file)
+    return [_check_files(what, listed) for what, listed in expected.items()]
 
 
 def metrics(study: Study, results: dict[Result, Node]) -> Check:
-    """Every rate of a metrics file is, to the last digit, what its confusion matrix gives."""
-    evaluations = [
-        (paths.metrics_file(study.name, run, seed, scales), study.data_of(run).labels)
-        for run in study.runs
-        for seed in study.settings.seeds
-        for kind, scales in SCALES.items()
-        if of_run(kind, run, seed) in results
-    ]
-    here = [(path, labels) for path, labels in evaluations if path.is_file()]
-    breaks = [problem for path, labels in here for problem in _metrics_breaks(path, labels)]
-    return Check(what="metrics recomputed", checked=len(here), breaks=tuple(breaks))
+    """Check that every rate of a metrics file is exactly what its confusion matrix gives."""
+    checked, failures = 0, []
+    for run, seed, (kind, scales) in product(study.runs, study.settings.seeds, SCALES.items()):
+        path = paths.metrics_file(study.name, run, seed, scales)
+        if of_run(kind, run, seed) in results and path.is_file():
+            checked += 1
+            failures += _compare_metrics(path, study.data_of(run).labels)
+    return Check("metrics recomputed", checked, failures=tuple(failures))
 
 
 def tables(study: Study) -> Check:
-    """Every cell is what the metrics give, and so are the files for people."""
-    cells, breaks = 0, []
+    """Check that every file of a table is what the metrics give."""
+    cells, failures = 0, []
     for name in study.tables:
-        path, *for_people = paths.table_files(study.name, name)
+        path, *others = [*paths.table_files(study.name, name), paths.table_metrics_file(study.name, name)]
         try:
             table = make_table(study, name)
         except InputError as error:
-            breaks.append(Break(str(path), f"cannot be made again: {error}"))
+            failures.append(Failure(str(path), f"cannot be made again: {error}"))
             continue
         expected = layout.to_csv(table)
-        cells += sum(len(row) for row in _rows(expected))
-        breaks += _compared(path, expected, _cell_breaks)
-        for other, text in zip(for_people, (layout.to_markdown(table), layout.to_latex(table)), strict=True):
-            breaks += _compared(other, text, _line_breaks)
-        metrics = json_text(layout.to_metrics(table))
-        breaks += _compared(paths.table_metrics_file(study.name, name), metrics, _line_breaks)
-    return Check(what="table cells made again", checked=cells, breaks=tuple(breaks))
+        cells += sum(len(row) for row in _read_csv(expected))
+        failures += _compare(path, expected, _compare_cells)
+        texts = (layout.to_markdown(table), layout.to_latex(table), json_text(layout.to_metrics(table)))
+        for other, text in zip(others, texts, strict=True):
+            failures += _compare(other, text, _compare_lines)
+    return Check("table cells made again", cells, failures=tuple(failures))
 
 
 @dataclass(frozen=True)
-class _Expected:
-    """A file that there should be."""
+class _File:
+    """A file that should exist."""
 
-    what: str
     path: Path
     sha256: str | None
-    """None where nothing says it."""
+    """None if it is not recorded."""
     versioned: bool
 
 
-def _expected(study: Study, result: Result, outputs: tuple[Path, ...], recorded: dict[str, str]) -> Iterator[_Expected]:
+def _expected(
+    study: Study, result: Result, outputs: tuple[Path, ...], recorded: dict[str, str]
+) -> Iterator[tuple[str, _File]]:
+    """The files of a result, and how checks call them."""
     for path in outputs:
         versioned = path.suffix not in LARGE and path.is_relative_to(paths.RESULTS)
         what = SAMPLES if path.suffix == ".npz" else FILES[result.kind]
-        yield _Expected(what, path, recorded.get(path.as_posix()), versioned)
+        yield what, _File(path, recorded.get(path.as_posix()), versioned)
     if result.kind == "prepare":
-        yield from _arrays(study, result.name)
+        for path, digest in _arrays(study, result.name).items():
+            yield FILES["prepare"], _File(path, digest, versioned=False)
 
 
-def _arrays(study: Study, dataset: str) -> Iterator[_Expected]:
-    """The packed arrays, which the manifest names; without it they are as good as not here."""
+def _arrays(study: Study, dataset: str) -> dict[Path, str]:
+    """sha256 of the packed arrays that the manifest lists; none without a readable manifest, checked on its own."""
     data = next(data for data in study.settings.data.values() if data.dataset == dataset)
-    path = paths.manifest_file(dataset)
-    if not path.is_file():
-        return
     try:
         splits = read_manifest(dataset)["splits"]
-        hashes = {(split, kind): splits[split]["sha256"][kind] for split in data.splits for kind in data.arrays}
+        return {
+            paths.array_file(dataset, split, kind): splits[split]["sha256"][kind]
+            for split, kind in product(data.splits, data.arrays)
+        }
     except UNREADABLE:
-        return  # not the manifest that is recorded, which is said of it
-    for (split, kind), recorded in hashes.items():
-        yield _Expected(FILES["prepare"], paths.array_file(dataset, split, kind), recorded, versioned=False)
+        return {}
 
 
-def _file_check(what: str, expected: list[_Expected]) -> Check:
-    those = [entry for entry in expected if entry.what == what]
-    here = [entry for entry in those if entry.path.is_file()]
-    breaks = [Break(str(entry.path), "is missing") for entry in those if entry.versioned and entry not in here]
-    not_here = len(those) - len(here) - len(breaks)
+def _check_files(what: str, expected: list[_File]) -> Check:
+    here = [entry for entry in expected if entry.path.is_file()]
+    failures = [Failure(str(entry.path), "is missing") for entry in expected if entry.versioned and entry not in here]
+    not_here = len(expected) - len(here) - len(failures)
     for entry in here:
         if entry.sha256 is None:
-            breaks.append(Break(str(entry.path), "is not in its record"))
+            failures.append(Failure(str(entry.path), "is not in its record"))
         elif sha256(entry.path) != entry.sha256:
-            breaks.append(Break(str(entry.path), "is not the file that was recorded: its sha256 is another"))
-    return Check(what=what, checked=len(those) - not_here, not_here=not_here, breaks=tuple(breaks))
+            failures.append(Failure(str(entry.path), "its sha256 is not the recorded one"))
+    return Check(what, len(expected) - not_here, not_here, tuple(failures))
 
 
-def _metrics_breaks(path: Path, labels: LabelSpec) -> Iterator[Break]:
+def _compare_metrics(path: Path, labels: LabelSpec) -> Iterator[Failure]:
     try:
         content = read_json(path, "damaged", "evaluate again")
         recomputed = scores(np.array(content["confusion_matrix"], dtype=np.int64), labels)
-        pairs = [*_pairs(content, recomputed, ("miou", "f_miou", "pixel_accuracy"))]
-        pairs += _pairs(content["iou"], recomputed["iou"], labels.classes, "iou.")
+        pairs = {key: (content[key], recomputed[key]) for key in ("miou", "f_miou", "pixel_accuracy")}
+        pairs |= {f"iou.{name}": (content["iou"][name], recomputed["iou"][name]) for name in labels.classes}
     except UNREADABLE as error:
-        yield Break(str(path), f"no readable metrics ({error})")
+        yield Failure(str(path), f"no readable metrics ({error})")
         return
-    for key, stored, value in pairs:
+    for key, (stored, value) in pairs.items():
         if stored != value:
-            yield Break(f"{path}: {key}", f"is {stored}, but its confusion matrix gives {value}")
+            yield Failure(f"{path}: {key}", f"is {stored}, but its confusion matrix gives {value}")
 
 
-def _pairs(content: dict, recomputed: dict, keys: tuple[str, ...], prefix: str = "") -> Iterator[tuple]:
-    for key in keys:
-        yield f"{prefix}{key}", content[key], recomputed[key]
-
-
-def _compared(path: Path, expected: str, name_differences) -> list[Break]:
-    """Where a file differs from what it should hold; a missing one is named among the files."""
+def _compare(path: Path, expected: str, differences: Callable[[Path, str, str], Iterator[Failure]]) -> list[Failure]:
+    """Differences of a file from its expected text; a missing one is reported by `files`."""
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        return [Break(str(path), f"cannot be read ({error})")]
+        return [Failure(str(path), f"cannot be read ({error})")]
     if text == expected:
         return []
-    found = [*name_differences(path, text, expected)]
-    return found or [Break(str(path), "differs from what the metrics give")]
+    return list(differences(path, text, expected)) or [Failure(str(path), "differs from what the metrics give")]
 
 
-def _cell_breaks(path: Path, text: str, expected: str) -> Iterator[Break]:
+def _compare_cells(path: Path, text: str, expected: str) -> Iterator[Failure]:
     try:
-        found, wanted = _rows(text), _rows(expected)
+        found, wanted = _read_csv(text), _read_csv(expected)
     except csv.Error as error:
-        yield Break(str(path), f"is no csv file ({error})")
+        yield Failure(str(path), f"is not CSV ({error})")
         return
     if [row.get("run") for row in found] != [row["run"] for row in wanted] or [*found[0]] != [*wanted[0]]:
-        yield Break(str(path), "has other rows or columns than the study's table")
+        yield Failure(str(path), "has other rows or columns than the study's table")
         return
     for row, right in zip(found, wanted, strict=True):
         for column, value in right.items():
             if row[column] != value:
-                place = f"{path}: row {right['run']}, column {column}"
-                yield Break(place, f"is {row[column]}, but the metrics give {value}")
+                location = f"{path}: row {right['run']}, column {column}"
+                yield Failure(location, f"is {row[column]}, but the metrics give {value}")
 
 
-def _line_breaks(path: Path, text: str, expected: str) -> Iterator[Break]:
-    """The first line that differs; it and those after it may all be shifted."""
+def _compare_lines(path: Path, text: str, expected: str) -> Iterator[Failure]:
+    """The first line that differs; the lines after it may only be shifted."""
     found, wanted = text.splitlines(), expected.splitlines()
     for number, (line, right) in enumerate(zip(found, wanted, strict=False), start=1):
         if line != right:
             start = next(i for i in count() if line[i : i + 1] != right[i : i + 1])
             shown, meant = (each[start : start + SHOWN] for each in (line, right))
-            yield Break(f"{path}: line {number}", f"from character {start + 1} on it is {shown!r}, not {meant!r}")
+            yield Failure(f"{path}: line {number}", f"from character {start + 1} on it is {shown!r}, not {meant!r}")
             return
     if len(found) != len(wanted):
-        yield Break(str(path), f"has {len(found)} lines, but the metrics give {len(wanted)}")
+        yield Failure(str(path), f"has {len(found)} lines, but the metrics give {len(wanted)}")
 
 
-def _rows(text: str) -> list[dict[str, str]]:
+def _read_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))

@@ -1,8 +1,9 @@
-"""A sample of the evaluation run again: are the kept predictions those of the checkpoint?"""
+"""Repeat a sample of the evaluation: the kept predictions must be those of the checkpoint."""
 
 import platform
 from dataclasses import replace
 from importlib import metadata
+from itertools import product
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from tqdm import tqdm
 
 from fbnet import paths
 from fbnet.audit.chain import Records
-from fbnet.audit.findings import Break, Check
+from fbnet.audit.findings import Check, Failure
 from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
@@ -23,58 +24,54 @@ from fbnet.report.results import Sample, require_samples
 from fbnet.runtime.device import choose_device
 
 TOLERANCE = 0.001
-"""The share of an image's pixels that may be predicted otherwise on another machine, device or version of torch, where
-sums are rounded otherwise; none on the same."""
+"""Share of an image's pixels that may differ on another machine, device or torch version, where sums round differently;
+on the same, none may."""
 
 
 def predictions(study: Study, results: dict[Result, Node], found: Records) -> Check:
-    """Predicts the kept sample images of every single-scale evaluation again, and compares with what was kept.
+    """Predict the kept sample images of every single-scale evaluation again and compare.
 
-    Of an evaluation, checkpoint, samples and prepared data must be here. No more images are predicted than were kept:
-    `evaluation.samples` for each run and seed. They are the prepared data's own, which is checked as well.
+    Also checks that the samples are images of the prepared data. Checkpoint, samples and prepared data must be on this
+    machine.
+
+    Args:
+        study: the study.
+        results: the results that it needs.
+        found: existing records, see `chain.read_records`.
     """
-    planned = [
-        (run, seed)
-        for run in study.runs.values()
-        for seed in study.settings.seeds
-        if of_run("evaluate", run.id, seed) in results
-    ]
+    pairs = product(study.runs.values(), study.settings.seeds)
+    planned = [(run, seed) for run, seed in pairs if of_run("evaluate", run.id, seed) in results]
     here = [(run, seed) for run, seed in planned if _is_here(study, run, seed)]
-    breaks, notes = [], []
+    failures, notes = [], []
     for run, seed in tqdm(here, desc="predict again", unit="run", disable=None):
         record = found.get(of_run("evaluate", run.id, seed))
         environment = {} if record is None else record.environment
         device = _device(environment)
-        others = _others(environment, device)
-        if others:
-            notes.append(f"{' and '.join(others)}: up to {TOLERANCE:.1%} of pixels may be predicted otherwise")
+        changes = _environment_changes(environment, device)
+        if changes:
+            notes.append(f"{' and '.join(changes)}: up to {TOLERANCE:.1%} of pixels may differ")
         settings = study.evaluation_of(run.id, "single_scale")
-        # In what was computed then, whatever `auto` is here.
+        # The recorded precision, whatever `auto` means on this machine.
         settings = replace(settings, precision=environment.get("precision", settings.precision))
-        breaks += _run_breaks(study, run, seed, settings, device, TOLERANCE if others else 0)
-    return Check(
-        what="evaluations predicted again",
-        checked=len(here),
-        not_here=len(planned) - len(here),
-        breaks=tuple(breaks),
-        notes=tuple(dict.fromkeys(notes)),
-    )
+        failures += _check_run(study, run, seed, settings, device, TOLERANCE if changes else 0)
+    not_here = len(planned) - len(here)
+    return Check("evaluations predicted again", len(here), not_here, tuple(failures), tuple(dict.fromkeys(notes)))
 
 
 def _is_here(study: Study, run: RunConfig, seed: int) -> bool:
-    of_this = (paths.checkpoint_file(study.name, run.id, seed), paths.samples_file(study.name, run.id, seed))
-    return all(path.is_file() for path in [*of_this, *study.data_of(run.id).prepared_files])
+    results = (paths.checkpoint_file(study.name, run.id, seed), paths.samples_file(study.name, run.id, seed))
+    return all(path.is_file() for path in [*results, *study.data_of(run.id).prepared_files])
 
 
 def _device(environment: dict) -> torch.device:
-    """A device of the kind that was recorded where there is one, with as many threads: sums depend on both."""
+    """The recorded kind of device if there is one, with the recorded number of threads; sums depend on both."""
     if "threads" in environment:
         torch.set_num_threads(environment["threads"])
     return choose_device("cpu" if environment.get("device") == "cpu" else "auto")
 
 
-def _others(environment: dict, device: torch.device) -> list[str]:
-    """In words, what is another than when the predictions were made."""
+def _environment_changes(environment: dict, device: torch.device) -> list[str]:
+    """Phrases for what has changed since the predictions were made."""
     now = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "torch": metadata.version("torch"),
@@ -87,30 +84,30 @@ def _others(environment: dict, device: torch.device) -> list[str]:
     ]
 
 
-def _run_breaks(
+def _check_run(
     study: Study, run: RunConfig, seed: int, settings: EvaluationConfig, device: torch.device, tolerance: float
-) -> list[Break]:
-    place = paths.samples_file(study.name, run.id, seed)
+) -> list[Failure]:
+    path = paths.samples_file(study.name, run.id, seed)
+    data = study.data_of(run.id)
     try:
         network, _ = load_run(study, run, seed)
         samples = require_samples(study, run.id, seed)
-        data = study.data_of(run.id)
         split = open_split(data, data.evaluate)
     except InputError as error:
-        return [Break.of_error(place, error)]
+        return [Failure.from_error(path, error)]
     network.to(device, memory_format=torch.channels_last)
-    breaks = []
+    failures = []
     for sample in samples:
-        if not _is_of(split, sample):
-            breaks.append(Break(f"{place}: {sample.name}", "image or label are not those of the prepared data"))
-        other = predict_labels(network, sample.image, settings, device) != sample.prediction
-        if other.mean() > tolerance:
-            problem = f"{other.sum()} of {other.size} pixels are predicted otherwise by the checkpoint"
-            breaks.append(Break(f"{place}: {sample.name}", problem))
-    return breaks
+        if not _is_in(split, sample):
+            failures.append(Failure(f"{path}: {sample.name}", "image or label differ from the prepared data"))
+        wrong = predict_labels(network, sample.image, settings, device) != sample.prediction
+        if wrong.mean() > tolerance:
+            problem = f"{wrong.sum()} of {wrong.size} pixels differ from the checkpoint's prediction"
+            failures.append(Failure(f"{path}: {sample.name}", problem))
+    return failures
 
 
-def _is_of(split: PackedSplit, sample: Sample) -> bool:
+def _is_in(split: PackedSplit, sample: Sample) -> bool:
     if sample.name not in split.names:
         return False
     index = split.names.index(sample.name)

@@ -1,4 +1,4 @@
-"""What checks find."""
+"""Findings of the checks of a study."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,29 +7,29 @@ from fbnet.errors import InputError
 
 
 @dataclass(frozen=True)
-class Break:
-    """Where a chain does not hold."""
+class Failure:
+    """One thing that does not hold."""
 
-    place: str
-    """The file, and what of it."""
+    location: str
+    """The file, and the part of it."""
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.problem}"
+        return f"{self.location}: {self.problem}"
 
     @classmethod
-    def of_error(cls, path: Path, error: InputError) -> "Break":
-        """What stands in the way of reading a file, whose path the message may name itself."""
+    def from_error(cls, path: Path, error: InputError) -> "Failure":
+        """Return the failure to read a file, whose path the error may name itself."""
         return cls(str(path), str(error).removeprefix(f"{path}: "))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Check:
-    """One kind of thing that was looked at."""
+    """The outcome of one kind of check."""
 
     what: str
     checked: int
     not_here: int = 0
-    """Large files that may lie elsewhere, and what needs them."""
-    breaks: tuple[Break, ...] = ()
+    """Number of large files, or of evaluations needing them, that are not on this machine."""
+    failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()

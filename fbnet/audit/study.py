@@ -1,4 +1,4 @@
-"""The audit of a study: every cell of its tables down to checkpoint, configuration, data and commit."""
+"""Audit of a study: every table cell traced to checkpoint, configuration, data and commit."""
 
 from dataclasses import asdict, dataclass
 
@@ -6,84 +6,73 @@ from tabulate import tabulate
 
 from fbnet.audit import checks
 from fbnet.audit.chain import Chain, make_chain, read_records
-from fbnet.audit.findings import Break, Check
+from fbnet.audit.findings import Check, Failure
 from fbnet.config.study import Study
 from fbnet.provenance.graph import Node, Result, build_graph
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked, what does not hold, and the chain itself."""
+    """Outcome of the checks, and the chain that they followed."""
 
     study: str
     checks: tuple[Check, ...]
     chain: Chain
 
     @property
-    def breaks(self) -> list[Break]:
-        return [found for check in self.checks for found in check.breaks]
+    def failures(self) -> list[Failure]:
+        return [failure for check in self.checks for failure in check.failures]
 
     def as_dict(self) -> dict:
-        """All of it as plain values; a check's breaks are counted, and listed together."""
+        """Return plain values: each check with its number of failures, all failures in one list, and the chain."""
         return {
             "study": self.study,
-            "holds": not self.breaks,
-            "checks": [asdict(check) | {"breaks": len(check.breaks)} for check in self.checks],
-            "breaks": [asdict(found) for found in self.breaks],
+            "holds": not self.failures,
+            "checks": [asdict(check) | {"failures": len(check.failures)} for check in self.checks],
+            "failures": [asdict(failure) for failure in self.failures],
             **asdict(self.chain),
         }
 
 
 def audit_study(study: Study, *, deep: bool = False) -> Audit:
-    """Audits what a study's tables and figures are made from.
+    """Check everything that a study's tables and figures are made from.
 
     Args:
         study: the study.
-        deep: whether the kept samples are predicted again from the checkpoints; imports torch.
+        deep: also predict the kept samples again from the checkpoints; imports torch.
     """
     graph = build_graph(study)
     results = graph.needed()
     found, damaged = read_records(study, results)
-    if not _is_begun(results):
-        problem = f"nothing of it is made; make it with `snakemake --cores all --config study={study.name}`"
-        made = [Check(what="records", checked=len(results), breaks=(Break(f"study {study.name}", problem),))]
-        return Audit(study.name, tuple(made), make_chain(study, results, found))
-    made = [
-        checks.records(graph, results, found, damaged),
-        *checks.files(study, results, found),
-        checks.metrics(study, results),
-        checks.tables(study),
-    ]
-    if deep:
-        from fbnet.audit.deep import predictions
+    if not _has_results(results):
+        problem = f"no results yet; make them with `snakemake --cores all --config study={study.name}`"
+        made = [Check("records", len(results), failures=(Failure(f"study {study.name}", problem),))]
+    else:
+        made = [checks.records(graph, results, found, damaged), *checks.files(study, results, found)]
+        made += [checks.metrics(study, results), checks.tables(study)]
+        if deep:
+            from fbnet.audit.deep import predictions
 
-        made.append(predictions(study, results, found))
+            made.append(predictions(study, results, found))
     return Audit(study.name, tuple(made), make_chain(study, results, found))
 
 
 def to_text(audit: Audit) -> str:
-    """What was checked as a table, then notes and breaks in a line each, for people."""
-    counted = [
-        {
-            "checked": check.what,
-            "number": check.checked,
-            "not here": check.not_here,
-            "breaks": len(check.breaks),
-        }
-        for check in audit.checks
-    ]
+    """Return the checks as a table for people, followed by one line per note and failure."""
+    headers = ("checked", "number", "not here", "failures")
+    rows = [(check.what, check.checked, check.not_here, len(check.failures)) for check in audit.checks]
     notes = [f"note: {note}" for check in audit.checks for note in check.notes]
-    breaks = [str(found) for found in audit.breaks]
-    number = len(breaks)
-    verdict = f"study {audit.study}: {f'{number} break' + 's' * (number > 1) if number else 'every cell holds'}"
-    return "\n".join([tabulate(counted, headers="keys"), *notes, *breaks, verdict])
+    number = len(audit.failures)
+    verdict = f"{number} failure{'s' * (number > 1)}" if number else "every cell holds"
+    lines = [tabulate(rows, headers), *notes, *map(str, audit.failures), f"study {audit.study}: {verdict}"]
+    return "\n".join(lines)
 
 
-def _is_begun(results: dict[Result, Node]) -> bool:
-    """Whether there is anything of a study but the data, which belong to no study."""
+def _has_results(results: dict[Result, Node]) -> bool:
+    """Return True if anything of a study exists apart from data, which belong to no study."""
     return any(
         path.exists()
-        for result, declared in results.items()
+        for result, node in results.items()
         if result.kind not in ("prepare", "centroids")
-        for path in declared.outputs
+        for path in node.outputs
     )

@@ -54,12 +54,12 @@ class FigureCanvas:
         """Add axes of this size, `left` and `top` measured from the canvas's upper left corner."""
         return self.figure.add_axes(self._bounds(left, top, width, height))
 
-    def legend(self, top: float, handles: list[Patch]) -> None:
-        """Add one legend for the whole canvas, at this distance from the top."""
+    def legend(self, top: float, height: float, handles: list[Patch]) -> None:
+        """Add one legend over the whole width, `top` below the canvas's upper edge."""
         self.figure.legend(
             handles=handles,
             loc="upper left",
-            bbox_to_anchor=self._bounds(MARGIN, top, WIDTH - 2 * MARGIN, _legend_height(handles)),
+            bbox_to_anchor=self._bounds(MARGIN, top, WIDTH - 2 * MARGIN, height),
             mode="expand",
             ncol=LEGEND_COLUMNS,
             frameon=False,
@@ -108,8 +108,9 @@ def picture_canvas(
     height = width * shape[0] / shape[1]
     bottoms = [MARGIN + HEADER + (row + 1) * height + row * GAP for row in range(rows)]
     below = bottoms[-1] + GAP
-    canvas = FigureCanvas(below + room + _legend_height(handles), caption)
-    canvas.legend(below + room, handles)
+    legend_height = LEGEND_LINE * -(-len(handles) // LEGEND_COLUMNS)
+    canvas = FigureCanvas(below + room + legend_height, caption)
+    canvas.legend(below + room, legend_height, handles)
     lefts = [MARGIN + column * (width + GAP) for column in range(len(headers))]
     grid = [[canvas.axes(left, bottom - height, width, height) for left in lefts] for bottom in bottoms]
     for axes in (axes for row in grid for axes in row):
@@ -136,7 +137,3 @@ def legend_handles(labels: LabelSpec, maps: Collection[np.ndarray]) -> list[Patc
         for index in present
         if index in names
     ]
-
-
-def _legend_height(handles: list[Patch]) -> float:
-    return LEGEND_LINE * -(-len(handles) // LEGEND_COLUMNS)

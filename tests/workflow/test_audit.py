@@ -21,7 +21,7 @@ RECORDS = "results/toy/provenance"
 
 
 def audit(clone, *arguments):
-    """What an audit says: exit code, the counts by what was checked, and the breaks with its last line."""
+    """What an audit says: exit code, the counts by what was checked, and the failures with its last line."""
     result = clone.run("fbnet", "audit", "--study", "toy", *arguments, check=False)
     assert result.returncode in (0, 1), result.stderr
     counts, rest = {}, []
@@ -34,13 +34,13 @@ def audit(clone, *arguments):
     return result.returncode, counts, rest
 
 
-def breaks(clone, *arguments):
-    """The breaks of an audit that finds some."""
+def failures(clone, *arguments):
+    """The failures of an audit that finds some."""
     code, counts, lines = audit(clone, *arguments)
     assert code == 1
     *found, last = lines
     assert sum(row[2] for row in counts.values()) == len(found)
-    assert last == f"study toy: {len(found)} break{'s' if len(found) > 1 else ''}"
+    assert last == f"study toy: {len(found)} failure{'s' if len(found) > 1 else ''}"
     return found
 
 
@@ -112,7 +112,7 @@ class TestWhatHolds:
         assert code == 0
         (note,) = lines[:-1]
         assert note.startswith("note: torch is ")
-        assert note.endswith(", was 2.11.0: up to 0.1% of pixels may be predicted otherwise")
+        assert note.endswith(", was 2.11.0: up to 0.1% of pixels may differ")
 
 
 class TestChain:
@@ -174,8 +174,8 @@ class TestTables:
 
     def test_a_changed_cell(self, copy):
         was = self.cell(copy)
-        assert breaks(copy) == [
-            f"{TABLE}: is not the file that was recorded: its sha256 is another",
+        assert failures(copy) == [
+            f"{TABLE}: its sha256 is not the recorded one",
             f"{TABLE}: row fcn_r50, column miou: is 99.99, but the metrics give {was}",
         ]
 
@@ -183,13 +183,13 @@ class TestTables:
         was = self.cell(clone, "traffic_light")
         record_again(clone, "table", "table_1")
         place = f"{TABLE}: row fcn_r50, column traffic_light"
-        assert breaks(clone) == [f"{place}: is 99.99, but the metrics give {was}"]
+        assert failures(clone) == [f"{place}: is 99.99, but the metrics give {was}"]
 
     def test_a_changed_line_for_people(self, clone):
         path = clone.folder / "results/toy/tables/table_1.md"
         path.write_text(path.read_text().replace("percent", "per mille", 1))
         record_again(clone, "table", "table_1")
-        (line,) = breaks(clone)
+        (line,) = failures(clone)
         assert line.startswith("results/toy/tables/table_1.md: line 1: from character ")
         assert "it is ' mille;" in line
         assert "not 'cent;" in line
@@ -197,21 +197,21 @@ class TestTables:
     def test_a_row_that_was_taken_away(self, clone):
         path = clone.folder / TABLE
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-        assert f"{TABLE}: has other rows or columns than the study's table" in breaks(clone)
+        assert f"{TABLE}: has other rows or columns than the study's table" in failures(clone)
 
     def test_a_table_that_is_gone(self, clone):
         (clone.folder / TABLE).unlink()
-        assert breaks(clone) == [f"{TABLE}: is missing"]
+        assert failures(clone) == [f"{TABLE}: is missing"]
 
 
 class TestMetrics:
     PATH = f"{RUN}/metrics.json"
-    ANOTHER = f"{PATH}: is not the file that was recorded: its sha256 is another"
+    ANOTHER = f"{PATH}: its sha256 is not the recorded one"
 
     def test_a_changed_miou(self, clone):
         was = json.loads((clone.folder / self.PATH).read_text())["miou"]
         change_json(clone.folder / self.PATH, lambda content: content.update(miou=0.75))
-        found = breaks(clone)
+        found = failures(clone)
         assert found[:2] == [self.ANOTHER, f"{self.PATH}: miou: is 0.75, but its confusion matrix gives {was}"]
         assert any(line.startswith(f"{TABLE}: row fcn_r50, column miou: is ") for line in found)
 
@@ -219,7 +219,7 @@ class TestMetrics:
         was = json.loads((clone.folder / self.PATH).read_text())["miou"]
         change_json(clone.folder / self.PATH, lambda content: content.update(miou=np.nextafter(was, 1)))
         record_again(clone, "evaluate", "fcn_r50/seed0")
-        (line,) = breaks(clone)
+        (line,) = failures(clone)
         assert line.endswith(f"but its confusion matrix gives {was}")
 
     def test_a_changed_entry_of_the_confusion_matrix(self, clone):
@@ -228,13 +228,13 @@ class TestMetrics:
 
         change_json(clone.folder / self.PATH, change)
         record_again(clone, "evaluate", "fcn_r50/seed0")
-        places = {line.partition(": is ")[0] for line in breaks(clone)}
+        places = {line.partition(": is ")[0] for line in failures(clone)}
         assert {f"{self.PATH}: miou", f"{self.PATH}: iou.road", f"{self.PATH}: pixel_accuracy"} <= places
         assert all(place.startswith(self.PATH) for place in places)
 
     def test_damaged_metrics(self, clone):
         (clone.folder / self.PATH).write_text("{")
-        found = breaks(clone)
+        found = failures(clone)
         assert self.ANOTHER in found
         assert any(line.startswith(f"{self.PATH}: no readable metrics (") for line in found)
         assert any(line.startswith(f"{TABLE}: cannot be made again: {self.PATH}") for line in found)
@@ -245,62 +245,62 @@ class TestFiles:
         path = f"{RUN}/model.pt"
         shutil.copy(copy.folder / "results/toy/runs/pspnet_r50/seed0/model.pt", copy.folder / path)
         expected = [
-            f"{path}: is not the file that was recorded: its sha256 is another",
+            f"{path}: its sha256 is not the recorded one",
             f"{RUN}/samples.npz: {path}: trained with other parameters than the study's; train this run again",
         ]
-        assert breaks(copy) == expected[:1]
-        assert breaks(copy, "--deep") == expected
+        assert failures(copy) == expected[:1]
+        assert failures(copy, "--deep") == expected
 
     def test_an_array_of_prepared_data(self, copy):
         path = "data/synthetic/val_labels.npy"
         labels = np.load(copy.folder / path, mmap_mode="r+")
         labels[0] += 1
         labels.flush()
-        assert breaks(copy) == [f"{path}: is not the file that was recorded: its sha256 is another"]
+        assert failures(copy) == [f"{path}: its sha256 is not the recorded one"]
 
     def test_a_manifest(self, copy):
         path = "data/synthetic/manifest.json"
         (copy.folder / path).write_text("{}")
-        assert breaks(copy) == [f"{path}: is not the file that was recorded: its sha256 is another"]
+        assert failures(copy) == [f"{path}: its sha256 is not the recorded one"]
 
     def test_a_figure(self, clone):
         path = "results/toy/figures/figure_2.svg"
         (clone.folder / path).open("a").write("<!-- -->")
-        assert breaks(clone) == [f"{path}: is not the file that was recorded: its sha256 is another"]
+        assert failures(clone) == [f"{path}: its sha256 is not the recorded one"]
 
 
 class TestRecords:
     def test_a_figure_made_by_other_code(self, clone):
         (clone.folder / "fbnet/report/confusion.py").open("a").write("\n# A remark.\n")
         record = f"{RECORDS}/figure/figure_2.json"
-        assert breaks(clone) == [f"{record}: figure figure_2 is stale: fbnet/report/confusion.py changed"]
+        assert failures(clone) == [f"{record}: figure figure_2 is stale: fbnet/report/confusion.py changed"]
 
     def test_a_figure_made_from_other_metrics(self, clone):
         record = f"{RECORDS}/figure/figure_2.json"
         change_json(clone.folder / record, lambda content: content["inputs"].update({"evaluate fcn_r50 seed0": "0"}))
-        assert breaks(clone) == [f"{record}: figure figure_2 is stale: made from another evaluate fcn_r50 seed0"]
+        assert failures(clone) == [f"{record}: figure figure_2 is stale: made from another evaluate fcn_r50 seed0"]
 
     def test_a_changed_parameter_is_named_once(self, clone):
         clone.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
         record = f"{RECORDS}/train/pspnet_r50/seed0.json"
         why = "train pspnet_r50 seed0 is stale: training.learning_rate 0.01 -> 0.005"
-        assert f"{record}: {why}" in breaks(clone)
+        assert f"{record}: {why}" in failures(clone)
 
     def test_a_missing_one(self, clone):
         record = f"{RECORDS}/evaluate/fcn_r50/seed0.json"
         (clone.folder / record).unlink()
-        assert breaks(clone) == [f"{record}: there is no record of evaluate fcn_r50 seed0"]
+        assert failures(clone) == [f"{record}: there is no record of evaluate fcn_r50 seed0"]
 
     def test_a_damaged_one(self, clone):
         record = f"{RECORDS}/table/table_1.json"
         (clone.folder / record).write_text("{")
-        (line,) = breaks(clone)
+        (line,) = failures(clone)
         assert line.startswith(f"{record}: no readable record (")
 
     def test_files_without_their_digest(self, clone):
         record = f"{RECORDS}/figure/figure_2.json"
         change_json(clone.folder / record, lambda content: content.update(outputs={}))
-        assert breaks(clone) == [
+        assert failures(clone) == [
             f"{record}: the digest of figure figure_2 is not that of its files",
             *(f"results/toy/figures/figure_2.{suffix}: is not in its record" for suffix in ("png", "svg")),
         ]
@@ -323,14 +323,14 @@ class TestDeep:
 
         place = self.samples(copy, change)
         assert audit(copy)[0] == 0
-        assert breaks(copy, "--deep") == [f"{place}: 1 of 8192 pixels are predicted otherwise by the checkpoint"]
+        assert failures(copy, "--deep") == [f"{place}: 1 of 8192 pixels differ from the checkpoint's prediction"]
 
     def test_a_label_that_the_data_do_not_have(self, copy):
         def change(arrays):
             arrays["label_1"][0, 0] = (arrays["label_1"][0, 0] + 1) % 19
 
         place = self.samples(copy, change)
-        assert breaks(copy, "--deep") == [f"{place}: image or label are not those of the prepared data"]
+        assert failures(copy, "--deep") == [f"{place}: image or label differ from the prepared data"]
 
 
 class TestCommand:
@@ -338,8 +338,8 @@ class TestCommand:
         result = made.run("fbnet", "audit", "--study", "camvid_small", check=False)
         assert result.returncode == 1
         *_, line, last = result.stdout.splitlines()
-        assert line.startswith("study camvid_small: nothing of it is made; make it with `snakemake --cores all")
-        assert last == "study camvid_small: 1 break"
+        assert line.startswith("study camvid_small: no results yet; make them with `snakemake --cores all")
+        assert last == "study camvid_small: 1 failure"
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
