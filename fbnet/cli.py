@@ -26,8 +26,12 @@ from fbnet.provenance.records import fingerprint, recording
 logger = logging.getLogger(__name__)
 option = partial(click.option, show_default=True)
 path_type = click.Path(path_type=Path)
+_json = partial(json.dumps, indent=1)
 study_option = option(
-    "--study", default="demo", callback=lambda *given: load_study(given[-1]), help="A study of params/studies/."
+    "--study",
+    default="demo",
+    callback=lambda _context, _option, name: load_study(name),
+    help="A study of params/studies/.",
 )
 run_option = option("--run", "run_id", required=True, help="A run of params/runs.yaml.")
 seed_option = option("--seed", type=int, help="A seed of the study; by default its first.")
@@ -157,9 +161,8 @@ def export(run_id: str, study: Study, seed: int | None, device: str) -> None:
     from fbnet.evaluation.submission import export as export_run
 
     whole, result = graph.build_graph(study), graph.of_run("export", run.id, seed)
-    # No table reads the export of a run that is evaluated here; the graph does not have it.
-    in_graph = result in whole.nodes
-    with _recording(whole, result, chosen, settings.precision) if in_graph else nullcontext():
+    # No table reads the export of a run that is evaluated here, so it is not in the graph.
+    with _recording(whole, result, chosen, settings.precision) if result in whole.nodes else nullcontext():
         click.echo(f"wrote {export_run(study, run, seed, chosen)}", err=True)
 
 
@@ -325,19 +328,12 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         cli()
-    except InputError as error:
-        logger.error(error, exc_info=debug)
-        sys.exit(2)
-    except OSError as error:
-        refused = of_system(error)
-        if refused is None or debug:
+    except (InputError, OSError) as error:
+        refused = error if isinstance(error, InputError) else of_system(error)
+        if refused is None:
             raise
-        logger.error(refused)
+        logger.error(refused, exc_info=debug)
         sys.exit(2)
-
-
-def _json(content: object) -> str:
-    return json.dumps(content, indent=1)
 
 
 def _lookup(study: Study, run: str, seed: int | None) -> tuple[RunConfig, int]:

@@ -13,6 +13,7 @@ from dvc.repo import Repo
 from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.config.registry import DATASETS
+from fbnet.provenance.graph import build_graph
 from tests.conftest import ROOT
 from tests.workflow.conftest import TOOLS, Clone, make_clone
 
@@ -44,6 +45,10 @@ def test_every_study_has_its_stages():
     for name, stage in stages.items():
         study = load_study(name)
         assert list(stage["foreach"]) == [*study.tables, *study.figures]
+        results = {result.name: node for result, node in build_graph(study).results.items()}
+        for item, file in stage["foreach"].items():
+            assert paths.study_dir(name) / file == results[item].identity[0]
+        assert stage["do"]["outs"] == [{f"results/{name}/${{item}}": {"cache": False, "persist": True}}]
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
