@@ -1,7 +1,6 @@
 """A sample of the evaluation run again: are the kept predictions those of the checkpoint?"""
 
 import platform
-from dataclasses import replace
 from importlib import metadata
 
 import numpy as np
@@ -50,7 +49,8 @@ def predictions(study: Study, results: dict[Result, Node], found: Records) -> Ch
             notes.append(f"{' and '.join(others)}: up to {TOLERANCE:.1%} of pixels may be predicted otherwise")
         settings = study.evaluation_of(run.id, "single_scale")
         # In what was computed then, whatever `auto` is here.
-        settings = replace(settings, precision=environment.get("precision", settings.precision))
+        precision = environment.get("precision", settings.precision)
+        settings = settings.model_copy(update={"precision": precision})
         breaks += _run_breaks(study, run, seed, settings, device, TOLERANCE if others else 0)
     return Check(
         what="evaluations predicted again",

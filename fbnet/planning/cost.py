@@ -103,7 +103,11 @@ class StudyCost:
 
     def as_dict(self) -> dict:
         """All of it as plain values."""
-        return {**asdict(self), "totals": {name: asdict(amount) for name, amount in self.totals.items()}}
+        return {
+            **asdict(self),
+            "hardware": self.hardware.model_dump(),
+            "totals": {name: asdict(amount) for name, amount in self.totals.items()},
+        }
 
 
 def estimate(study: Study, plan: Plan, hardware: Hardware) -> StudyCost:

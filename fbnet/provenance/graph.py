@@ -4,7 +4,7 @@ A result is what one job leaves behind: a prepared data set, a trained network, 
 imports torch or touches a file.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -111,7 +111,7 @@ def _run(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
             if scales == "single_scale" or study.settings.multi_scale is not None:
                 declared[of_run(kind, run.id, seed)] = _evaluation(study, run, seed, scales)
     elif "cityscapes_test" in study.settings.data:
-        parameters = {"evaluation": asdict(study.evaluation(study.export_scales))}
+        parameters = {"evaluation": study.evaluation(study.export_scales).model_dump()}
         inputs = (trained, prepared(study, "cityscapes_test"))
         outputs = (paths.export_file(study.name, run.id, seed),)
         choices = (run.head, run.backbone)
@@ -139,7 +139,7 @@ def _evaluation(study: Study, run: RunConfig, seed: int, scales: Scales) -> Node
     if scales == "single_scale":
         outputs.append(paths.samples_file(study.name, run.id, seed))
     return Node(
-        parameters={"evaluation": asdict(study.evaluation(scales)), "split": study.data_of(run.id).evaluate},
+        parameters={"evaluation": study.evaluation(scales).model_dump(), "split": study.data_of(run.id).evaluate},
         inputs=(of_run("train", run.id, seed), prepared(study, run.data)),
         outputs=tuple(outputs),
         choices=(run.head, run.backbone),
@@ -153,12 +153,12 @@ def _table(study: Study, name: str) -> Node:
     server = (paths.SERVER_SCORES,) if "test_miou" in table.columns else ()
     return Node(
         parameters={
-            "table": asdict(table),
-            "runs": {run.id: asdict(run) for run in runs},
-            "training": {run.id: asdict(study.training_of(run.id)) for run in runs},
-            "quoted": {row: asdict(study.quoted[row]) for row in table.rows if row in study.quoted},
-            "evaluation": asdict(study.evaluation(table.evaluation)),
-            "data": asdict(study.data_of_table(name)),
+            "table": table.model_dump(),
+            "runs": {run.id: run.model_dump() for run in runs},
+            "training": {run.id: study.training_of(run.id).model_dump() for run in runs},
+            "quoted": {row: study.quoted[row].model_dump() for row in table.rows if row in study.quoted},
+            "evaluation": study.evaluation(table.evaluation).model_dump(),
+            "data": study.data_of_table(name).model_dump(),
             **_study_words(study),
         },
         inputs=tuple(
@@ -170,13 +170,13 @@ def _table(study: Study, name: str) -> Node:
 
 
 def _figure(study: Study, name: str) -> Node:
-    runs = [study.run(run) for run in asdict(study.figure_runs).values()]
+    runs = [study.run(run) for run in dict(study.figure_runs).values()]
     seed = study.settings.seeds[0]
     return Node(
         parameters={
-            "figure": asdict(study.figure(name)),
-            "runs": {run.id: asdict(run) for run in runs},
-            "data": asdict(study.data),
+            "figure": study.figure(name).model_dump(),
+            "runs": {run.id: run.model_dump() for run in runs},
+            "data": study.data.model_dump(),
             **_study_words(study),
         },
         inputs=tuple(of_run("evaluate", run.id, seed) for run in runs),

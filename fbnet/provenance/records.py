@@ -16,12 +16,14 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from fbnet import paths
+from fbnet.config.base import Config, Items, refuse, validating
 from fbnet.config.datasets import DataConfig
-from fbnet.config.strict import Where, from_mapping
 from fbnet.config.study import Study
-from fbnet.config.training import MOST_THREADS
 from fbnet.data import raw_changes as raw
 from fbnet.errors import InputError
 from fbnet.io.files import set_back, sha256, write_json
@@ -34,19 +36,18 @@ FORMAT = 1
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "matplotlib", "fbnet")
 CODE = ("fbnet", "params", "workflow", "Snakefile", "requirements.lock")
 SHOWN = 3  # changes in a line
+MAX_THREADS = 4096  # an audit computes with the threads of a record
 
 
-@dataclass(frozen=True, kw_only=True)
-class Accepted:
+class Accepted(Config):
     """A change that was said not to matter."""
 
     at: str
     because: str
-    changes: tuple[str, ...]
+    changes: Items[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
+class Provenance(Config):
     """One result's record."""
 
     format: int
@@ -71,7 +72,25 @@ class Provenance:
     """Whether code or parameters differed from the commit."""
     started: str
     ended: str
-    accepted: tuple[Accepted, ...] = ()
+    accepted: Items[Accepted] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("started", "ended"):
+            try:
+                if datetime.fromisoformat(getattr(self, key)).utcoffset() is None:
+                    raise ValueError
+            except ValueError:
+                raise refuse("must be a time with its zone", key) from None
+        for path in (*self.outputs, *self.files):
+            if not is_path(path) or Path(path).is_absolute() or ".." in Path(path).parts:
+                raise refuse(f"and files must lie in the repository, not at {path!r}", "outputs")
+        threads = self.environment.get("threads", 1)
+        if not isinstance(threads, int) or not 0 < threads <= MAX_THREADS:
+            raise refuse(f"threads must be from 1 to {MAX_THREADS}", "environment")
+        if not all(isinstance(value, str) for key, value in self.environment.items() if key != "threads"):
+            raise refuse("must hold words", "environment")
+        return self
 
 
 @dataclass(frozen=True)
@@ -142,12 +161,8 @@ def read(study: Study, result: Result) -> Provenance | None:
     if not path.exists():
         return None
     content = read_json(path, "no readable record", again)
-    try:
-        record = from_mapping(Provenance, content, Where(str(path)))
-        _check(record, Where(str(path)))
-    except InputError as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise InputError(f"{path}: no readable record ({reason}); {again}") from None
+    with validating(path, again):
+        record = Provenance.model_validate(content)
     if record.format != FORMAT or (record.kind, record.name) != (result.kind, result.name):
         raise InputError(f"{path}: records another result or format; {again}")
     return record
@@ -211,10 +226,10 @@ def restamp(study: Study, because: str, kinds: Iterable[str] = ()) -> list[tuple
         if not found or (kinds and result.kind not in kinds):
             continue
         accepted = Accepted(at=_now(), because=because, changes=tuple(found))
-        content = asdict(record) | _present(result, declared)
+        content = record.model_dump() | _present(result, declared)
         if result.kind == "prepare":
             content["raw"] = raw.digest(_data(study, result)) or record.raw
-        write_json(_file(study, result), content | {"accepted": [*content["accepted"], asdict(accepted)]})
+        write_json(_file(study, result), content | {"accepted": [*content["accepted"], accepted.model_dump()]})
         done.append((result, found))
     return done
 
@@ -273,24 +288,6 @@ def _differences(was: object, is_now: object, place: str = "") -> list[str]:
 def _word(value: object) -> str:
     text = "none" if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _check(record: Provenance, where: Where) -> None:
-    """That its times are times, its files lie in the repository, and its environment says what jobs write there."""
-    for key in ("started", "ended"):
-        try:
-            if datetime.fromisoformat(getattr(record, key)).utcoffset() is None:
-                raise ValueError
-        except ValueError:
-            raise where.error(key, "must be a time with its zone") from None
-    for path in (*record.outputs, *record.files):
-        if not is_path(path) or Path(path).is_absolute() or ".." in Path(path).parts:
-            raise where.error("outputs", f"and files must lie in the repository, not at {path!r}")
-    threads = record.environment.get("threads", 1)
-    if not isinstance(threads, int) or not 0 < threads <= MOST_THREADS:
-        raise where.error("environment", f"threads must be from 1 to {MOST_THREADS}")
-    if not all(isinstance(value, str) for key, value in record.environment.items() if key != "threads"):
-        raise where.error("environment", "must hold words")
 
 
 def _digest_of(study: Study, result: Result) -> str:

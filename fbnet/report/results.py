@@ -1,15 +1,15 @@
 """Reads what the evaluation left behind: the metrics and the sample pictures of each run and seed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fbnet import paths
+from fbnet.config.base import Config, Items, refuse, validating
 from fbnet.config.evaluation import EvaluationConfig, Scales
 from fbnet.config.labels import IGNORE_INDEX
-from fbnet.config.strict import Where, from_mapping
 from fbnet.config.study import Study
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
@@ -18,8 +18,7 @@ from fbnet.io.text import read_json
 from fbnet.names import is_file_name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Metrics:
+class Metrics(Config, extra="ignore"):
     """What reports use of one `metrics.json`; rates are fractions of 1."""
 
     study: str
@@ -28,13 +27,13 @@ class Metrics:
     dataset: str
     split: str
     images: int
-    classes: tuple[str, ...]
+    classes: Items[str]
     miou: float | None
     f_miou: float | None
     """Mean IoU of all and of the foreground classes; None where none of them has an IoU."""
     iou: dict[str, float | None]
     """By class name; None for a class that is neither in the labels nor in the predictions."""
-    confusion_matrix: tuple[tuple[int, ...], ...]
+    confusion_matrix: Items[Items[int]]
     """Pixels by label (rows) and prediction (columns), in the order of the train ids; ignored pixels left out."""
     gflops: float
     iterations: int
@@ -66,14 +65,9 @@ def read_metrics(study: Study, run: str, seed: int, scales: Scales = "single_sca
         return None
     hint = f"evaluate again: {_command(study, run, seed, scales)}"
     content = read_json(path, "not valid JSON metrics", hint)
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not valid JSON metrics; {hint}")
-    try:
-        known = {entry.name for entry in fields(Metrics)}
-        metrics = from_mapping(Metrics, {key: content[key] for key in content if key in known}, Where(str(path)))
+    with validating(path, hint):
+        metrics = Metrics.model_validate(content)
         _check_metrics(metrics, study, scales, run, seed)
-    except InputError as error:
-        raise InputError(f"{error}; {hint}") from None
     return metrics
 
 
@@ -119,29 +113,28 @@ def _sample(arrays: Mapping[str, np.ndarray], index: int, name: str) -> Sample:
 
 
 def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, seed: int) -> None:
-    where = Where(str(paths.metrics_file(study.name, run, seed, scales)))
     data = study.data_of(run)
     expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset}
     expected |= {"split": data.evaluate, "classes": data.labels.classes, "width": study.settings.width}
     for key, value in expected.items():
         if getattr(metrics, key) != value:
-            raise where.error(key, f"is {getattr(metrics, key)!r}, but the study says {value!r}")
+            raise refuse(f"is {getattr(metrics, key)!r}, but the study says {value!r}", key)
     for part, settings in (("training", study.training_of(run)), ("evaluation", study.evaluation(scales))):
         for key, value in vars(settings).items():
             found = getattr(getattr(metrics, part), key)
             if found != value:
-                raise where.key(part).error(key, f"is {found!r}, but the study says {value!r}")
+                raise refuse(f"is {found!r}, but the study says {value!r}", f"{part}.{key}")
     size = len(metrics.classes)
     if tuple(metrics.iou) != metrics.classes:
-        raise where.error("iou", "must hold one value for each class")
+        raise refuse("must hold one value for each class", "iou")
     if [len(row) for row in metrics.confusion_matrix] != [size] * size:
-        raise where.error("confusion_matrix", f"must be of {size} rows and columns")
+        raise refuse(f"must be of {size} rows and columns", "confusion_matrix")
     if min(count for row in metrics.confusion_matrix for count in row) < 0:
-        raise where.error("confusion_matrix", "must hold numbers of pixels, from 0 up")
+        raise refuse("must hold numbers of pixels, from 0 up", "confusion_matrix")
     rates = {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}
     for key, value in rates.items():
         if value is not None and not 0 <= value <= 1:
-            raise where.error(key, f"must be a fraction of 1, not {value}")
+            raise refuse(f"must be a fraction of 1, not {value}", key)
 
 
 def _check_samples(samples: list[Sample], classes: int) -> None:
