@@ -1,7 +1,6 @@
 """Repeat a sample of the evaluation: the kept predictions must be those of the checkpoint."""
 
 import platform
-from dataclasses import replace
 from importlib import metadata
 from itertools import product
 
@@ -52,7 +51,8 @@ def predictions(study: Study, results: dict[Result, Node], found: Records) -> Ch
             notes.append(f"{' and '.join(changes)}: up to {TOLERANCE:.1%} of pixels may differ")
         settings = study.evaluation_of(run.id, "single_scale")
         # The recorded precision, whatever `auto` means on this machine.
-        settings = replace(settings, precision=environment.get("precision", settings.precision))
+        precision = environment.get("precision", settings.precision)
+        settings = settings.model_copy(update={"precision": precision})
         failures += _check_run(study, run, seed, settings, device, TOLERANCE if changes else 0)
     not_here = len(planned) - len(here)
     return Check("evaluations predicted again", len(here), not_here, tuple(failures), tuple(dict.fromkeys(notes)))

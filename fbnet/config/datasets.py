@@ -1,18 +1,18 @@
-"""Where a study's data come from: which data set, which folder, which splits."""
+"""Datasets of a study: which one substitutes for each dataset of the paper, its folder and its splits."""
 
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from fbnet import paths
+from fbnet.config.base import Config, DatasetName, PathText, Word, refuse, registered
 from fbnet.config.labels import LabelSpec
 from fbnet.config.registry import DATASETS, DatasetEntry
-from fbnet.config.strict import Where
-from fbnet.names import WORD, is_path, is_word
 
 Role = Literal["cityscapes", "cityscapes_test", "cityscapes_coarse", "bdd100k", "mapillary"]
-"""What a data set is in the paper; a study says what stands there."""
+"""A dataset of the paper, for which a study names a substitute."""
 Use = Literal["train", "evaluate", "predict"]
 USES: dict[Role, tuple[Use, ...]] = {
     "cityscapes": ("train", "evaluate"),
@@ -21,77 +21,54 @@ USES: dict[Role, tuple[Use, ...]] = {
     "bdd100k": ("train", "evaluate"),
     "mapillary": ("train",),
 }
-"""What each is there for."""
-MOST_SCENES = 100_000  # of a split; drawing so many takes days
+"""Uses of each role's splits."""
+RoleName = Annotated[str, *registered(USES)]
+"""A role that stays the string of the file, unlike a Literal: pickled checkpoints tell equal strings from the same."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyntheticConfig:
-    """What street scenes to draw, see `fbnet.data.synthetic.write`."""
+class SyntheticConfig(Config):
+    """Synthetic street scenes to draw, see `fbnet.data.synthetic.write`."""
 
-    height: int
-    width: int
-    images: dict[str, int]
+    height: Annotated[int, Field(ge=32, le=1024)]
+    width: Annotated[int, Field(ge=64, le=2048)]
+    images: Annotated[dict[str, PositiveInt], Field(min_length=1)]
     """Number of scenes of each split."""
-    seed: int = 0
-
-    def check(self, where: Where) -> None:
-        if not 32 <= self.height <= 1024 or not 64 <= self.width <= 2048:
-            raise where.error("height", "and width must be from 32 x 64 to 1024 x 2048")
-        if not all(1 <= images <= MOST_SCENES for images in self.images.values()) or not self.images:
-            raise where.error("images", f"must give each split at least 1 and at most {MOST_SCENES}")
-        if self.seed < 0:
-            raise where.error("seed", "must be a number from 0 up")
+    seed: NonNegativeInt = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """The data set that stands for one of the paper's in a study."""
+class DataConfig(Config):
+    """The dataset that substitutes for one of the paper's in a study."""
 
-    dataset: str
+    dataset: DatasetName
     """`synthetic` scenes are drawn in the layout of Cityscapes, `synthetic_bdd100k` in that of BDD100K, and so on."""
-    root: str
+    root: PathText
     """Folder of the raw data; an environment variable such as CITYSCAPES_ROOT overrides it, except for synthetic
     scenes."""
-    train: str | None = None
+    train: Word | None = None
     """Name of the split to train on."""
-    evaluate: str | None = None
+    evaluate: Word | None = None
     """Name of the split to evaluate on."""
-    predict: str | None = None
+    predict: Word | None = None
     """Name of the split to predict for a test server, without labels."""
     synthetic: SyntheticConfig | None = None
+    """Scenes to draw, for the synthetic datasets."""
 
-    def check(self, where: Where, role: Role) -> None:
-        if self.dataset not in DATASETS:
-            raise where.error("dataset", f"no {self.dataset!r}; choose from {', '.join(DATASETS)}")
-        if not is_path(self.root):
-            raise where.error("root", "must be the path of a folder")
-        for use in ("train", "evaluate", "predict"):
-            if getattr(self, use) is not None and not is_word(getattr(self, use)):
-                raise where.error(use, WORD)
-            if use in USES[role] and getattr(self, use) is None:
-                raise where.error(use, "is missing; name a split")
-            if use not in USES[role] and getattr(self, use) is not None:
-                raise where.error(use, f"has no use here; remove it, data.{role} needs {' and '.join(USES[role])}")
-        if self.labelled == (USES[role] == ("predict",)):
-            fitting = [name for name, entry in DATASETS.items() if entry.labelled != self.labelled]
-            problem = "is read with labels, which a test server keeps" if self.labelled else "has no labels"
-            raise where.error("dataset", f"{self.dataset} {problem}; choose from {', '.join(fitting)}")
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if (self.entry.layout is not None) != (self.synthetic is not None):
-            raise where.error("synthetic", "belongs to the synthetic data sets, and only to them")
-        if self.synthetic is not None:
-            if Path(self.root).name in ("", ".."):
-                raise where.error("root", "must name a folder for the scenes alone, which is replaced as a whole")
-            self._check_synthetic(self.synthetic, where.key("synthetic"))
-
-    def _check_synthetic(self, synthetic: SyntheticConfig, where: Where) -> None:
-        synthetic.check(where)
-        for split in synthetic.images:
-            if split not in self.entry.scene_splits:
-                raise where.error("images", f"no split {split!r}; choose from {', '.join(self.entry.scene_splits)}")
+            raise refuse("belongs to the synthetic datasets, and only to them", "synthetic")
+        if self.synthetic is None:
+            return self
+        if Path(self.root).name in ("", ".."):
+            raise refuse("must name a folder for the scenes alone, which is replaced as a whole", "root")
+        images, choices = self.synthetic.images, self.entry.scene_splits
+        for split in images:
+            if split not in choices:
+                raise refuse(f"no split {split!r}; choose from {', '.join(choices)}", "synthetic.images")
         for split in self.splits:
-            if split not in synthetic.images:
-                raise where.error("images", f"has no number for split {split!r}")
+            if split not in images:
+                raise refuse(f"has no number for split {split!r}", "synthetic.images")
+        return self
 
     @property
     def entry(self) -> DatasetEntry:
@@ -100,6 +77,7 @@ class DataConfig:
 
     @property
     def labels(self) -> LabelSpec:
+        """Classes of the dataset."""
         return self.entry.labels
 
     @property
@@ -109,26 +87,40 @@ class DataConfig:
 
     @property
     def arrays(self) -> tuple[str, ...]:
-        """What is packed of each split."""
+        """Kinds of arrays that are packed of each split."""
         return paths.ARRAYS if self.labelled else ("images",)
 
     @property
     def prepared_files(self) -> list[Path]:
-        """The files that preparation makes, the manifest first."""
+        """Files that preparation writes, the manifest first."""
         return paths.prepared_files(self.dataset, self.splits, self.arrays)
 
     @property
     def raw_root(self) -> Path:
-        if self.synthetic is not None:
-            return Path(self.root)
+        """Folder of the raw data."""
         return Path(os.environ.get(self.entry.root_variable or "") or self.root)
 
     @property
     def source(self) -> dict:
-        """What the prepared data are made from, as far as a study says it; not where the raw data happen to lie."""
-        return {"dataset": self.dataset, "synthetic": None if self.synthetic is None else asdict(self.synthetic)}
+        """Parameters of the prepared data, whatever folder the raw data are in."""
+        return {"dataset": self.dataset, "synthetic": self.synthetic and self.synthetic.model_dump()}
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that the study uses."""
+        """Splits that the study uses."""
         return tuple(dict.fromkeys(split for split in (self.train, self.evaluate, self.predict) if split is not None))
+
+
+def check_role(role: Role, data: DataConfig) -> None:
+    """Check that a dataset has the splits and labels that its role needs; raises a validation error."""
+    for use in ("train", "evaluate", "predict"):
+        named = getattr(data, use) is not None
+        if use in USES[role] and not named:
+            raise refuse("is missing; name a split", f"data.{role}.{use}")
+        if use not in USES[role] and named:
+            needed = " and ".join(USES[role])
+            raise refuse(f"has no use here; remove it, data.{role} needs {needed}", f"data.{role}.{use}")
+    if data.labelled == (USES[role] == ("predict",)):
+        fitting = [name for name, entry in DATASETS.items() if entry.labelled != data.labelled]
+        problem = "is read with labels, which a test server keeps" if data.labelled else "has no labels"
+        raise refuse(f"{data.dataset} {problem}; choose from {', '.join(fitting)}", f"data.{role}.dataset")

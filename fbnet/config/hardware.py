@@ -1,39 +1,34 @@
-"""The machines that a plan can be for, as `params/hardware.yaml` describes them. Imports no torch."""
+"""Machines that a plan can be for: `params/hardware.yaml`."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
-from fbnet.config.strict import Where
+from pydantic import Field, TypeAdapter
 
-SMALLEST = 0.001  # of every number; less is a slip, and hours would have no end
-LARGEST = 1e9
+from fbnet.config.base import Config, Positive, Word
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hardware:
+class Hardware(Config):
     """A machine with one GPU."""
 
-    name: str
-    """Its key in the file, and the end of the names of its benchmarks' files."""
+    name: Word
+    """Its key in the file, and the end of the names of its benchmark files."""
     label: str
-    """How people call it."""
-    bfloat16_tflops: float
+    """Name for people."""
+    bfloat16_tflops: Positive
     """Peak of dense matrix products in bfloat16, in 10^12 operations a second; multiplication and addition are two."""
-    float32_tflops: float
+    float32_tflops: Positive
     """The same for layers in float32, as torch computes them by default."""
-    utilisation: float
-    """The share of the peak that a training is assumed to reach where nothing was measured."""
-    memory_gib: float
-    """Of the GPU, as far as torch can have it."""
-    dollars_an_hour: float
-    """A rough price."""
-
-    def check(self, where: Where) -> None:
-        for key in ("bfloat16_tflops", "float32_tflops", "memory_gib", "dollars_an_hour"):
-            if not SMALLEST <= getattr(self, key) <= LARGEST:
-                raise where.error(key, f"must be positive, from {SMALLEST:g} to {LARGEST:g}")
-        if not SMALLEST <= self.utilisation <= 1:
-            raise where.error("utilisation", f"must be a share, from {SMALLEST:g} to 1")
+    utilisation: Annotated[float, Field(gt=0, le=1)]
+    """Share of the peak that a training is assumed to reach if nothing was measured."""
+    memory_gib: Positive
+    """GPU memory available to torch."""
+    dollars_an_hour: Positive
+    """Approximate price."""
 
     def peak(self, precision: str) -> float:
-        """Operations a second in `bfloat16` or `float32`."""
+        """Return the peak rate in `bfloat16` or `float32`, in operations a second."""
         return 1e12 * (self.bfloat16_tflops if precision == "bfloat16" else self.float32_tflops)
+
+
+HARDWARE_FILE = TypeAdapter(Annotated[dict[Word, Hardware], Field(min_length=1)])
+"""Contents of `params/hardware.yaml`: machines by name, which is merged into each."""

@@ -1,7 +1,7 @@
 """Registries: one entry for each dataset, backbone, head and figure that `params/` can name.
 
-An entry holds every fact about its name. It gives its implementation as a dotted module, with `:` before a name in it,
-which is imported where it is used (`pkgutil.resolve_name`); so choosing one imports none of the others.
+An entry holds every fact about its name. It names its implementation as `module` or `module:attribute`, which is
+resolved where it is used (`pkgutil.resolve_name`), so choosing one imports none of the others.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class DatasetEntry:
     """Module with functions `raw_paths` and `pairs` of a root and a split, and `label_spec` if the data themselves say
     which ids their label maps hold."""
     options: Mapping[str, object] = field(default_factory=dict)
-    """Keyword arguments for the reader's functions."""
+    """Keyword arguments of `places` and `pairs`."""
     labels: LabelSpec = CITYSCAPES
     labelled: bool = True
     """False if a test server keeps the labels."""
@@ -31,13 +31,13 @@ class DatasetEntry:
     label_files: str | None = None
     """Pattern of the label files that `fbnet score` compares with; None if it cannot score the dataset."""
     image_name: str | None = None
-    """Regular expression of the beginning of a file name that pairs label files; None for the whole stem."""
+    """Regular expression of the part of a file name that pairs label files; None for the whole stem."""
     layout: str | None = None
     """Layout in which synthetic scenes are written; None if nothing is drawn."""
     scene_writer: str | None = None
     """Function that draws the scenes."""
     scene_splits: tuple[str, ...] = ()
-    """Splits of the synthetic scenes, named as the folders of the real dataset."""
+    """Splits of the scenes, named as the folders of the real dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,29 +55,14 @@ class BackboneEntry:
     """URLs of files of ImageNet weights by file name; no hash of them is published."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeadEntry:
-    """A segmentation head that a run can name."""
-
-    implementation: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FigureEntry:
-    """A figure of the paper."""
-
-    implementation: str
-    """Function of a study and a title that draws it."""
-
-
-_CITYSCAPES = "fbnet.data.readers.cityscapes"
-_BDD100K = "fbnet.data.readers.bdd100k"
-_MAPILLARY = "fbnet.data.readers.mapillary"
+_READERS = "fbnet.data.readers"
+_CITYSCAPES = {"reader": f"{_READERS}.cityscapes", "size": (1024, 2048), "root_variable": "CITYSCAPES_ROOT"}
 _CSAIL = "http://sceneparsing.csail.mit.edu/model/pretrained_resnet"
 
 
-def _synthetic(layout: str, *splits: str, **entry: object) -> DatasetEntry:
+def _synthetic(layout: str, *splits: str, reader: str, **entry: object) -> DatasetEntry:
     return DatasetEntry(
+        reader=f"{_READERS}.{reader}",
         layout=f"fbnet.data.synthetic.layouts:{layout}",
         scene_writer="fbnet.data.synthetic.write:write_scenes",
         scene_splits=splits,
@@ -85,42 +70,33 @@ def _synthetic(layout: str, *splits: str, **entry: object) -> DatasetEntry:
     )
 
 
+def _resnet(name: str, title: str) -> BackboneEntry:
+    return BackboneEntry(
+        implementation="fbnet.models.backbones.resnet:ResNet",
+        title=title,
+        stems=("deep", "plain"),
+        torchvision=name,
+        downloads={f"{name}-imagenet.pth": f"{_CSAIL}/{name}-imagenet.pth"},
+    )
+
+
 DATASETS: dict[str, DatasetEntry] = {
-    "synthetic": _synthetic("CITYSCAPES_FINE", "train", "val", reader=_CITYSCAPES, options={"annotation": "gtFine"}),
-    "synthetic_test": _synthetic(
-        "CITYSCAPES_FINE", "test", reader=_CITYSCAPES, options={"annotation": None}, labelled=False
-    ),
-    "synthetic_coarse": _synthetic(
-        "CITYSCAPES_COARSE", "train_extra", reader=_CITYSCAPES, options={"annotation": "gtCoarse"}
-    ),
-    "synthetic_bdd100k": _synthetic("BDD100K", "train", "val", reader=_BDD100K, labels=BDD100K),
-    "synthetic_mapillary": _synthetic("MAPILLARY", "training", "validation", reader=_MAPILLARY),
+    "synthetic": _synthetic("FINE", "train", "val", reader="cityscapes", options={"annotation": "gtFine"}),
+    "synthetic_test": _synthetic("FINE", "test", reader="cityscapes", options={"annotation": None}, labelled=False),
+    "synthetic_coarse": _synthetic("COARSE", "train_extra", reader="cityscapes", options={"annotation": "gtCoarse"}),
+    "synthetic_bdd100k": _synthetic("BDD100K", "train", "val", reader="bdd100k", labels=BDD100K),
+    "synthetic_mapillary": _synthetic("MAPILLARY", "training", "validation", reader="mapillary"),
     "cityscapes": DatasetEntry(
-        reader=_CITYSCAPES,
+        **_CITYSCAPES,
         options={"annotation": "gtFine"},
         images={"train": 2975, "val": 500},
-        size=(1024, 2048),
-        root_variable="CITYSCAPES_ROOT",
         label_files="*_gtFine_labelIds.png",
         image_name=r"[^_]+_\d+_\d+",
     ),
-    "cityscapes_test": DatasetEntry(
-        reader=_CITYSCAPES,
-        options={"annotation": None},
-        labelled=False,
-        images={"test": 1525},
-        size=(1024, 2048),
-        root_variable="CITYSCAPES_ROOT",
-    ),
-    "cityscapes_coarse": DatasetEntry(
-        reader=_CITYSCAPES,
-        options={"annotation": "gtCoarse"},
-        images={"train_extra": 19998},
-        size=(1024, 2048),
-        root_variable="CITYSCAPES_ROOT",
-    ),
+    "cityscapes_test": DatasetEntry(**_CITYSCAPES, options={"annotation": None}, images={"test": 1525}, labelled=False),
+    "cityscapes_coarse": DatasetEntry(**_CITYSCAPES, options={"annotation": "gtCoarse"}, images={"train_extra": 19998}),
     "bdd100k": DatasetEntry(
-        reader=_BDD100K,
+        reader=f"{_READERS}.bdd100k",
         labels=BDD100K,
         images={"train": 7000, "val": 1000},
         size=(720, 1280),
@@ -128,13 +104,13 @@ DATASETS: dict[str, DatasetEntry] = {
     ),
     # Its labels are translated to those of Cityscapes, whose ids are those of predictions as well.
     "mapillary": DatasetEntry(
-        reader=_MAPILLARY,
+        reader=f"{_READERS}.mapillary",
         images={"training": 18000, "validation": 2000},
         size=(2580, 3440),  # sizes differ; these 8.9 million pixels are about their mean
         root_variable="MAPILLARY_ROOT",
     ),
     "camvid": DatasetEntry(
-        reader="fbnet.data.readers.camvid",
+        reader=f"{_READERS}.camvid",
         labels=CAMVID,
         images={"train": 367, "val": 101, "test": 233},
         size=(360, 480),  # of the SegNet split
@@ -143,33 +119,22 @@ DATASETS: dict[str, DatasetEntry] = {
     ),
 }
 BACKBONES: dict[str, BackboneEntry] = {
-    "resnet50": BackboneEntry(
-        implementation="fbnet.models.backbones.resnet:ResNet",
-        title="ResNet-50",
-        stems=("deep", "plain"),
-        torchvision="resnet50",
-        downloads={"resnet50-imagenet.pth": f"{_CSAIL}/resnet50-imagenet.pth"},
-    ),
-    "resnet101": BackboneEntry(
-        implementation="fbnet.models.backbones.resnet:ResNet",
-        title="ResNet-101",
-        stems=("deep", "plain"),
-        torchvision="resnet101",
-        downloads={"resnet101-imagenet.pth": f"{_CSAIL}/resnet101-imagenet.pth"},
-    ),
+    "resnet50": _resnet("resnet50", "ResNet-50"),
+    "resnet101": _resnet("resnet101", "ResNet-101"),
     "wider_resnet38": BackboneEntry(
-        implementation="fbnet.models.backbones.wider_resnet:WiderResNet",
-        title="WiderResNet38",
+        implementation="fbnet.models.backbones.wider_resnet:WiderResNet", title="WiderResNet38"
     ),
 }
-HEADS: dict[str, HeadEntry] = {
-    "fcn": HeadEntry(implementation="fbnet.models.heads.fcn:FCNHead"),
-    "fcn_plain": HeadEntry(implementation="fbnet.models.heads.fcn:PlainFCNHead"),
-    "pspnet": HeadEntry(implementation="fbnet.models.heads.pspnet:PSPNetHead"),
-    "deeplabv3plus": HeadEntry(implementation="fbnet.models.heads.deeplabv3plus:DeepLabv3PlusHead"),
+HEADS: dict[str, str] = {
+    "fcn": "fbnet.models.heads.fcn:FCNHead",
+    "fcn_plain": "fbnet.models.heads.fcn:PlainFCNHead",
+    "pspnet": "fbnet.models.heads.pspnet:PSPNetHead",
+    "deeplabv3plus": "fbnet.models.heads.deeplabv3plus:DeepLabv3PlusHead",
 }
-FIGURES: dict[str, FigureEntry] = {
-    "figure_1": FigureEntry(implementation="fbnet.report.predictions:draw"),
-    "figure_2": FigureEntry(implementation="fbnet.report.confusion:draw"),
-    "figure_7": FigureEntry(implementation="fbnet.report.balance_maps:draw"),
+"""Classes of the segmentation heads."""
+FIGURES: dict[str, str] = {
+    "figure_1": "fbnet.report.predictions:draw",
+    "figure_2": "fbnet.report.confusion:draw",
+    "figure_7": "fbnet.report.balance_maps:draw",
 }
+"""Functions of a study and a title that draw the figures."""

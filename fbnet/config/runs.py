@@ -1,168 +1,209 @@
 """Runs, tables and figures: the contents of `params/runs.yaml`."""
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveInt, model_validator
+
+from fbnet.config.base import BackboneName, Config, FigureName, HeadName, Items, Word, refuse
 from fbnet.config.datasets import Role
 from fbnet.config.evaluation import Scales
-from fbnet.config.registry import BACKBONES, HEADS
-from fbnet.config.strict import Where
+from fbnet.config.registry import BACKBONES
+from fbnet.names import is_word
 
-MAX_WIDTH = 4  # multiplies every layer's channels
+MAX_WIDTH = 4  # a checkpoint must not make its reader build a network of any size
 STAGES = ("res2", "res3", "res4", "res5")
 DESCRIPTIONS = (
     "method", "venue", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm", "trained_on", "coarse", "mapillary",
 )  # fmt: skip
 COLUMNS = ("miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "gflops", "test_miou")
+Width = Annotated[float, Field(gt=0, le=MAX_WIDTH)]
+"""Multiplier of the channels of every layer."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BalanceConfig:
-    """The feature balance module of one run (Sec. 3)."""
+def _check_id(name: str) -> str:
+    if not is_word(name) or "-" in name or not name.islower():
+        raise refuse("must be of lower-case letters, digits and underscores, at most 100 of them")
+    return name
 
-    stages: tuple[Literal["res2", "res3", "res4", "res5"], ...] = ()
-    """The backbone stages after which it stands; none for a baseline."""
+
+RunId = Annotated[str, AfterValidator(_check_id), Field(json_schema_extra={"pattern": "^[a-z0-9_]+$"})]
+
+
+class BalanceConfig(Config):
+    """Feature balance module of one run (Sec. 3)."""
+
+    stages: Items[Literal[STAGES]] = ()
+    """Backbone stages that the module follows; none for a baseline."""
     auxiliary: Literal["bwbce", "pce", "none"] = "bwbce"
-    """The loss on its output: block-wise BCE (Sec. 3.1), point-wise cross-entropy (Table 4), or none."""
+    """Loss on its output: block-wise BCE (Sec. 3.1), point-wise cross-entropy (Table 4), or none."""
     modulator: Literal["dfm", "conv", "none"] = "dfm"
-    """What makes X_o: the dual feature modulator (Sec. 3.2), a 1x1 convolution (Table 4), or nothing."""
-    weight: float = 1.0
-    """lambda_1 of Eq. 8."""
-    squeeze_ratio: int = 1
+    """Source of X_o: the dual feature modulator (Sec. 3.2), a 1x1 convolution (Table 4), or none."""
+    weight: NonNegativeFloat = 1.0
+    """lambda_1 of Eq. 8, for each stage."""
+    squeeze_ratio: PositiveInt = 1
     """The channel sensor's hidden layer has C / squeeze_ratio channels; 1 is the single layer of Eq. 6.
     NOTE other values are not in the paper."""
     ignored: Literal["skip", "negative"] = "skip"
     """Blocks without a labelled pixel are left out of the loss, or count as negative (Eq. 2 to the letter).
     NOTE the paper does not speak of ignored pixels."""
 
-    def check(self, where: Where) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if len(set(self.stages)) != len(self.stages):
-            raise where.error("stages", "names a stage twice; name each once")
+            raise refuse("names a stage twice; name each once", "stages")
         if self.stages and self.auxiliary == self.modulator == "none":
-            raise where.error("stages", "stages without auxiliary loss and modulator do nothing; leave them empty")
-        if self.squeeze_ratio < 1:
-            raise where.error("squeeze_ratio", "must be at least 1")
-        if self.weight < 0:
-            raise where.error("weight", "must not be negative")
+            raise refuse("stages without auxiliary loss and modulator do nothing; leave them empty", "stages")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(Config):
     """One row of the paper's tables."""
 
-    id: str
+    id: Word
+    """Its key in the file."""
     label: str
-    """How tables call it."""
-    head: str
-    backbone: str
+    """Name in tables."""
+    head: HeadName
+    """Segmentation head."""
+    backbone: BackboneName
+    """Backbone network."""
     stem: Literal["deep", "plain"] = "deep"
-    """How a ResNet begins: with three 3x3 convolutions, or with torchvision's single 7x7."""
+    """First layers of a ResNet: three 3x3 convolutions, or torchvision's single 7x7."""
     balance: BalanceConfig
     data: Literal["cityscapes", "bdd100k", "mapillary"] = "cityscapes"
-    """The paper's data set that it is trained and evaluated on; a study says what stands in for it."""
+    """Dataset of the paper that the run is trained and evaluated on; a study names its substitute."""
     split: Literal["train", "trainval"] = "train"
-    """What of it: `trainval` is for the test server, as no labelled image is left to evaluate on."""
-    coarse_classes: tuple[str, ...] = ()
+    """Images to train on; `trainval` is for the test server, as no labelled image is left to evaluate on."""
+    coarse_classes: Items[str] = ()
     """Classes that are drawn from Cityscapes' coarsely annotated images as well; none leaves these images out."""
     start: str | None = None
-    """The run whose trained network it starts from, with the same seed; null for `initial_weights`."""
+    """Run whose trained network it starts from, with the same seed; null for `initial_weights`."""
     recipe: str | None = None
-    """Which of the study's `recipes` it is trained by; null for the study's `training` as it is."""
+    """Entry of the study's `recipes` that it is trained by; null for the study's `training` as it is."""
     baseline: str | None = None
-    """The run that its gain is measured against."""
+    """Run that its gain is measured against."""
 
-    def check(self, where: Where) -> None:
-        self.balance.check(where.key("balance"))
-        for key, registry in (("head", HEADS), ("backbone", BACKBONES)):
-            if getattr(self, key) not in registry:
-                raise where.error(key, f"no {getattr(self, key)!r}; choose from {', '.join(registry)}")
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         stems = BACKBONES[self.backbone].stems
         if self.stem not in stems:
-            raise where.error("stem", f"{self.backbone} has no {self.stem!r}; choose from {', '.join(stems)}")
+            raise refuse(f"{self.backbone} has no {self.stem!r}; choose from {', '.join(stems)}", "stem")
         if self.data != "cityscapes" and (self.coarse_classes or self.split != "train"):
             key = "coarse_classes" if self.coarse_classes else "split"
-            raise where.error(key, "is a matter of Cityscapes; leave it out for other data")
+            raise refuse("is for Cityscapes only; leave it out for other data", key)
+        return self
 
     @property
     def evaluated(self) -> bool:
-        """Whether labelled images are left to evaluate it on; otherwise the test server does."""
+        """Whether labelled images are left to evaluate the run on; otherwise the test server does."""
         return self.split == "train" and self.data != "mapillary"
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The paper's data sets that its training and evaluation take."""
+        """Datasets of the paper that its training and evaluation need."""
         coarse = ("cityscapes_coarse",) if self.coarse_classes else ()
         test = ("cityscapes_test",) if self.split == "trainval" else ()
         return (self.data, *coarse, *test)
 
     @property
     def network_key(self) -> dict:
-        """What the network depends on, without what tables say of it."""
-        return {"head": self.head, "backbone": self.backbone, "stem": self.stem, "balance": asdict(self.balance)}
+        """Parameters of the network, without those of tables."""
+        return self.model_dump(include={"head", "backbone", "stem", "balance"})
 
     @property
     def training_key(self) -> dict:
-        """What its trained network depends on, as far as the run says it."""
-        return {
-            "network": self.network_key,
-            "data": self.data,
-            "split": self.split,
-            "coarse_classes": self.coarse_classes,
-            "start": self.start,
-        }
+        """Parameters of the trained network that the run sets."""
+        return {"network": self.network_key, **self.model_dump(include={"data", "split", "coarse_classes", "start"})}
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuotedMethod:
-    """A method of others, whose numbers the paper quotes and which is not trained here."""
+class QuotedMethod(Config):
+    """A method by others whose numbers the paper quotes; it is not trained here."""
 
     label: str
-    """How tables call it."""
+    """Name in tables."""
     backbone: str | None = None
-    """As the paper prints it."""
+    """Backbone as the paper prints it."""
     venue: str | None = None
-    """Where it was published, as the paper prints it."""
+    """Venue as the paper prints it."""
     coarse: bool = False
     """Whether the paper marks it as trained on coarse annotations as well."""
     mapillary: bool = False
     """Whether the paper marks it as pre-trained on Mapillary Vistas."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableConfig:
+class TableConfig(Config):
     """One of the paper's tables."""
 
     title: str
-    describe: tuple[Literal[DESCRIPTIONS], ...]
-    columns: tuple[Literal[COLUMNS], ...]
-    rows: tuple[str, ...]
-    """Runs, and quoted methods."""
+    describe: Items[Literal[DESCRIPTIONS]]
+    """Columns that describe a row."""
+    columns: Items[Literal[COLUMNS]]
+    """Columns of results."""
+    rows: Items[str]
+    """Runs and quoted methods."""
     evaluation: Scales = "single_scale"
-    """By which of a study's two evaluations: `evaluation`, or the same at the scales of `multi_scale`."""
+    """Evaluation of the study to use: `evaluation`, or the same at the scales of `multi_scale`."""
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureConfig:
+class FigureConfig(Config):
     """One of the paper's figures."""
 
     title: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureRuns:
+class FigureRuns(Config):
     """The runs that a study's figures show."""
 
     baseline: str
     fbnet: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunsFile:
-    """What `params/runs.yaml` holds, its defaults already in its runs."""
+class RunsFile(Config):
+    """Contents of `params/runs.yaml`, with the defaults merged into the runs."""
 
-    runs: dict[str, RunConfig]
-    quoted: dict[str, QuotedMethod]
-    tables: dict[str, TableConfig]
-    figures: dict[str, FigureConfig]
+    runs: dict[RunId, RunConfig]
+    quoted: dict[Word, QuotedMethod]
+    """Methods by others, with numbers that the paper quotes."""
+    tables: dict[Word, TableConfig]
+    figures: dict[FigureName, FigureConfig]
     figure_runs: FigureRuns
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, run in self.runs.items():
+            check_names((run.baseline,) if run.baseline else (), self.runs, f"runs.{name}.baseline")
+            self._check_start(run)
+        for name, table in self.tables.items():
+            key = f"tables.{name}.rows"
+            check_names(table.rows, {**self.runs, **self.quoted}, key)
+            if len({self.runs[row].data for row in table.rows if row in self.runs}) != 1:
+                raise refuse("must hold runs on one dataset, at least one of them", key)
+        check_names(dict(self.figure_runs).values(), self.runs, "figure_runs")
+        return self
+
+    def _check_start(self, run: RunConfig) -> None:
+        """Check that a run starts from a run of the same network, and not from itself through others."""
+        chain, key = [run.id], f"runs.{run.id}.start"
+        while (parent := self.runs[chain[-1]].start) is not None:
+            check_names((parent,), self.runs, key)
+            if parent in chain:
+                raise refuse(f"leads back to {parent}; a chain of runs needs a beginning", key)
+            chain.append(parent)
+        if run.start is not None:
+            parent = self.runs[run.start]
+            if (parent.head, parent.backbone) != (run.head, run.backbone):
+                raise refuse(f"{run.start} has another head or backbone; start from a run of the same network", key)
+
+    def ancestors(self, run: str) -> tuple[str, ...]:
+        """Return a run after the runs that it builds on, the first to be trained first."""
+        parent = self.runs[run].start
+        return (run,) if parent is None else (*self.ancestors(parent), run)
+
+
+def check_names(names: Iterable[str], choices: Iterable[str], key: str) -> None:
+    """Check that names are among the choices; raises a validation error for the key."""
+    for name in names:
+        if name not in choices:
+            raise refuse(f"no {name!r}; choose from {', '.join(choices)}", key)

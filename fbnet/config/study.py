@@ -1,73 +1,66 @@
-"""Runs and studies as dataclasses: what `params/` may hold, and what a study says of its runs.
+"""Studies: the contents of `params/studies/<study>.yaml`, and a study with its runs, tables and figures.
 
-A run says which network is trained, a study at which scale and on which data. Nothing here imports torch, so that
-planning and reporting stay fast.
+A run says which network is trained, a study at which scale and on which data.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import Field, NonNegativeInt, model_validator
 
 from fbnet import paths
-from fbnet.config.datasets import DataConfig, Role
+from fbnet.config.base import Config, Items, refuse
+from fbnet.config.datasets import DataConfig, Role, check_role
 from fbnet.config.evaluation import EvaluationConfig, Scales, ScalesConfig
-from fbnet.config.runs import MAX_WIDTH, FigureConfig, FigureRuns, QuotedMethod, RunConfig, TableConfig
-from fbnet.config.strict import Where
+from fbnet.config.runs import FigureConfig, FigureRuns, QuotedMethod, RunConfig, TableConfig, Width
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, kw_only=True)
-class StudyFile:
-    """What `params/studies/<study>.yaml` holds."""
+
+class StudyFile(Config):
+    """Contents of `params/studies/<study>.yaml`, with the training merged into the recipes."""
 
     description: str
     data: dict[Role, DataConfig]
-    """By the paper's data set that it stands for."""
+    """Datasets by the paper's dataset that they substitute for."""
     training: TrainingConfig
-    recipes: dict[str, TrainingConfig] = field(default_factory=dict)
-    """Other trainings, by the names that runs know; in the file, each is a short delta over `training`."""
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    recipes: dict[str, TrainingConfig] = Field(default_factory=dict)
+    """Other trainings, by the names that runs use; in the file, each is a short delta over `training`."""
+    evaluation: EvaluationConfig = EvaluationConfig()
     multi_scale: ScalesConfig | None = None
-    """The scales of the tables that are of more than one; null where the study has no such table."""
-    width: float = 1.0
+    """Scales of the multi-scale tables; null if the study has no such table."""
+    width: Width = 1.0
     """Width multiplier of backbone and head."""
-    seeds: tuple[int, ...]
-    runs: tuple[str, ...] = ()
-    """The runs to train; none means all of `params/runs.yaml`. Tables leave out the rows of other runs."""
-    tables: tuple[str, ...]
-    figures: tuple[str, ...]
+    seeds: Annotated[Items[NonNegativeInt], Field(min_length=1)]
+    runs: Items[str] = ()
+    """Runs to train; none means all of `params/runs.yaml`. Tables leave out the rows of other runs."""
+    tables: Items[str]
+    figures: Items[str]
     figure_runs: FigureRuns | None = None
-    """In place of those of `params/runs.yaml`."""
+    """Replaces the `figure_runs` of `params/runs.yaml`."""
 
-    def check(self, where: Where) -> None:
-        for role, data in self.data.items():
-            data.check(where.key("data").key(role), role)
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if "cityscapes" not in self.data:
-            raise where.error("data", "names no data set for 'cityscapes'")
-        self._check_prepared_apart(where.key("data"))
-        self.training.check(where.key("training"))
-        for name, recipe in self.recipes.items():
-            recipe.check(where.key("recipes").key(name))
-        self.evaluation.check(where.key("evaluation"))
-        if self.multi_scale is not None:
-            self.multi_scale.check(where.key("multi_scale"))
-        if not 0 < self.width <= MAX_WIDTH:
-            raise where.error("width", f"must be above 0 and at most {MAX_WIDTH}")
-        if self.training.initial_weights is not None and self.width != 1:
-            raise where.error("width", "must be 1 with training.initial_weights, which are of full width")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
-            raise where.error("seeds", "must be one or more different numbers from 0 up")
-
-    def _check_prepared_apart(self, where: Where) -> None:
-        """Each data set is prepared in a folder of its own name."""
+            raise refuse("names no dataset for 'cityscapes'", "data")
         datasets = [data.dataset for data in self.data.values()]
         for role, data in self.data.items():
+            check_role(role, data)
             if datasets.count(data.dataset) > 1:
-                raise where.key(role).error("dataset", f"{data.dataset} stands twice; name each data set once")
+                raise refuse(f"{data.dataset} stands twice; name each dataset once", f"data.{role}.dataset")
+        if self.training.initial_weights is not None and self.width != 1:
+            raise refuse("must be 1 with training.initial_weights, which are of full width", "width")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise refuse("must be different numbers", "seeds")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study with everything that it names looked up."""
+    """A study with everything that it names."""
 
     name: str
     settings: StudyFile
@@ -81,30 +74,30 @@ class Study:
 
     @property
     def data(self) -> DataConfig:
-        """The data set that stands in for Cityscapes, which figures show."""
+        """Substitute for Cityscapes, which figures show."""
         return self.settings.data["cityscapes"]
 
     def data_of(self, run: str) -> DataConfig:
-        """The data set that a run is trained and evaluated on."""
+        """Dataset that a run is trained and evaluated on."""
         return self.settings.data[self.runs[run].data]
 
     def training_of(self, run: str) -> TrainingConfig:
-        """How a run is trained."""
+        """Training of a run."""
         return self.settings.recipes.get(self.runs[run].recipe, self.settings.training)
 
     def training_splits(self, run: str) -> tuple[str, ...]:
-        """The splits of its data set that a run is trained on."""
+        """Splits of its dataset that a run is trained on."""
         data = self.data_of(run)
         return (data.train,) if self.runs[run].split == "train" else (data.train, data.evaluate)
 
     def evaluation_of(self, run: str, scales: Scales) -> EvaluationConfig:
-        """How a run is evaluated. Raises InputError where no labelled image is left for it, or no scales are named."""
+        """Evaluation of a run. Raises InputError if no labelled image is left for it or the study names no scales."""
         if not self.run(run).evaluated:
             raise InputError(f"{run}: no labelled images are left to evaluate it on; use `fbnet export`")
         return self.evaluation(scales)
 
     def centroids_of(self, run: str) -> tuple[tuple[Role, str, int], ...]:
-        """Of which data sets, splits and tiles a run needs the classes' centroids; none where it is not sampled so."""
+        """(dataset, split, tile) triples needed for class-uniform sampling; none if a run does not use it."""
         sampling = self.training_of(run).class_uniform
         if sampling is None:
             return ()
@@ -114,34 +107,33 @@ class Study:
         return tuple((role, split, sampling.tile[role]) for role, split in parts)
 
     def evaluation(self, scales: Scales) -> EvaluationConfig:
-        """How images are evaluated. Raises InputError for multi-scale evaluation where the study has none."""
+        """Evaluation at the given scales. Raises InputError for multi-scale evaluation if the study has none."""
         if scales == "single_scale":
             return self.settings.evaluation
         several = self.settings.multi_scale
         if several is None:
             raise InputError(f"{paths.study_file(self.name)}: multi_scale: is missing; name the scales")
-        return replace(self.settings.evaluation, scales=several.scales, mirror=several.mirror)
+        return self.settings.evaluation.model_copy(update=dict(several))
 
     @property
     def export_scales(self) -> Scales:
-        """At which scales the test server's images are predicted: at several, where the study has them."""
+        """Scales at which the test server's images are predicted: several if the study has them."""
         return "single_scale" if self.settings.multi_scale is None else "multi_scale"
 
     def ancestors(self, run: str) -> tuple[str, ...]:
-        """A run with the runs that it builds on, the first to be trained first."""
+        """Return a run after the runs that it builds on, the first to be trained first."""
         parent = self.runs[run].start
         return (run,) if parent is None else (*self.ancestors(parent), run)
 
     def training_parameters(self, run: str) -> dict:
-        """All parameters that the trained network of a run depends on, the seed and the run it starts from apart.
+        """Return the parameters that a trained network depends on, except the seed and the run that it starts from.
 
-        What is switched off is left out, so that a network stays valid when there is more to be switched on.
+        Parts that are switched off are left out, so that a network stays valid if a new part is added.
         """
-        training = asdict(self.training_of(run))
         parameters = {
             "network": self.runs[run].network_key,
             "width": self.settings.width,
-            "training": {key: value for key, value in training.items() if value is not None},
+            "training": {key: value for key, value in self.training_of(run).model_dump().items() if value is not None},
             "data": self.data_of(run).source,
             "splits": self.training_splits(run),
         }
@@ -151,61 +143,55 @@ class Study:
         return parameters
 
     def run(self, run: str) -> RunConfig:
-        """One of the study's runs. Raises InputError for another name."""
-        if run not in self.runs:
-            raise InputError(f"study {self.name}: no run {run!r}; choose from {', '.join(self.runs)}")
-        return self.runs[run]
+        """Return one of the study's runs. Raises InputError for another name."""
+        return self._named("run", run, self.runs)
 
     def compared_runs(self, table: str) -> tuple[str, ...]:
-        """The runs whose results a table takes: its rows, and the baselines that their gains are measured against.
+        """Return the runs whose results a table shows: its rows and their baselines.
 
-        Raises InputError for a table that the study does not have.
+        Raises InputError if the study does not have the table.
         """
         rows = [row for row in self.table(table).rows if row in self.runs]
         baselines = [self.runs[row].baseline for row in rows]
         return tuple(dict.fromkeys([*rows, *(run for run in baselines if run in self.runs)]))
 
     def runs_of_table(self, table: str) -> tuple[str, ...]:
-        """All runs that are trained for a table, parents before those that start from them.
+        """Return the runs that are trained for a table, each after the run that it starts from.
 
-        Raises InputError for a table that the study does not have.
+        Raises InputError if the study does not have the table.
         """
         return tuple(dict.fromkeys(link for run in self.compared_runs(table) for link in self.ancestors(run)))
 
     def roles_of_table(self, table: str) -> tuple[Role, ...]:
-        """The paper's data sets that a table's runs take. Raises InputError for a table that it does not have."""
+        """Return the paper's datasets that a table's runs need. Raises InputError for an unknown table."""
         return tuple(dict.fromkeys(role for run in self.runs_of_table(table) for role in self.runs[run].roles))
 
     def data_of_table(self, table: str) -> DataConfig:
-        """The data set of a table's runs. Raises InputError for a table that the study does not have."""
+        """Return the dataset of a table's runs. Raises InputError for an unknown table."""
         return self.data_of(next(row for row in self.table(table).rows if row in self.runs))
 
     def initial_weights(self, run: str) -> str | None:
-        """The entry of `initial_weights` that a run starts from; None where it starts from scratch or another run."""
+        """Entry of `initial_weights` that a run starts from; None if it starts from scratch or from another run."""
         files = self.training_of(run).initial_weights
         return None if files is None or self.runs[run].start is not None else files[self.runs[run].backbone]
 
     def role(self, role: str) -> DataConfig:
-        """What stands in for one of the paper's data sets. Raises InputError for another name."""
-        if role not in self.settings.data:
-            raise InputError(f"study {self.name}: no data {role!r}; choose from {', '.join(self.settings.data)}")
-        return self.settings.data[role]
+        """Return the substitute for one of the paper's datasets. Raises InputError for another name."""
+        return self._named("data", role, self.settings.data)
 
     def table(self, table: str) -> TableConfig:
-        """One of the study's tables. Raises InputError for another name."""
-        if table not in self.tables:
-            raise InputError(f"study {self.name}: no table {table!r}; choose from {', '.join(self.tables)}")
-        return self.tables[table]
+        """Return one of the study's tables. Raises InputError for another name."""
+        return self._named("table", table, self.tables)
 
     def figure(self, figure: str) -> FigureConfig:
-        """One of the study's figures. Raises InputError for another name."""
-        if figure not in self.figures:
-            raise InputError(f"study {self.name}: no figure {figure!r}; choose from {', '.join(self.figures)}")
-        return self.figures[figure]
+        """Return one of the study's figures. Raises InputError for another name."""
+        return self._named("figure", figure, self.figures)
 
     def check_seed(self, seed: int) -> None:
-        """Raises InputError unless the study has this seed."""
-        if seed not in self.settings.seeds:
-            raise InputError(
-                f"study {self.name}: no seed {seed}; choose from {', '.join(map(str, self.settings.seeds))}"
-            )
+        """Raise InputError unless the study has the seed."""
+        self._named("seed", seed, dict.fromkeys(self.settings.seeds))
+
+    def _named(self, kind: str, name: object, choices: Mapping[Any, T]) -> T:
+        if name not in choices:
+            raise InputError(f"study {self.name}: no {kind} {name!r}; choose from {', '.join(map(str, choices))}")
+        return choices[name]

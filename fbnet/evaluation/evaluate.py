@@ -1,7 +1,5 @@
 """Evaluation of a trained run: one confusion matrix over the whole split, and a few samples for the figures."""
 
-from dataclasses import asdict
-
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -60,8 +58,8 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
         "gflops": round(gflops, 6),
         "parameters": parameters,
         "iterations": config.iterations,
-        "evaluation": asdict(settings),
-        "training": asdict(config.training),
+        "evaluation": settings.model_dump(),
+        "training": config.training.model_dump(),
         "width": config.width,
         "device": device.type,
         "precision": choose_precision(settings.precision, device),

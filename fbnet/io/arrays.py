@@ -1,4 +1,4 @@
-"""Arrays out of .npy and .npz files that may not hold what they say: nothing is allocated but what is there."""
+"""Arrays from .npy and .npz files whose headers may lie: nothing is allocated beyond what a file holds."""
 
 import math
 import os
@@ -13,21 +13,22 @@ import numpy as np
 from fbnet.errors import InputError
 
 MAX_ARCHIVE_BYTES = 2 << 30
-"""Of all arrays of an .npz file, unpacked. Eight samples of Cityscapes' images have 90 million."""
+"""Unpacked size of an .npz file. Eight samples of Cityscapes' images have 90 million bytes."""
 DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, OverflowError, tokenize.TokenError)
-"""What numpy raises for headers and files that are no arrays."""
+"""Errors of numpy for damaged headers and files."""
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def open_array(path: Path, hint: str) -> np.ndarray:
-    """The array of an .npy file, memory-mapped. Raises InputError for a missing or damaged file.
+    """Open an .npy file memory-mapped, copy-on-write as torch needs writable arrays; the file does not change.
 
-    It is mapped for this process alone, as torch takes no arrays that cannot be written to; the file stays as it is.
+    Raises:
+        InputError: if the file is missing or damaged.
     """
     try:
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: cannot be read (is no file); {hint}")
-        with warnings.catch_warnings():  # of headers as Python 2 wrote them
+        with warnings.catch_warnings():  # about headers written by Python 2
             warnings.simplefilter("ignore")
             return np.lib.format.open_memmap(path, mode="c")
     except FileNotFoundError:
@@ -37,27 +38,26 @@ def open_array(path: Path, hint: str) -> np.ndarray:
 
 
 def create_array(path: Path, length: int) -> np.ndarray:
-    """An .npy file of so many bytes to be filled, memory-mapped. Raises OSError where the disk has no room for it."""
+    """Create a memory-mapped .npy file of (length,) uint8. Raises OSError if the disk has no room for it."""
     array = np.lib.format.open_memmap(path, "w+", np.uint8, (length,))
-    if not hasattr(os, "posix_fallocate"):  # macOS
-        return array
-    with path.open("r+b") as file:
-        try:
-            # Its room is taken at once: what finds none while it is filled would be killed without a word.
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from None
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            try:
+                # Reserved at once, as a full disk would kill the process that writes to the map.
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from None
     return array
 
 
 def check_length(array: np.ndarray, hint: str) -> None:
-    """Raises InputError if the file of a mapped array has become shorter: to read beyond its end kills a process."""
+    """Raise InputError if the file of a mapped array has become shorter: reading beyond its end kills a process."""
     if isinstance(array, np.memmap) and array._mmap.size() < array.offset + array.nbytes:
         raise InputError(f"{array.filename}: became shorter while it was in use; {hint}")
 
 
 def read_archive(path: Path, hint: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by their names. Raises InputError for a missing or damaged file, and for objects."""
+    """Read the arrays of an .npz file by name. Raises InputError if it is missing, damaged or holds objects."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -71,7 +71,7 @@ def read_archive(path: Path, hint: str) -> dict[str, np.ndarray]:
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """An array of no more bytes than its member has. Raises what `DAMAGED` names."""
+    """Read an array of no more bytes than its member has. Raises one of `DAMAGED`."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
         raise ValueError(f"{member.filename}: packed in an unknown way")
     with archive.open(member) as file:
@@ -80,6 +80,6 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
             raise ValueError(f"{member.filename}: of version {version}")
         shape, fortran, dtype = HEADERS[version](file)
         if dtype.hasobject or math.prod(shape) * dtype.itemsize > member.file_size:
-            raise ValueError(f"{member.filename}: its header does not fit what it holds")
+            raise ValueError(f"{member.filename}: its header does not fit its content")
         content = file.read(math.prod(shape) * dtype.itemsize)
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")

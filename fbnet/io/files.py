@@ -1,4 +1,4 @@
-"""Files that appear whole: written aside, synced, and put in place by a rename."""
+"""Atomic writing of files: written aside, synced, and renamed into place."""
 
 import hashlib
 import json
@@ -11,9 +11,10 @@ from typing import BinaryIO
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Lets `write` fill a file that replaces `path` only once it is complete and on the disk.
+    """Let `write` fill a file that replaces `path` only when it is complete and on the disk.
 
-    Raises OSError that names the file, for a full disk too.
+    Raises:
+        OSError: if the system refuses it, as with a full disk; names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -33,42 +34,42 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def set_back(paths: Iterable[Path]) -> None:
-    """Gives files from the future the present time: the clock was ahead when they were written.
+    """Give files from the future the present time: the clock was ahead when they were written.
 
-    Snakemake throws away what it made from files that are newer.
+    Snakemake deletes what it made from newer files.
     """
     now = time.time()
     for path in paths:
-        with suppress(OSError):  # not there, or another's
+        with suppress(OSError):  # missing, or owned by somebody else
             if path.stat().st_mtime > now:
                 os.utime(path, (now, now))
 
 
 def write_text(path: Path, text: str) -> None:
-    """A text file, UTF-8, appearing whole."""
+    """Write a UTF-8 text file atomically."""
     write_whole(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: Path, content: object) -> None:
-    """A JSON file, appearing whole; numbers that JSON does not know are refused."""
+    """Write a JSON file atomically. Raises ValueError for numbers that are not finite."""
     write_text(path, json_text(content))
 
 
 def json_text(content: object) -> str:
-    """What a JSON file of ours holds. Raises ValueError for numbers that JSON does not know."""
+    """Return content as the text of a JSON file. Raises ValueError for numbers that are not finite."""
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def sha256(path: Path) -> str:
-    """A file's sha256, as hex digits."""
+    """Return the sha256 of a file as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _refusal(error: BaseException | None) -> OSError | None:
-    """What the system refused while a file was written, which names no file; torch answers it with an error of its own.
+    """Return the system's error without a file name that caused an error, as torch raises its own error for it.
 
-    None for other errors: those that name a file, and those of networks, which are of types of their own.
+    None for other errors: those that name a file, and those of networks, which have types of their own.
     """
     while error is not None and not isinstance(error, OSError):
         error = error.__context__

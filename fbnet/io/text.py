@@ -1,30 +1,32 @@
-"""Text from outside: of bounded size and in UTF-8; JSON no deeper than any of ours. The rest ends in InputError."""
+"""Text and JSON files from outside: bounded size and depth, valid UTF-8, finite numbers."""
 
 import io
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from fbnet.errors import InputError
 
 MAX_BYTES = 64 << 20
-"""Of a text file. The largest of ours, the manifest of Cityscapes' 20 000 coarse images, has some 15 million."""
+"""Size of a text file. The largest of ours, the manifest of Cityscapes' 20 000 coarse images, has some 15 million."""
 MAX_DEPTH = 32
-"""Of JSON. Ours has 8 at most."""
+"""Depth of JSON. Ours has at most 8."""
+MAX_INT = 2**63 - 1
 
 
 def read_text(path: Path, hint: str, what: str = "cannot be read", limit: int = MAX_BYTES) -> str:
-    """A text file, its line ends as `\\n`.
+    """Read a text file, with `\\n` as line end.
 
     Args:
-        path: the file.
-        remedy: what to do where it cannot be read, for the message.
-        what: what it is then, for the message.
-        limit: bytes that it may have.
+        path: The file.
+        hint: What to do if it cannot be read, for the message.
+        what: The problem in that case, for the message.
+        limit: Largest size in bytes.
 
     Raises:
-        InputError: for a missing or unreadable file, for what is no regular file, such as a folder or a pipe, and for
-            one that is too large or not in UTF-8.
+        InputError: if the file is missing, unreadable, too large or not UTF-8, and if it is no regular file, such as a
+            folder or a pipe.
     """
     try:
         if path.exists() and not path.is_file():
@@ -43,41 +45,62 @@ def read_text(path: Path, hint: str, what: str = "cannot be read", limit: int = 
 
 
 def read_json(path: Path, what: str, hint: str) -> object:
-    """The content of a JSON file, its numbers finite and its strings such that they can be written again.
+    """Read a JSON file of finite numbers and valid text.
 
     Args:
-        path: the file.
-        what: what a file is that holds no such JSON, for the message, such as `damaged`.
-        remedy: what to do then.
+        path: The file.
+        what: The problem if it holds no such JSON, for the message, such as `damaged`.
+        hint: What to do then.
 
     Raises:
-        InputError: as `read_text`, and for anything else than JSON.
+        InputError: as `read_text`, and for anything but JSON.
     """
     if not path.exists():
         raise InputError(f"{path}: not there; {hint}")
     text = read_text(path, hint, what)
     try:
-        content = json.loads(text, parse_constant=_finite, parse_float=_finite)
-        _check_depth(content)
-        if "\\u" in text:  # half a surrogate pair is JSON, but no text
-            json.dumps(content, ensure_ascii=False).encode()
+        content = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_int)
+        _check(content, escapes="\\u" in text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: {what} ({error}); {hint}") from None
     return content
 
 
+def check_text(text: str) -> str:
+    """Return the text. Raises ValueError for null characters and unpaired surrogates, which escapes can make."""
+    if "\0" in text:
+        raise ValueError("text with null characters")
+    text.encode()
+    return text
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{text} is not a finite number")
     return value
 
 
-def _check_depth(content: object) -> None:
-    level = [content] if isinstance(content, dict | list) else []
-    for _ in range(MAX_DEPTH):
-        children = (item.values() if isinstance(item, dict) else item for item in level)
-        level = [child for items in children for child in items if isinstance(child, dict | list)]
-        if not level:
+def _int(text: str) -> int:
+    value = int(text)
+    if abs(value) > MAX_INT:
+        raise ValueError(f"a number above {MAX_INT}")
+    return value
+
+
+def _check(content: object, escapes: bool) -> None:
+    """Check the depth, and the text if there are escapes."""
+    level = [content]
+    for _ in range(MAX_DEPTH + 1):
+        for text in level if escapes else ():
+            if isinstance(text, str):
+                check_text(text)
+        containers = [item for item in level if isinstance(item, dict | list)]
+        if not containers:
             return
+        level = [child for item in containers for child in _children(item)]
     raise ValueError(f"nested deeper than {MAX_DEPTH}")
+
+
+def _children(container: dict | list) -> Iterable[object]:
+    return (*container, *container.values()) if isinstance(container, dict) else container

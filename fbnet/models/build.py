@@ -59,7 +59,7 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
     classes = len(labels.classes)
     auxiliary_classes = classes if run.balance.auxiliary == "pce" else len(labels.foreground)
     backbone = build_backbone(run, width)
-    head = resolve_name(HEADS[run.head].implementation)(channels, classes, width=width)
+    head = resolve_name(HEADS[run.head])(channels, classes, width=width)
     initialise(head)
     # Last and not re-initialised, so that a run and its baseline draw the same backbone and head at the same seed.
     balance = nn.ModuleDict(

@@ -7,61 +7,47 @@ configuration is checked before a network is built from it, the weights before t
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from pydantic import NonNegativeInt
 from torch import Tensor
 
+from fbnet.config.base import Config, DatasetName, Word, validating
 from fbnet.config.labels import LabelSpec
 from fbnet.config.registry import DATASETS
-from fbnet.config.runs import MAX_WIDTH, RunConfig
-from fbnet.config.strict import Where, from_mapping
+from fbnet.config.runs import RunConfig, Width
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 from fbnet.io.files import write_whole
 from fbnet.models.build import SegmentationNetwork, build
-from fbnet.names import WORD, is_word
 
 FORMAT = 1
 HINT = "train this run again"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckpointConfig:
+class CheckpointConfig(Config):
     """Configuration in a checkpoint: all that rebuilds its network, and how it was trained."""
 
-    study: str
+    study: Word
     run: RunConfig
-    seed: int
-    dataset: str
-    width: float
+    seed: NonNegativeInt
+    dataset: DatasetName
+    width: Width
     training: TrainingConfig
-    iterations: int
+    iterations: NonNegativeInt
     torch_version: str
 
     @property
     def labels(self) -> LabelSpec:
+        """Classes of the network."""
         return DATASETS[self.dataset].labels
-
-    def check(self, where: Where) -> None:
-        if self.dataset not in DATASETS:
-            raise where.error("dataset", f"no {self.dataset!r}; choose from {', '.join(DATASETS)}")
-        for key, name in (("study", self.study), ("run.id", self.run.id)):
-            if not is_word(name):
-                raise where.error(key, WORD)
-        if not 0 < self.width <= MAX_WIDTH:
-            raise where.error("width", f"must be above 0 and at most {MAX_WIDTH}")
-        if self.seed < 0 or self.iterations < 0:
-            raise where.error("seed", "and iterations must not be negative")
-        self.run.check(where.key("run"))
-        self.training.check(where.key("training"))
 
 
 def save(path: Path, network: SegmentationNetwork, config: CheckpointConfig) -> None:
     """Write a checkpoint atomically."""
     state = {name: value.cpu() for name, value in network.state_dict().items()}
-    content = {"format": FORMAT, "config": asdict(config), "state": state}
+    content = {"format": FORMAT, "config": config.model_dump(), "state": state}
     write_whole(path, lambda file: torch.save(content, file))
 
 
@@ -92,9 +78,8 @@ def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
         raise InputError(f"{path}: no readable checkpoint; {HINT}")
     if not isinstance(content["format"], int) or content["format"] != FORMAT:
         raise InputError(f"{path}: has another format than {FORMAT}; {HINT}")
-    where = Where(str(path))
-    config = from_mapping(CheckpointConfig, content["config"], where)
-    config.check(where)
+    with validating(path, HINT):
+        config = CheckpointConfig.model_validate(content["config"])
     check_weights(path, content["state"], HINT)
     return config, content["state"]
 

@@ -7,7 +7,6 @@ file and never downloads.
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
@@ -16,8 +15,8 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from fbnet import paths
+from fbnet.config.base import Config, validating
 from fbnet.config.registry import BACKBONES
-from fbnet.config.strict import Where, from_mapping
 from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.io.files import sha256, write_json, write_whole
@@ -33,8 +32,7 @@ MAX_BYTES = 4 << 30  # of a download
 TIMEOUT = 60  # seconds
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Record:
+class _Record(Config):
     """Content of a record of weights."""
 
     file: str
@@ -110,7 +108,7 @@ def verified(entry: str) -> Path:
     path, recorded = _existing_file(entry), paths.weights_record(entry)
     if not recorded.exists():
         raise InputError(f"{recorded}: not there; record it with `fbnet record-weights {entry}`")
-    if sha256(path) != _read_record(recorded)["sha256"]:
+    if sha256(path) != _read_record(recorded).sha256:
         raise InputError(
             f"{path}: is another file than the one in {recorded}; bring that one back, "
             "or delete the record to use this one"
@@ -121,8 +119,8 @@ def verified(entry: str) -> Path:
 def summary(recorded: Path) -> str:
     """One-line summary of a record."""
     content = _read_record(recorded)
-    kind = "as published" if content["hash"] == "published" else "hash of the first use"
-    return f"{content['file']}: {content['bytes'] / 1e6:.1f} MB, sha256 {content['sha256']} ({kind})"
+    kind = "as published" if content.hash == "published" else "hash of the first use"
+    return f"{content.file}: {content.bytes / 1e6:.1f} MB, sha256 {content.sha256} ({kind})"
 
 
 def _existing_file(entry: str) -> Path:
@@ -184,11 +182,8 @@ def _check_published(found: str, published: str | None, problem: str) -> None:
         raise InputError(f"{problem} (its sha256 begins with {found[: len(published)]}, not {published})")
 
 
-def _read_record(path: Path) -> dict:
-    problem, hint = "no readable record of weights", "delete it and record the file again"
-    content = read_json(path, problem, hint)
-    try:
-        return asdict(from_mapping(_Record, content, Where(str(path))))
-    except InputError as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise InputError(f"{path}: {problem} ({reason}); {hint}") from None
+def _read_record(path: Path) -> _Record:
+    hint = "delete it and record the file again"
+    content = read_json(path, "no readable record of weights", hint)
+    with validating(path, hint):
+        return _Record.model_validate(content)

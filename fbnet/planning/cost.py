@@ -97,7 +97,8 @@ class StudyCost:
 
     def as_dict(self) -> dict:
         """The cost as plain values."""
-        return {**asdict(self), "totals": {name: asdict(amount) for name, amount in self.totals.items()}}
+        totals = {name: asdict(amount) for name, amount in self.totals.items()}
+        return {**asdict(self), "hardware": self.hardware.model_dump(), "totals": totals}
 
 
 def estimate(study: Study, plan: Plan, hardware: Hardware) -> StudyCost:

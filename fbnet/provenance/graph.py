@@ -3,7 +3,7 @@
 The workflow, provenance, audit and report all read this one object. Building it touches no file and imports no torch.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -188,7 +188,7 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
                 result = of_run(kind, run.id, seed)
                 nodes[result] = Node(
                     parameters={
-                        "evaluation": asdict(study.evaluation(scales)),
+                        "evaluation": study.evaluation(scales).model_dump(),
                         "split": study.data_of(run.id).evaluate,
                     },
                     inputs=(trained, prepared(study, run.data)),
@@ -198,7 +198,7 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
     elif "cityscapes_test" in study.settings.data:
         result = of_run("export", run.id, seed)
         nodes[result] = Node(
-            parameters={"evaluation": asdict(study.evaluation(study.export_scales))},
+            parameters={"evaluation": study.evaluation(study.export_scales).model_dump()},
             inputs=(trained, prepared(study, "cityscapes_test")),
             variants=(run.head, run.backbone),
             **rule_outputs(study.name, result.kind, result.name),
@@ -228,12 +228,12 @@ def _table_node(study: Study, name: str) -> Node:
     server = (paths.SERVER_SCORES,) if "test_miou" in table.columns else ()
     return Node(
         parameters={
-            "table": asdict(table),
-            "runs": {run.id: asdict(run) for run in runs},
-            "training": {run.id: asdict(study.training_of(run.id)) for run in runs},
-            "quoted": {row: asdict(study.quoted[row]) for row in table.rows if row in study.quoted},
-            "evaluation": asdict(study.evaluation(table.evaluation)),
-            "data": asdict(study.data_of_table(name)),
+            "table": table.model_dump(),
+            "runs": {run.id: run.model_dump() for run in runs},
+            "training": {run.id: study.training_of(run.id).model_dump() for run in runs},
+            "quoted": {row: study.quoted[row].model_dump() for row in table.rows if row in study.quoted},
+            "evaluation": study.evaluation(table.evaluation).model_dump(),
+            "data": study.data_of_table(name).model_dump(),
             **_caption_parameters(study),
         },
         inputs=tuple(
@@ -245,13 +245,13 @@ def _table_node(study: Study, name: str) -> Node:
 
 
 def _figure_node(study: Study, name: str) -> Node:
-    runs = [study.run(run) for run in asdict(study.figure_runs).values()]
+    runs = [study.run(run) for run in dict(study.figure_runs).values()]
     seed = study.settings.seeds[0]
     return Node(
         parameters={
-            "figure": asdict(study.figure(name)),
-            "runs": {run.id: asdict(run) for run in runs},
-            "data": asdict(study.data),
+            "figure": study.figure(name).model_dump(),
+            "runs": {run.id: run.model_dump() for run in runs},
+            "data": study.data.model_dump(),
             **_caption_parameters(study),
         },
         inputs=tuple(of_run("evaluate", run.id, seed) for run in runs),

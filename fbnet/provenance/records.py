@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from fbnet import paths
-from fbnet.config.strict import Where, from_mapping
+from fbnet.config.base import Config, Items, refuse, validating
 from fbnet.config.study import Study
-from fbnet.config.training import MOST_THREADS
 from fbnet.data import raw_changes as raw
 from fbnet.errors import InputError
 from fbnet.io.files import set_back, sha256, write_json
@@ -32,20 +34,19 @@ from fbnet.provenance.sources import PACKAGE, source_files
 FORMAT = 1
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "matplotlib", "fbnet")
 CODE = ("fbnet", "params", "workflow", "Snakefile", "requirements.lock")
+MAX_THREADS = 4096  # an audit computes with the threads of a record
 _source_hash = cache(sha256)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Accepted:
+class Accepted(Config):
     """A change that `fbnet restamp` declared irrelevant."""
 
     at: str
     because: str
-    changes: tuple[str, ...]
+    changes: Items[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
+class Provenance(Config):
     """Provenance record of one result."""
 
     format: int
@@ -70,7 +71,25 @@ class Provenance:
     """True if code or parameters differed from the commit."""
     started: str
     ended: str
-    accepted: tuple[Accepted, ...] = ()
+    accepted: Items[Accepted] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("started", "ended"):
+            try:
+                if datetime.fromisoformat(getattr(self, key)).utcoffset() is None:
+                    raise ValueError
+            except ValueError:
+                raise refuse("must be a time with its zone", key) from None
+        for path in (*self.outputs, *self.files):
+            if not is_path(path) or Path(path).is_absolute() or ".." in Path(path).parts:
+                raise refuse(f"and files must lie in the repository, not at {path!r}", "outputs")
+        threads = self.environment.get("threads", 1)
+        if not isinstance(threads, int) or not 0 < threads <= MAX_THREADS:
+            raise refuse(f"threads must be from 1 to {MAX_THREADS}", "environment")
+        if not all(isinstance(value, str) for key, value in self.environment.items() if key != "threads"):
+            raise refuse("must hold words", "environment")
+        return self
 
 
 @dataclass(kw_only=True)
@@ -133,12 +152,8 @@ def read(study: Study, result: Result) -> Provenance | None:
     if not path.exists():
         return None
     content = read_json(path, "no readable record", hint)
-    try:
-        record = from_mapping(Provenance, content, Where(str(path)))
-        _check(record, Where(str(path)))
-    except InputError as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise InputError(f"{path}: no readable record ({reason}); {hint}") from None
+    with validating(path, hint):
+        record = Provenance.model_validate(content)
     if record.format != FORMAT or (record.kind, record.name) != (result.kind, result.name):
         raise InputError(f"{path}: record of another result or format; {hint}")
     return record
@@ -180,24 +195,6 @@ def now() -> str:
 def _input_digests(graph: Graph, node: Node) -> dict[str, str]:
     records = {entry: read(graph.study, entry) for entry in node.results}
     return {str(entry): "unknown" if record is None else record.digest for entry, record in records.items()}
-
-
-def _check(record: Provenance, where: Where) -> None:
-    """Raise InputError for invalid times, paths outside the repository and an implausible environment."""
-    for key in ("started", "ended"):
-        try:
-            if datetime.fromisoformat(getattr(record, key)).utcoffset() is None:
-                raise ValueError
-        except ValueError:
-            raise where.error(key, "must be a time with its zone") from None
-    for path in (*record.outputs, *record.files):
-        if not is_path(path) or Path(path).is_absolute() or ".." in Path(path).parts:
-            raise where.error("outputs", f"and files must lie in the repository, not at {path!r}")
-    threads = record.environment.get("threads", 1)
-    if not isinstance(threads, int) or not 0 < threads <= MOST_THREADS:
-        raise where.error("environment", f"threads must be from 1 to {MOST_THREADS}")
-    if not all(isinstance(value, str) for key, value in record.environment.items() if key != "threads"):
-        raise where.error("environment", "must hold words")
 
 
 def _git(*arguments: str) -> str | None:

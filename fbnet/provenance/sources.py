@@ -4,7 +4,6 @@ Neutral modules only find, read, check or report things. They are left out, as t
 """
 
 import ast
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ NEUTRAL = frozenset(
         "fbnet",
         "fbnet.io.arrays",
         "fbnet.cli",
+        "fbnet.config.base",
         "fbnet.config.study",
         "fbnet.config.runs",
         "fbnet.config.evaluation",
@@ -37,7 +37,6 @@ NEUTRAL = frozenset(
         "fbnet.io.yaml_file",
         "fbnet.provenance.sources",
         "fbnet.training.resume",
-        "fbnet.config.strict",
         "fbnet.models.weight_files",
     }
 )
@@ -51,16 +50,6 @@ ENTRY: dict[Kind, str] = {
     "table": "fbnet.report.tables",
     "figure": "fbnet.report.figures",
 }
-
-NAMED: dict[str, tuple[Mapping[str, object], str]] = {
-    "fbnet.models.build": (HEADS, "implementation"),
-    "fbnet.models.backbones.build": (BACKBONES, "implementation"),
-    "fbnet.data.raw_files": (DATASETS, "reader"),
-    "fbnet.data.prepare": (DATASETS, "scene_writer"),
-    "fbnet.data.synthetic.write": (DATASETS, "layout"),
-    "fbnet.report.figures": (FIGURES, "implementation"),
-}
-"""Modules that import what an entry of a registry names: the registry and the attribute of its entries."""
 
 
 def source_files(kind: Kind, choices: tuple[str, ...]) -> tuple[Path, ...]:
@@ -86,9 +75,17 @@ def _closure(entry: str, choices: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def _named(module: str, choices: tuple[str, ...]) -> list[str]:
-    registry, attribute = NAMED.get(module, ({}, ""))
-    targets = [getattr(registry[choice], attribute) for choice in choices if choice in registry]
-    return [target.partition(":")[0] for target in targets if target]
+    """Return the modules that a module takes from a registry for the chosen names."""
+    offered = {
+        "fbnet.models.build": HEADS,
+        "fbnet.models.backbones.build": {name: entry.implementation for name, entry in BACKBONES.items()},
+        "fbnet.data.raw_files": {name: entry.reader for name, entry in DATASETS.items()},
+        "fbnet.data.prepare": {name: entry.scene_writer for name, entry in DATASETS.items()},
+        "fbnet.data.synthetic.write": {name: entry.layout for name, entry in DATASETS.items()},
+        "fbnet.report.figures": FIGURES,
+    }.get(module, {})
+    targets = filter(None, map(offered.get, choices))
+    return [target.partition(":")[0] for target in targets]
 
 
 @cache

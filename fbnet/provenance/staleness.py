@@ -1,7 +1,7 @@
 """Staleness: which results no longer match what they would be made from now, and why."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from fbnet.data import raw_changes as raw
 from fbnet.io.files import write_json
@@ -58,10 +58,10 @@ def restamp(graph: Graph, because: str, kinds: Iterable[str] = ()) -> list[tuple
         if not found or (kinds and result.kind not in kinds):
             continue
         accepted = Accepted(at=now(), because=because, changes=tuple(found))
-        content = asdict(record) | present(result, node)
+        content = record.model_dump() | present(result, node)
         if raw_data := graph.raw_data(result):
             content["raw"] = raw.digest(raw_data) or record.raw
-        write_json(node.record, content | {"accepted": [*content["accepted"], asdict(accepted)]})
+        write_json(node.record, content | {"accepted": [*content["accepted"], accepted.model_dump()]})
         done.append((result, found))
     return done
 

@@ -1,7 +1,6 @@
 """Captions of tables and figures: data, scale, training, seeds and comparability of their numbers."""
 
 from collections.abc import Collection
-from dataclasses import fields, replace
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
@@ -174,8 +173,9 @@ def _used(training: TrainingConfig, study: Study, runs: Collection[str]) -> Trai
     sampling = training.class_uniform
     if sampling is not None:
         roles = {role for run in runs for role in study.run(run).roles}
-        sampling = replace(sampling, tile={role: side for role, side in sampling.tile.items() if role in roles})
-    return replace(training, initial_weights=files or None, class_uniform=sampling)
+        tiles = {role: side for role, side in sampling.tile.items() if role in roles}
+        sampling = sampling.model_copy(update={"tile": tiles})
+    return training.model_copy(update={"initial_weights": files or None, "class_uniform": sampling})
 
 
 def _other_recipes(study: Study, table: TableConfig) -> str:
@@ -193,9 +193,9 @@ def _other_recipes(study: Study, table: TableConfig) -> str:
 
 def _changes(training: TrainingConfig, recipe: TrainingConfig) -> list[str]:
     """Phrases for the settings that a recipe changes."""
-    changed = [entry.name for entry in fields(recipe) if getattr(recipe, entry.name) != getattr(training, entry.name)]
+    changed = [key for key, value in recipe if value != getattr(training, key)]
     numbers = [_number(key, getattr(recipe, key)) for key in changed if key not in PARTS]
-    on = replace(recipe, **{key: None for key in PARTS if key not in changed}).recipe
+    on = recipe.model_copy(update={key: None for key in PARTS if key not in changed}).recipe
     off = [PARTS[key] for key in PARTS if key in changed and getattr(recipe, key) is None]
     without = " and ".join(filter(None, (", ".join(off[:-1]), *off[-1:])))
     return [*numbers, *(f"with {part}" for part in on), *([f"without {without}"] if off else [])]

@@ -19,7 +19,7 @@ def write_figure(study: Study, name: str) -> None:
         InputError: if the study does not have the figure, or if metrics or samples are missing or damaged.
     """
     title = f"{captions.display_name(name)}. {study.figure(name).title}"
-    draw = resolve_name(FIGURES[name].implementation)
+    draw = resolve_name(FIGURES[name])
     with matplotlib.rc_context(STYLE):
         contents = draw(study, title).files()
     for path, content in zip(paths.figure_files(study.name, name), contents, strict=True):

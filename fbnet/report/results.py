@@ -1,14 +1,14 @@
 """Read the evaluation's output: metrics and sample images of each run and seed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from fbnet import paths
+from fbnet.config.base import Config, Items, refuse, validating
 from fbnet.config.evaluation import EvaluationConfig, Scales
 from fbnet.config.labels import IGNORE_INDEX
-from fbnet.config.strict import Where, from_mapping
 from fbnet.config.study import Study
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
@@ -17,8 +17,7 @@ from fbnet.io.text import read_json
 from fbnet.names import is_file_name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Metrics:
+class Metrics(Config, extra="ignore"):
     """The fields of `metrics.json` that reports use; rates are fractions of 1."""
 
     study: str
@@ -27,13 +26,13 @@ class Metrics:
     dataset: str
     split: str
     images: int
-    classes: tuple[str, ...]
+    classes: Items[str]
     miou: float | None
     f_miou: float | None
     """Mean IoU of all and of the foreground classes; None if no such class has an IoU."""
     iou: dict[str, float | None]
     """By class name; None for a class in neither labels nor predictions."""
-    confusion_matrix: tuple[tuple[int, ...], ...]
+    confusion_matrix: Items[Items[int]]
     """Pixels by label (rows) and prediction (columns) in train id order, without ignored pixels."""
     gflops: float
     iterations: int
@@ -65,15 +64,9 @@ def read_metrics(study: Study, run: str, seed: int, scales: Scales = "single_sca
         return None
     hint = f"evaluate again: {_command(study, run, seed, scales)}"
     content = read_json(path, "not valid JSON metrics", hint)
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not valid JSON metrics; {hint}")
-    known = {entry.name for entry in fields(Metrics)}
-    where = Where(str(path))
-    try:
-        metrics = from_mapping(Metrics, {key: content[key] for key in content if key in known}, where)
-        _check_metrics(metrics, study, scales, run, seed, where)
-    except InputError as error:
-        raise InputError(f"{error}; {hint}") from None
+    with validating(path, hint):
+        metrics = Metrics.model_validate(content)
+        _check_metrics(metrics, study, scales, run, seed)
     return metrics
 
 
@@ -118,28 +111,28 @@ def _samples(arrays: Mapping[str, np.ndarray]) -> list[Sample]:
     ]
 
 
-def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, seed: int, where: Where) -> None:
+def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, seed: int) -> None:
     data = study.data_of(run)
     expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset, "split": data.evaluate}
     expected |= {"classes": data.labels.classes, "width": study.settings.width}
     for key, value in expected.items():
         if getattr(metrics, key) != value:
-            raise where.error(key, f"is {getattr(metrics, key)!r}, but the study says {value!r}")
+            raise refuse(f"is {getattr(metrics, key)!r}, but the study says {value!r}", key)
     for part, settings in (("training", study.training_of(run)), ("evaluation", study.evaluation(scales))):
         for key, value in vars(settings).items():
             found = getattr(getattr(metrics, part), key)
             if found != value:
-                raise where.key(part).error(key, f"is {found!r}, but the study says {value!r}")
+                raise refuse(f"is {found!r}, but the study says {value!r}", f"{part}.{key}")
     if tuple(metrics.iou) != metrics.classes:
-        raise where.error("iou", "must hold one value for each class")
+        raise refuse("must hold one value for each class", "iou")
     size = len(metrics.classes)
     if [len(row) for row in metrics.confusion_matrix] != [size] * size:
-        raise where.error("confusion_matrix", f"must have {size} rows and columns")
+        raise refuse(f"must have {size} rows and columns", "confusion_matrix")
     if min(count for row in metrics.confusion_matrix for count in row) < 0:
-        raise where.error("confusion_matrix", "must hold pixel counts, from 0 up")
+        raise refuse("must hold pixel counts, from 0 up", "confusion_matrix")
     for key, value in {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}.items():
         if value is not None and not 0 <= value <= 1:
-            raise where.error(key, f"must be a fraction of 1, not {value}")
+            raise refuse(f"must be a fraction of 1, not {value}", key)
 
 
 def _check_sample(sample: Sample, classes: int) -> None:

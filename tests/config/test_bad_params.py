@@ -1,5 +1,6 @@
 """What is wrong in params/ is named in one line, with its file, its key and the valid choices."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,46 +23,50 @@ def change(path: Path, by: Callable[[dict], object]) -> None:
 @pytest.mark.parametrize(
     ("changes", "key", "hint"),
     [
-        ({"training__crop": [100, 64]}, "training.crop", "multiples of the output stride 8, not [100, 64]"),
-        ({"training__crop": [64]}, "training.crop", "must hold 2 values"),
+        ({"training__crop": [100, 64]}, "training.crop", "a multiple of 8, not 100"),
+        ({"training__crop": [64]}, "training.crop", "must hold more values than [64]"),
         ({"training__crop": 64}, "training.crop", "must be a list"),
-        ({"training__batch_size": 1}, "training.batch_size", "at least 2"),
+        ({"training__batch_size": 1}, "training.batch_size", "greater than or equal to 2"),
         ({"training__batch_size": 2.5}, "training.batch_size", "type int"),
         ({"training__learning_rate": "fast"}, "training.learning_rate", "type float"),
-        ({"training__learning_rate": 0}, "training.learning_rate", "positive"),
+        ({"training__learning_rate": 0}, "training.learning_rate", "greater than 0"),
         ({"training__epochs": True}, "training.epochs", "type int"),
-        ({"training__scale": [2.0, 0.5]}, "training.scale", "range of positive factors"),
-        ({"training__ohem": {"threshold": 0}}, "training.ohem.threshold", "above 0 and at most 1"),
-        ({"training__ohem": {"min_kept": 0}}, "training.ohem.min_kept", "at least 1"),
+        ({"training__scale": [2.0, 0.5]}, "training.scale", "must be a range, its lower end first, not [2.0, 0.5]"),
+        ({"training__scale": [0, 0.5]}, "training.scale", "greater than 0"),
+        ({"training__ohem": {"threshold": 0}}, "training.ohem.threshold", "greater than 0"),
+        ({"training__ohem": {"threshold": 1.1}}, "training.ohem.threshold", "less than or equal to 1"),
+        ({"training__ohem": {"min_kept": 0}}, "training.ohem.min_kept", "greater than 0"),
         ({"training__ohem": {"kept": 5}}, "training.ohem.kept", "choose from threshold, min_kept"),
         ({"training__ohem": True}, "training.ohem", "keys and values"),
         ({"training__class_weights": [1.0] * 18}, "training.class_weights", "18 numbers, but synthetic has 19 classes"),
-        ({"training__class_weights": [1.0] * 18 + [0]}, "training.class_weights", "positive numbers"),
-        ({"training__class_weights": []}, "training.class_weights", "positive numbers"),
+        ({"training__class_weights": [1.0] * 18 + [0]}, "training.class_weights", "greater than 0"),
+        ({"training__class_weights": []}, "training.class_weights", "at least 1 item"),
         ({"training__class_uniform": {}}, "training.class_uniform.tile", "is missing"),
         ({"training__class_uniform": {"tile": {}}}, "training.class_uniform.tile", "no side for cityscapes"),
         (
             {"training__class_uniform": {"tile": {"cityscapes": 0}}},
             "training.class_uniform.tile.cityscapes",
-            "at least 1 pixel",
+            "greater than 0",
         ),
         (
             {"training__class_uniform": {"tile": {"cityscapes": 64}, "fraction": 0}},
             "training.class_uniform.fraction",
-            "leave class_uniform out",
+            "greater than 0",
         ),
         (
             {"training__class_uniform": {"tile": {"cityscapes": 64}, "fraction": 1.5}},
             "training.class_uniform.fraction",
-            "at most 1",
+            "less than or equal to 1",
         ),
-        ({"training__photometric": {"jitter": 0.6}}, "training.photometric.jitter", "from 0 to 0.5"),
-        ({"training__photometric": {"blur": [1.3, 0.15]}}, "training.photometric.blur", "range of standard deviations"),
-        ({"training__photometric": {"blur": [0, 1]}}, "training.photometric.blur", "above 0, not [0.0, 1.0]"),
+        ({"training__photometric": {"jitter": 0.6}}, "training.photometric.jitter", "less than or equal to 0.5"),
+        ({"training__photometric": {"blur": [1.3, 0.15]}}, "training.photometric.blur", "range, its lower end first"),
+        ({"training__photometric": {"blur": [0, 1]}}, "training.photometric.blur", "greater than 0, not 0"),
         ({"training__crops": [64, 64]}, "training.crops", "choose from crop, batch_size"),
         ({"widht": 0.5}, "widht", "choose from description, data"),
-        ({"width": 0}, "width", "above 0"),
-        ({"seeds": []}, "seeds", "one or more"),
+        ({"width": 0}, "width", "greater than 0"),
+        ({"width": 5}, "width", "less than or equal to 4"),
+        ({"seeds": []}, "seeds", "at least 1 item"),
+        ({"seeds": [-1]}, "seeds", "greater than or equal to 0"),
         ({"seeds": [1, 1]}, "seeds", "different"),
         ({"runs": ["fcn_r18"]}, "runs", "no 'fcn_r18'; choose from fcn_r50,"),
         ({"tables": ["table_9"]}, "tables", "choose from table_1, table_2, table_3, table_4, table_5,"),
@@ -70,17 +75,17 @@ def change(path: Path, by: Callable[[dict], object]) -> None:
             "tables",
             "table_6 would have no row; it needs one of the runs deeplabv3plus_r101_bdd100k,",
         ),
-        ({"runs": ["deeplabv3plus_r101_bdd100k"]}, "runs", "needs a data set for data.bdd100k"),
+        ({"runs": ["deeplabv3plus_r101_bdd100k"]}, "runs", "needs a dataset for data.bdd100k"),
         ({"figures": ["figure_3"]}, "figures", "choose from figure_1, figure_2, figure_7"),
         ({"figure_runs": {"baseline": "fcn_r50", "fbnet": "nothing"}}, "figure_runs", "no 'nothing'"),
-        ({"evaluation__mode": "pieces"}, "evaluation.mode", "choose from whole, sliding"),
+        ({"evaluation__mode": "pieces"}, "evaluation.mode", "choose from 'whole', 'sliding'"),
         ({"evaluation__mode": "sliding"}, "evaluation.tile", "needs both"),
-        ({"evaluation": {"mode": "sliding", "tile": [60, 64], "stride": [8, 8]}}, "evaluation.tile", "multiples of 8"),
+        ({"evaluation": {"mode": "sliding", "tile": [60, 64], "stride": [8, 8]}}, "evaluation.tile", "a multiple of 8"),
         ({"evaluation": {"mode": "sliding", "tile": [64, 64], "stride": [65, 8]}}, "evaluation.stride", "at most"),
         ({"evaluation__scales": []}, "evaluation.scales", "one or more"),
         ({"evaluation__scales": [1.0, 1]}, "evaluation.scales", "different"),
-        ({"data": {"kitti": {}}}, "data", "no 'kitti'; choose from cityscapes, cityscapes_test,"),
-        ({"data": {}}, "data", "names no data set"),
+        ({"data": {"kitti": {}}}, "data.kitti", "no 'kitti'; choose from 'cityscapes', 'cityscapes_test',"),
+        ({"data": {}}, "data", "names no dataset"),
         (
             {"data__cityscapes__dataset": "kitti"},
             "data.cityscapes.dataset",
@@ -89,34 +94,28 @@ def change(path: Path, by: Callable[[dict], object]) -> None:
         ({"data__cityscapes__dataset": "camvid"}, "data.cityscapes.synthetic", "only to them"),
         ({"data__cityscapes__evaluate": "test"}, "data.cityscapes.synthetic.images", "no number for split 'test'"),
         ({"data__cityscapes__evaluate": None}, "data.cityscapes.evaluate", "is missing; name a split"),
-        ({"data__cityscapes__predict": "test"}, "data.cityscapes.predict", "needs train and evaluate"),
+        ({"data__cityscapes__predict": "val"}, "data.cityscapes.predict", "needs train and evaluate"),
         (
             {"data__bdd100k": TOY["data"]["cityscapes"]},
             "data.bdd100k.dataset",
-            "synthetic stands twice; name each data set once",
+            "synthetic stands twice; name each dataset once",
         ),
-        ({"data__cityscapes__synthetic__height": 4096}, "data.cityscapes.synthetic.height", "1024 x 2048"),
-        ({"data__cityscapes__synthetic__images__val": 0}, "data.cityscapes.synthetic.images", "at least 1"),
-        ({"data__cityscapes__synthetic__images__val": 10**6}, "data.cityscapes.synthetic.images", "at most 100000"),
-        ({"data__cityscapes__root": ""}, "data.cityscapes.root", "must be the path of a folder"),
-        ({"data__cityscapes__root": "x" * 300}, "data.cityscapes.root", "must be the path of a folder"),
-        ({"data__cityscapes__root": "a\nb"}, "data.cityscapes.root", "must be the path of a folder"),
+        (
+            {"data__cityscapes__synthetic__height": 4096},
+            "data.cityscapes.synthetic.height",
+            "less than or equal to 1024",
+        ),
+        ({"data__cityscapes__synthetic__images__val": 0}, "data.cityscapes.synthetic.images.val", "greater than 0"),
+        ({"data__cityscapes__root": ""}, "data.cityscapes.root", "must be the path of a file or folder"),
+        ({"data__cityscapes__root": "x" * 300}, "data.cityscapes.root", "must be the path of a file or folder"),
+        ({"data__cityscapes__root": "a\nb"}, "data.cityscapes.root", "must be the path of a file or folder"),
         ({"data__cityscapes__root": "data/.."}, "data.cityscapes.root", "must name a folder for the scenes alone"),
         ({"data__cityscapes__train": "../x"}, "data.cityscapes.train", "letters, digits, underscores and hyphens"),
         ({"data__cityscapes__evaluate": "a; touch x"}, "data.cityscapes.evaluate", "letters, digits, underscores"),
         ({"training__learning_rate": float("nan")}, "training.learning_rate", "must be a finite number, not nan"),
         ({"training__learning_rate": float("inf")}, "training.learning_rate", "must be a finite number, not inf"),
-        ({"training__epochs": 10**400}, "training.epochs", "must be a number of at most 9223372036854775807"),
-        ({"training__epochs": 10**7}, "training.epochs", "at most 1000000"),
-        ({"training__batch_size": 10**9}, "training.batch_size", "at most 65536"),
-        ({"training__crop": [2**40, 64]}, "training.crop", "at most 16384"),
-        ({"training__scale": [0.5, 1e300]}, "training.scale", "at most 16"),
-        ({"training__momentum": -0.9}, "training.momentum", "must not be negative"),
-        ({"evaluation__samples": 2**62}, "evaluation.samples", "at most 10000"),
-        ({"evaluation__scales": [1.0, 1e9]}, "evaluation.scales", "at most 16"),
-        ({"description": "\ud800"}, "description", "must be text without null characters and half characters"),
-        ({"description": "a\0b"}, "description", "must be text without null characters and half characters"),
-        ({"description": ["x" * 10**5]}, "description", "must be of type str, not ['xxxxxxxxxxxx...xxxxxxxxxxxxx']"),
+        ({"training__momentum": -0.9}, "training.momentum", "greater than or equal to 0"),
+        ({"description": ["x" * 10**5]}, "description", "must be of type string, not ['xxxxxxxxxxxx...xxxxxxxxxxxxx']"),
         ({"seeds": [True]}, "seeds", "must be of type int, not True"),
         ({"a\nb": 1}, "a\\nb", "unknown key; choose from description"),
     ],
@@ -134,18 +133,18 @@ def test_bad_study(project, changes, key, hint):
 @pytest.mark.parametrize(
     ("delta", "key", "hint"),
     [
-        ({"balance": {"stages": ["res6"]}}, "balance.stages", "no 'res6'; choose from res2, res3, res4, res5"),
+        ({"balance": {"stages": ["res6"]}}, "balance.stages", "no 'res6'; choose from 'res2', 'res3', 'res4', 'res5'"),
         ({"balance": {"stages": ["res5", "res5"]}}, "balance.stages", "twice"),
         ({"balance": {"stages": ["res5"], "auxiliary": "none", "modulator": "none"}}, "balance.stages", "do nothing"),
-        ({"balance": {"squeeze_ratio": 0}}, "balance.squeeze_ratio", "at least 1"),
-        ({"balance": {"weight": -1}}, "balance.weight", "negative"),
+        ({"balance": {"squeeze_ratio": 0}}, "balance.squeeze_ratio", "greater than 0"),
+        ({"balance": {"weight": -1}}, "balance.weight", "greater than or equal to 0"),
         ({"balance": "res5"}, "balance", "keys and values"),
         ({"head": "unet"}, "head", "choose from fcn, fcn_plain, pspnet, deeplabv3plus"),
         ({"backbone": "resnet18"}, "backbone", "choose from resnet50, resnet101"),
         ({"dilation": 2}, "dilation", "unknown key; choose from id, label, head"),
-        ({"data": "kitti"}, "data", "choose from cityscapes, bdd100k"),
+        ({"data": "kitti"}, "data", "choose from 'cityscapes', 'bdd100k'"),
         ({"baseline": "nothing"}, "baseline", "no 'nothing'"),
-        ({"label": None}, "label", "type str"),
+        ({"label": None}, "label", "type string"),
     ],
 )
 def test_bad_run(project, delta, key, hint):
@@ -166,7 +165,7 @@ def test_bad_run_names(project, name):
 
 @pytest.mark.parametrize(
     ("table", "row", "problem"),
-    [("table_1", "mine", "no 'mine'"), ("table_6", "fcn_r50", "must hold runs on one data set")],
+    [("table_1", "mine", "no 'mine'"), ("table_6", "fcn_r50", "must hold runs on one dataset")],
     ids=["unknown run", "two data sets"],
 )
 def test_a_table_of_runs_that_do_not_fit(project, table, row, problem):
@@ -210,11 +209,12 @@ def test_unreadable_yaml(project, text, problem):
         ("quoted", "a|b"),
         ("tables", "t; touch x"),
         ("tables", "../t"),
-        ("figures", "$(touch x)"),
     ],
 )
 def test_a_name_that_a_shell_or_a_path_would_take_apart(project, part, name):
-    change(paths.RUNS_FILE, lambda content: content[part].update({name: next(iter(content[part].values()))}))
+    change(
+        paths.RUNS_FILE, lambda content: content[part].update({name: copy.deepcopy(next(iter(content[part].values())))})
+    )
     with pytest.raises(InputError) as raised:
         load_study("toy")
     assert str(raised.value).startswith(f"params/runs.yaml: {part}.{name}: must be of ")
@@ -228,11 +228,17 @@ def test_a_study_is_a_word(project, name):
 
 def test_defaults_of_another_kind(project):
     change(paths.RUNS_FILE, lambda content: content["defaults"].update(balance=[1]))
-    with pytest.raises(InputError, match="balance: must hold keys and values, here and in defaults"):
+    with pytest.raises(InputError, match=r"defaults\.balance: must hold keys and values"):
         load_study("toy")
 
 
 def test_missing_key(project):
     change(paths.study_file("toy"), lambda content: content["training"].pop("crop"))
     with pytest.raises(InputError, match=r"training\.crop: is missing"):
+        load_study("toy")
+
+
+def test_a_figure_that_nobody_draws(project):
+    change(paths.RUNS_FILE, lambda content: content["figures"].update(figure_3={"title": "More"}))
+    with pytest.raises(InputError, match=r"figures\.figure_3: no 'figure_3'; choose from figure_1, figure_2, figure_7"):
         load_study("toy")

@@ -1,18 +1,14 @@
-"""What a study may say of its data, and the schema that says the same to editors."""
+"""Datasets that a study may name, and their folders and files."""
 
-import json
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from fbnet.config.datasets import DataConfig, Role, SyntheticConfig
-from fbnet.config.strict import Where
+from fbnet.config.base import validating
+from fbnet.config.datasets import DataConfig, Role, SyntheticConfig, check_role
 from fbnet.errors import InputError
-from tests.conftest import ROOT
 
-WHERE = Where("study.yaml", ("data",))
 SCENES = SyntheticConfig(height=32, width=64, images={"train": 2, "val": 1})
 TOY = DataConfig(dataset="synthetic", root="raw", train="train", evaluate="val", synthetic=SCENES)
 REAL = {
@@ -24,53 +20,69 @@ REAL = {
 }
 
 
+def check(data, role, **changes):
+    """Checks a dataset with changes, as a study's file would hold it."""
+    with validating(Path("study.yaml")):
+        check_role(role, DataConfig.model_validate({**data.model_dump(), **changes}))
+
+
 def scenes(**images):
-    return replace(SCENES, images=images)
+    return {**SCENES.model_dump(), "images": images}
 
 
 @pytest.mark.parametrize("role", get_args(Role))
 def test_each_role_takes_its_data_set(role):
-    REAL[role].check(WHERE, role)
+    check(REAL[role], role)
 
 
 @pytest.mark.parametrize(
-    ("data", "role", "message"),
+    ("data", "role", "changes", "message"),
     [
-        (replace(TOY, evaluate=None), "cityscapes", "data.evaluate: is missing; name a split"),
-        (replace(TOY, predict="val"), "cityscapes", "data.predict: has no use here; remove it, data.cityscapes needs"),
-        (replace(REAL["mapillary"], evaluate="validation"), "mapillary", "data.evaluate: has no use here"),
+        (TOY, "cityscapes", {"evaluate": None}, "data.cityscapes.evaluate: is missing; name a split"),
         (
-            replace(REAL["cityscapes_test"], predict=None, train="test"),
+            TOY,
+            "cityscapes",
+            {"predict": "val"},
+            "data.cityscapes.predict: has no use here; remove it, data.cityscapes needs train and evaluate",
+        ),
+        (REAL["mapillary"], "mapillary", {"evaluate": "validation"}, "data.mapillary.evaluate: has no use here"),
+        (
+            REAL["cityscapes_test"],
             "cityscapes_coarse",
-            "data.dataset: cityscapes_test has no labels; choose from synthetic, synthetic_coarse",
+            {"predict": None, "train": "test"},
+            "data.cityscapes_coarse.dataset: cityscapes_test has no labels; choose from synthetic, synthetic_coarse",
         ),
         (
-            replace(REAL["cityscapes"], train=None, evaluate=None, predict="test"),
+            REAL["cityscapes"],
             "cityscapes_test",
-            "data.dataset: cityscapes is read with labels, which a test server keeps; choose from synthetic_test, "
-            "cityscapes_test",
+            {"train": None, "evaluate": None, "predict": "test"},
+            "data.cityscapes_test.dataset: cityscapes is read with labels, which a test server keeps; choose from "
+            "synthetic_test, cityscapes_test",
         ),
-        (replace(TOY, synthetic=None), "cityscapes", "data.synthetic: belongs to the synthetic data sets"),
+        (TOY, "cityscapes", {"synthetic": None}, "synthetic: belongs to the synthetic datasets"),
         (
-            replace(TOY, synthetic=scenes(train=2)),
+            TOY,
             "cityscapes",
-            "data.synthetic.images: has no number for split 'val'",
+            {"synthetic": scenes(train=2)},
+            "synthetic.images: has no number for split 'val'",
         ),
         (
-            replace(TOY, synthetic=scenes(train=2, val=1, test=1)),
+            TOY,
             "cityscapes",
-            "data.synthetic.images: no split 'test'; choose from train, val",
+            {"synthetic": scenes(train=2, val=1, test=1)},
+            "synthetic.images: no split 'test'; choose from train, val",
         ),
         (
-            DataConfig(dataset="synthetic_mapillary", root="raw", train="train", synthetic=scenes(train=2)),
+            REAL["mapillary"],
             "mapillary",
-            "data.synthetic.images: no split 'train'; choose from training, validation",
+            {"dataset": "synthetic_mapillary", "synthetic": scenes(train=2)},
+            "synthetic.images: no split 'train'; choose from training, validation",
         ),
     ],
 )
-def test_refused(data, role, message):
+def test_refused(data, role, changes, message):
     with pytest.raises(InputError) as raised:
-        data.check(WHERE, role)
+        check(data, role, **changes)
     assert str(raised.value).startswith(f"study.yaml: {message}")
 
 
@@ -89,18 +101,3 @@ def test_all_of_cityscapes_lies_in_one_folder(monkeypatch):
     roles = [role for role in REAL if role.startswith("cityscapes")]
     assert len(roles) == 3
     assert {str(REAL[role].raw_root) for role in roles} == {"/elsewhere"}
-
-
-class TestSchema:
-    DATA = json.loads((ROOT / "workflow/schemas/study.schema.json").read_text())["properties"]["data"]
-
-    @pytest.mark.parametrize(
-        ("cls", "place"),
-        [
-            (DataConfig, DATA["additionalProperties"]),
-            (SyntheticConfig, DATA["additionalProperties"]["properties"]["synthetic"]),
-        ],
-    )
-    def test_same_keys(self, cls, place):
-        assert list(place["properties"]) == [entry.name for entry in fields(cls)]
-        assert place["additionalProperties"] is False

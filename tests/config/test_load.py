@@ -1,7 +1,5 @@
 """The shipped parameters load: runs, recipes, chains and roots, and what is wrong with a chain is named."""
 
-from dataclasses import replace
-
 import pytest
 import yaml
 
@@ -58,7 +56,7 @@ class TestChains:
     def test_a_recipe_is_a_delta_over_the_training(self, project):
         study = load_study("paper")
         training, fine = study.settings.training, study.training_of(self.RUN)
-        assert fine == replace(training, learning_rate=0.001)
+        assert fine == training.model_copy(update={"learning_rate": 0.001})
         pre = study.training_of("deeplabv3plus_wrn38_mapillary")
         assert (pre.crop, pre.batch_size, pre.epochs) == ((896, 896), 16, 175)
         assert (pre.learning_rate, pre.poly_power, pre.image_weights) == (0.02, 1.0, 6.0)
@@ -90,8 +88,8 @@ class TestChains:
     @pytest.mark.parametrize(
         ("remove", "hint"),
         [
-            (("data", "mapillary"), "deeplabv3plus_wrn38_fbnet needs a data set for data.mapillary"),
-            (("data", "cityscapes_coarse"), "deeplabv3plus_wrn38_fbnet needs a data set for data.cityscapes_coarse"),
+            (("data", "mapillary"), "deeplabv3plus_wrn38_fbnet needs a dataset for data.mapillary"),
+            (("data", "cityscapes_coarse"), "deeplabv3plus_wrn38_fbnet needs a dataset for data.cityscapes_coarse"),
             (("recipes", "pretraining"), "deeplabv3plus_wrn38_fbnet needs recipes.pretraining"),
             (("recipes", "finetuning"), "deeplabv3plus_wrn38_fbnet needs recipes.finetuning"),
         ],
@@ -114,7 +112,7 @@ class TestChains:
             (
                 "deeplabv3plus_r101_bdd100k",
                 {"split": "trainval"},
-                r"deeplabv3plus_r101_bdd100k\.split: is a matter of Cityscapes",
+                r"deeplabv3plus_r101_bdd100k\.split: is for Cityscapes only",
             ),
             (
                 "deeplabv3plus_wrn38_mapillary",
@@ -133,9 +131,9 @@ class TestChains:
     @pytest.mark.parametrize(
         ("change", "problem"),
         [
-            ({"recipes": []}, r"training: and recipes must hold keys and values"),
+            ({"recipes": []}, r"recipes: must hold keys and values"),
             ({"recipes": {"finetuning": 1}}, r"recipes\.finetuning: must hold keys and values"),
-            ({"recipes": {"finetuning": {"crop": [7, 7]}}}, r"recipes\.finetuning\.crop: must be multiples"),
+            ({"recipes": {"finetuning": {"crop": [7, 7]}}}, r"recipes\.finetuning\.crop: must be a multiple of 8"),
             ({"recipes": {"finetuning": {"cropp": 7}}}, r"recipes\.finetuning\.cropp: unknown key"),
             ({"multi_scale": None}, r"multi_scale: is missing; table_5 needs its scales"),
             ({"multi_scale": {"scales": [], "mirror": True}}, r"multi_scale\.scales: must be one or more"),
@@ -156,8 +154,8 @@ class TestChains:
                 {"class_uniform": {"tile": {"cityscapes": 64}}},
                 r"class_uniform\.tile: has no side for cityscapes_coarse, which deeplabv3plus_wrn38",
             ),
-            ("pretraining", {"class_weights": [1.0]}, r"pretraining\.image_weights: stands in the place of"),
-            ("pretraining", {"image_weights": 0}, r"pretraining\.image_weights: must be a bound above 0"),
+            ("pretraining", {"class_weights": [1.0]}, r"pretraining\.image_weights: replaces"),
+            ("pretraining", {"image_weights": 0}, r"pretraining\.image_weights: must be greater than 0"),
             ("pretraining", {"initial_weights": {"resnet50": "a"}}, r"has no file for wider_resnet38, which"),
         ],
     )

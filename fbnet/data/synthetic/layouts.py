@@ -111,7 +111,7 @@ class Layout:
     """Shares of the configured height and width that the scenes take in turn."""
 
 
-CITYSCAPES_FINE = Layout(_write_cityscapes)
-CITYSCAPES_COARSE = Layout(_write_coarse)
+FINE = Layout(_write_cityscapes)
+COARSE = Layout(_write_coarse)
 BDD100K = Layout(_write_bdd100k)
 MAPILLARY = Layout(_write_mapillary, sizes=((1, 1), (1, 0.75), (0.875, 1)))

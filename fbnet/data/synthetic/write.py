@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import asdict, replace
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -40,7 +39,7 @@ def write_scenes(root: Path, config: SyntheticConfig, dataset: str = "synthetic"
     for folder in (part, former):
         shutil.rmtree(folder, ignore_errors=True)
     part.mkdir(parents=True)
-    (part / MARKER).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    (part / MARKER).write_text(json.dumps(config.model_dump(), indent=2) + "\n", encoding="utf-8")
 
     layout = resolve_name(DATASETS[dataset].layout)
     tasks = [(split, index) for split, images in config.images.items() for index in range(images)]
@@ -55,4 +54,5 @@ def write_scenes(root: Path, config: SyntheticConfig, dataset: str = "synthetic"
 def sized(config: SyntheticConfig, sizes: tuple[tuple[float, float], ...], index: int) -> SyntheticConfig:
     """Return the parameters of one scene: scenes take a layout's `sizes`, fractions of height and width, in turn."""
     height, width = sizes[index % len(sizes)]
-    return replace(config, height=round(height * config.height), width=round(width * config.width))
+    sides = {"height": round(height * config.height), "width": round(width * config.width)}
+    return config.model_copy(update=sides)
