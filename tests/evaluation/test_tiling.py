@@ -3,7 +3,6 @@
 import math
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,7 +88,12 @@ class TestSeenPixels:
     )
     def test_are_those_that_pass_through_the_network(self, size, settings):
         network = Counting()
-        predict(network, np.zeros((*size, 3), np.uint8), replace(settings, precision="float32"), torch.device("cpu"))
+        predict(
+            network,
+            np.zeros((*size, 3), np.uint8),
+            settings.model_copy(update={"precision": "float32"}),
+            torch.device("cpu"),
+        )
         assert seen_pixels(size, settings) == network.pixels
 
     def test_of_the_paper_s_evaluation(self):

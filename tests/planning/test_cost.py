@@ -1,7 +1,6 @@
 """Tests of a study's hours, memory, disk and price against numbers worked out by hand and real networks."""
 
 import json
-from dataclasses import replace
 from math import prod
 
 import pytest
@@ -265,7 +264,7 @@ class TestMemory:
         least, *_, most = sorted(run.memory_gib for run in cost_of(small, machine).runs)
         assert all(run.fits for run in cost_of(small, machine).runs)
         assert cost_text(cost_of(small, machine)).endswith("every training fits into 1 GiB, as estimated")
-        cost = cost_of(small, replace(machine, memory_gib=(least + most) / 2))
+        cost = cost_of(small, machine.model_copy(update={"memory_gib": (least + most) / 2}))
         large = [run.run for run in cost.runs if run.memory_gib > (least + most) / 2]
         assert [run.run for run in cost.runs if not run.fits] == large
         assert 0 < len(large) < 3
