@@ -88,7 +88,7 @@ def write_samples(study, run, seed, predictions, labels, balances=None):
 
 
 def street(number):
-    """A (48, 96) uint8 label: sky, building, road, a car whose place depends on the number, an ignored strip."""
+    """A (48, 96) uint8 label: sky, building, road, a car whose position depends on the number, an ignored strip."""
     ids = {name: index for index, name in enumerate(CITYSCAPES.classes)}
     label = np.full((48, 96), ids["building"], dtype=np.uint8)
     label[:16], label[30:], label[44:] = ids["sky"], ids["road"], 255

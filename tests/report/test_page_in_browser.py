@@ -50,7 +50,7 @@ def page(trio):
 
 
 def browse(page, folder, *, width):
-    """What the browser made of a page in a window of so many pixels."""
+    """Measurements of a page in a window `width` pixels wide."""
     text = page.read_text()
     assert POLICY in text
     measured = folder / "measured.html"

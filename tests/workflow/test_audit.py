@@ -69,7 +69,7 @@ def record_again(clone, kind, name):
 
 
 @pytest.fixture(scope="module")
-def ancestors(made):
+def chain(made):
     return json.loads(made.run("fbnet", "audit", "--study", "toy", "--json").stdout)
 
 
@@ -182,8 +182,8 @@ class TestTables:
     def test_a_changed_cell_that_its_record_agrees_with(self, clone):
         was = self.cell(clone, "traffic_light")
         record_again(clone, "table", "table_1")
-        place = f"{TABLE}: row fcn_r50, column traffic_light"
-        assert failures(clone) == [f"{place}: is 99.99, but the metrics give {was}"]
+        location = f"{TABLE}: row fcn_r50, column traffic_light"
+        assert failures(clone) == [f"{location}: is 99.99, but the metrics give {was}"]
 
     def test_a_changed_line_for_people(self, clone):
         path = clone.folder / "results/toy/tables/table_1.md"
@@ -228,9 +228,9 @@ class TestMetrics:
 
         change_json(clone.folder / self.PATH, change)
         record_again(clone, "evaluate", "fcn_r50/seed0")
-        places = {line.partition(": is ")[0] for line in failures(clone)}
-        assert {f"{self.PATH}: miou", f"{self.PATH}: iou.road", f"{self.PATH}: pixel_accuracy"} <= places
-        assert all(place.startswith(self.PATH) for place in places)
+        locations = {line.partition(": is ")[0] for line in failures(clone)}
+        assert {f"{self.PATH}: miou", f"{self.PATH}: iou.road", f"{self.PATH}: pixel_accuracy"} <= locations
+        assert all(location.startswith(self.PATH) for location in locations)
 
     def test_damaged_metrics(self, clone):
         (clone.folder / self.PATH).write_text("{")
@@ -321,16 +321,16 @@ class TestDeep:
         def change(arrays):
             arrays["prediction_1"][0, 0] = (arrays["prediction_1"][0, 0] + 1) % 19
 
-        place = self.samples(copy, change)
+        location = self.samples(copy, change)
         assert audit(copy)[0] == 0
-        assert failures(copy, "--deep") == [f"{place}: 1 of 8192 pixels differ from the checkpoint's prediction"]
+        assert failures(copy, "--deep") == [f"{location}: 1 of 8192 pixels differ from the checkpoint's prediction"]
 
     def test_a_label_that_the_data_do_not_have(self, copy):
         def change(arrays):
             arrays["label_1"][0, 0] = (arrays["label_1"][0, 0] + 1) % 19
 
-        place = self.samples(copy, change)
-        assert failures(copy, "--deep") == [f"{place}: image or label differ from the prepared data"]
+        location = self.samples(copy, change)
+        assert failures(copy, "--deep") == [f"{location}: image or label differ from the prepared data"]
 
 
 class TestCommand:
