@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -63,7 +62,7 @@ def test_same_arguments_give_the_same_scene(scenes):
 @pytest.mark.parametrize(
     ("config", "split", "index"),
     [
-        (replace(MEDIUM, seed=1), "train", 3),
+        (MEDIUM.model_copy(update={"seed": 1}), "train", 3),
         (MEDIUM, "val", 3),
         (MEDIUM, "test", 3),
         (MEDIUM, "train_extra", 3),
@@ -132,7 +131,7 @@ def test_walls_look_like_buildings(scenes):
 
 @pytest.mark.parametrize("size", [(32, 64), (96, 192), (97, 203), (64, 65)])
 def test_any_size(size):
-    drawn = synthetic.scene(replace(SMALL, height=size[0], width=size[1]), "val", 1)
+    drawn = synthetic.scene(SMALL.model_copy(update={"height": size[0], "width": size[1]}), "val", 1)
     assert drawn.image.shape == (*size, 3)
     assert drawn.labels.shape == size
     assert drawn.image.dtype == drawn.labels.dtype == np.uint8
@@ -142,7 +141,7 @@ def test_any_size(size):
 
 
 def test_sizes_show_the_same_scene(scenes):
-    large = synthetic.scene(replace(MEDIUM, height=256, width=512), "train", 5)
+    large = synthetic.scene(MEDIUM.model_copy(update={"height": 256, "width": 512}), "train", 5)
     assert np.mean(large.labels[::2, ::2] == scenes[5].labels) > 0.93
 
 
@@ -191,7 +190,7 @@ def test_writing_again_gives_the_same_bytes(tmp_path):
 
 def test_a_former_data_set_is_replaced(tmp_path):
     synthetic.write_scenes(tmp_path / "data", SMALL)
-    synthetic.write_scenes(tmp_path / "data", replace(SMALL, images={"train": 1, "val": 1}, seed=5))
+    synthetic.write_scenes(tmp_path / "data", SMALL.model_copy(update={"images": {"train": 1, "val": 1}, "seed": 5}))
     assert len(contents(tmp_path / "data")) == 1 + 2 * 3
     assert json.loads((tmp_path / "data" / "synthetic.json").read_text())["seed"] == 5
 
@@ -220,9 +219,9 @@ def test_an_interrupted_write_leaves_the_former_data_set(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         fail_at(patched, 2)
         with pytest.raises(KeyboardInterrupt):
-            synthetic.write_scenes(tmp_path / "data", replace(SMALL, seed=9))
+            synthetic.write_scenes(tmp_path / "data", SMALL.model_copy(update={"seed": 9}))
     assert contents(tmp_path / "data") == before
-    synthetic.write_scenes(tmp_path / "data", replace(SMALL, seed=9))
+    synthetic.write_scenes(tmp_path / "data", SMALL.model_copy(update={"seed": 9}))
     assert contents(tmp_path / "data") != before
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
@@ -373,7 +372,9 @@ class TestMapillaryLayout:
         assert ("human--person" in found) == (version == "v1.2")
 
     def test_both_versions_are_the_same_classes(self, root, project):
-        data = replace(data_set("synthetic_mapillary"), dataset="mapillary", synthetic=None, root=str(root))
+        data = data_set("synthetic_mapillary").model_copy(
+            update={"dataset": "mapillary", "synthetic": None, "root": str(root)}
+        )
         prepare(data)
         first = [open_split(data, "training").labels(index).copy() for index in range(4)]
         for split in DATASETS["synthetic_mapillary"].scene_splits:

@@ -55,7 +55,7 @@ def save(study, run=RUN, **changes):
         torch_version="",
     )
     network = build(study.run(run), labels, width=study.settings.width)
-    checkpoint.save(paths.checkpoint_file("toy", run, 0), network, replace(config, **changes))
+    checkpoint.save(paths.checkpoint_file("toy", run, 0), network, config.model_copy(update=changes))
 
 
 def contents(path):

@@ -1,7 +1,5 @@
 """Backbones: sizes and numbers of parameters worked out by hand, and ResNets against torchvision's."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 import torchvision
@@ -30,7 +28,7 @@ WIDTH = 0.0625
 
 def toy(**changes):
     torch.manual_seed(0)
-    return build(replace(RUN, **changes), CITYSCAPES, width=WIDTH)
+    return build(RUN.model_copy(update=changes), CITYSCAPES, width=WIDTH)
 
 
 def parameters(module):
@@ -41,7 +39,7 @@ def parameters(module):
 @pytest.mark.parametrize("width", [1.0, WIDTH])
 def test_declared_strides_and_channels_are_the_networks(backbone, width):
     with torch.device("meta"):
-        network = build_backbone(replace(RUN, backbone=backbone), width).eval()
+        network = build_backbone(RUN.model_copy(update={"backbone": backbone}), width).eval()
         values, sizes = network.stem(torch.empty(1, 3, 64, 128)), {}
         for name, stage in network.stages():
             values = stage(values)
@@ -97,7 +95,9 @@ class TestWiderResNet:
         return norms + channels * first + 9 * first * second + second * third
 
     def test_deeplabv3plus_has_the_published_number_of_parameters(self):
-        _, parameters = count(replace(RUN, backbone="wider_resnet38", head="deeplabv3plus"), CITYSCAPES, size=(64, 64))
+        _, parameters = count(
+            RUN.model_copy(update={"backbone": "wider_resnet38", "head": "deeplabv3plus"}), CITYSCAPES, size=(64, 64)
+        )
         assert parameters == pytest.approx(137.1e6, abs=0.05e6)
 
     def test_block_by_hand(self):
@@ -150,7 +150,7 @@ class TestWiderResNet:
         assert dead == []
 
     def test_the_loss_counts_blocks_of_each_stages_own_stride(self):
-        run = replace(RUN, backbone="wider_resnet38", balance=BalanceConfig(stages=ALL))
+        run = RUN.model_copy(update={"backbone": "wider_resnet38", "balance": BalanceConfig(stages=ALL)})
         labels = torch.randint(0, 19, (1, 32, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
         outputs = build(run, CITYSCAPES, width=WIDTH).eval()(torch.randn(1, 3, 32, 64))
         training = TrainingConfig(crop=(32, 64), batch_size=2, epochs=1, learning_rate=0.1)
@@ -165,7 +165,7 @@ class TestWiderResNet:
 class TestRuns:
     def test_the_stem_is_part_of_the_architecture(self):
         assert RUN.network_key["stem"] == "deep"
-        assert replace(RUN, stem="plain").network_key != RUN.network_key
+        assert RUN.model_copy(update={"stem": "plain"}).network_key != RUN.network_key
 
     @pytest.mark.parametrize(
         ("delta", "message"),

@@ -1,7 +1,5 @@
 """Every declared run, through one tester: shapes, gradients, and that a baseline is FBNet with the module off."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -19,7 +17,7 @@ WIDTH = 0.0625
 
 def toy(run, **changes):
     torch.manual_seed(0)
-    return build(replace(run, **changes), CITYSCAPES, width=WIDTH)
+    return build(run.model_copy(update=changes), CITYSCAPES, width=WIDTH)
 
 
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
@@ -47,7 +45,7 @@ class TestEveryRun:
 @pytest.mark.parametrize("run", [run for run in RUNS.values() if run.baseline], ids=lambda run: run.id)
 class TestBesideItsBaseline:
     def test_off_is_the_baseline(self, run):
-        off = toy(run, balance=replace(run.balance, stages=())).eval()
+        off = toy(run, balance=run.balance.model_copy(update={"stages": ()})).eval()
         baseline = toy(RUNS[run.baseline]).eval()
         images = torch.randn(1, 3, 32, 32)
         assert torch.equal(off(images)["out"], baseline(images)["out"])

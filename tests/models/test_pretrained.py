@@ -4,7 +4,6 @@ Files in the layouts of MIT CSAIL and NVIDIA are made here from networks of our 
 """
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -271,7 +270,7 @@ class TestParent:
         project.write_study(runs=["fcn_r50"], tables=["table_1"], figures=[])
 
         def write(path="model.pt", dataset="cityscapes", **changes):
-            run = replace(load_runs().runs["fcn_r50"], **changes)
+            run = load_runs().runs["fcn_r50"].model_copy(update=changes)
             config = checkpoint.CheckpointConfig(
                 study="toy", run=run, seed=0, dataset=dataset, width=WIDTH, iterations=2, torch_version="2",
                 training=load_study("toy").settings.training,
@@ -285,7 +284,7 @@ class TestParent:
 
     def child(self, **changes):
         torch.manual_seed(1)
-        run = replace(load_runs().runs["fcn_r50"], **changes)
+        run = load_runs().runs["fcn_r50"].model_copy(update=changes)
         return build(run, CITYSCAPES, width=WIDTH)
 
     def test_the_same_run(self, parent):

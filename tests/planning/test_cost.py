@@ -1,7 +1,6 @@
 """Hours, memory, disk and money of a study, against numbers worked out by hand and what networks really do."""
 
 import json
-from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -262,7 +261,12 @@ class TestPredictions:
     )
     def test_as_many_pixels_as_are_really_seen(self, size, settings):
         network = Recording()
-        predict(network, np.zeros((*size, 3), np.uint8), replace(settings, precision="float32"), torch.device("cpu"))
+        predict(
+            network,
+            np.zeros((*size, 3), np.uint8),
+            settings.model_copy(update={"precision": "float32"}),
+            torch.device("cpu"),
+        )
         assert seen_pixels(size, settings) == network.pixels
 
     def test_of_the_paper_s_evaluation(self, project):
@@ -302,7 +306,7 @@ class TestMemory:
         least, *_, most = sorted(run.memory_gib for run in cost_of(small, machine).runs)
         assert all(run.fits for run in cost_of(small, machine).runs)
         assert cost_text.to_text(cost_of(small, machine)).endswith("every training fits into 1 GiB, as estimated")
-        cost = cost_of(small, replace(machine, memory_gib=(least + most) / 2))
+        cost = cost_of(small, machine.model_copy(update={"memory_gib": (least + most) / 2}))
         large = [run.run for run in cost.runs if run.memory_gib > (least + most) / 2]
         assert [run.run for run in cost.runs if not run.fits] == large
         assert 0 < len(large) < 3

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +62,8 @@ def write_metrics(
         "parameters": 1234,
         "iterations": iterations,
         "width": study.settings.width,
-        "training": asdict(study.training_of(run)),
-        "evaluation": asdict(study.evaluation(scales)),
+        "training": study.training_of(run).model_dump(),
+        "evaluation": study.evaluation(scales).model_dump(),
         "device": "cpu",
     }
     path = paths.metrics_file(study.name, run, seed, scales)

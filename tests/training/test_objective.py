@@ -1,7 +1,5 @@
 """L of Eq. 8, of which parts each run has, against the losses themselves and values worked out by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -37,21 +35,21 @@ def test_baseline_has_no_auxiliary_loss():
 def test_class_weights_and_hard_examples_are_the_segmentation_loss_alone():
     weights = tuple(0.5 + 0.1 * index for index in range(11))
     outputs, labels = outputs_of(stages=()), some_labels()
-    weighted = replace(PLAIN, class_weights=weights)
-    both = replace(weighted, ohem=OhemConfig(threshold=0.2, min_kept=7))
+    weighted = PLAIN.model_copy(update={"class_weights": weights})
+    both = weighted.model_copy(update={"ohem": OhemConfig(threshold=0.2, min_kept=7)})
     expected = cross_entropy(outputs["out"], labels, weights=weights)
     assert losses(outputs, labels, RUNS["fcn_r50"], CAMVID, weighted)[0] == expected
     expected = ohem_cross_entropy(outputs["out"], labels, threshold=0.2, min_kept=7, weights=weights)
     assert losses(outputs, labels, RUNS["fcn_r50"], CAMVID, both)[0] == expected
 
-    run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), auxiliary="pce"))
+    run = RUNS["fcn_r50_fbnet"].model_copy(update={"balance": BalanceConfig(stages=("res5",), auxiliary="pce")})
     outputs["balance"] = [outputs["out"]]
     expected = cross_entropy(outputs["out"], labels)
     assert losses(outputs, labels, run, CAMVID, both)[1] == expected
 
 
 def test_stages_are_summed_at_their_own_strides():
-    run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5", "res2"), weight=0.5))
+    run = RUNS["fcn_r50_fbnet"].model_copy(update={"balance": BalanceConfig(stages=("res5", "res2"), weight=0.5)})
     outputs, labels = outputs_of(stages=(4, 8)), some_labels()
     _, balance = losses(outputs, labels, run, CAMVID, PLAIN)
     expected = sum(
@@ -65,7 +63,7 @@ def test_ignored_blocks_may_count_as_negative():
     labels = torch.full((1, 16, 24), 255, dtype=torch.uint8)
     outputs = outputs_of(stages=(8,))
     skip, negative = (
-        replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), ignored=ignored))
+        RUNS["fcn_r50_fbnet"].model_copy(update={"balance": BalanceConfig(stages=("res5",), ignored=ignored)})
         for ignored in ("skip", "negative")
     )
     assert losses(outputs, labels, skip, CAMVID, PLAIN)[1].item() == 0
@@ -74,7 +72,7 @@ def test_ignored_blocks_may_count_as_negative():
 
 
 def test_pointwise_cross_entropy_is_at_the_labels_resolution():
-    run = replace(RUNS["fcn_r50_fbnet"], balance=BalanceConfig(stages=("res5",), auxiliary="pce"))
+    run = RUNS["fcn_r50_fbnet"].model_copy(update={"balance": BalanceConfig(stages=("res5",), auxiliary="pce")})
     logits = torch.zeros(1, 11, 2, 3)
     logits[:, 2] = 1.0  # the same everywhere, so that resizing cannot change it
     labels = torch.full((1, 16, 24), 2, dtype=torch.uint8)

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,7 +125,7 @@ class TestChains:
 
 
 def test_poly_schedule(study):
-    training = replace(study.settings.training, learning_rate=0.01)
+    training = study.settings.training.model_copy(update={"learning_rate": 0.01})
     assert loop.poly_learning_rate(training, 0, 100) == 0.01
     assert loop.poly_learning_rate(training, 50, 100) == pytest.approx(0.01 * 0.5**0.9)
     assert loop.poly_learning_rate(training, 99, 100) == pytest.approx(0.01 * 0.01**0.9)
