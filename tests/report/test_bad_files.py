@@ -24,7 +24,10 @@ def change(path, **changes):
 
 
 class TestMetrics:
-    @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"gflops": 1e999}', '{"gflops": NaN}', "\udcff"])
+    @pytest.mark.parametrize(
+        "content",
+        ["", "[]", "[" * 100_000, '{"gflops": 1e999}', '{"gflops": NaN}', f'{{"iterations": {2**64}}}', "\udcff"],
+    )
     def test_no_json(self, demo, content):
         path = write_metrics(demo, RUN, 0)
         path.write_bytes(content.encode(errors="surrogateescape"))
@@ -35,7 +38,6 @@ class TestMetrics:
         ("key", "value"),
         [
             ("gflops", "10"),
-            ("iterations", 2**64),
             ("miou", 1.5),
             ("iou", []),
             ("confusion_matrix", [[-1] * 19] * 19),
@@ -126,13 +128,13 @@ class TestRecords:
     def test_other_values(self, demo, record, changes, problem):
         records.entries(demo)
         change(record, **changes)
-        with pytest.raises(InputError, match=rf"^{record}: no readable record \(.*{problem}.*; delete it"):
+        with pytest.raises(InputError, match=rf"^{record}: .*{problem}.*; delete it"):
             records.entries(demo)
 
     @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000])
     def test_no_json(self, demo, record, content):
         record.write_text(content)
-        with pytest.raises(InputError, match=rf"^{record}: no readable record \(.*; delete it"):
+        with pytest.raises(InputError, match=rf"^{record}: .+; delete it"):
             records.entries(demo)
 
 

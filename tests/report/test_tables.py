@@ -237,7 +237,7 @@ def test_latex_is_escaped(project):
         (lambda content: "{", "not valid JSON"),
         (lambda content: json.dumps({k: v for k, v in content.items() if k != "miou"}), "miou: is missing"),
         (lambda content: json.dumps(content | {"miou": 41.2}), "miou: must be a fraction of 1"),
-        (lambda content: json.dumps(content | {"f_miou": float("nan")}), "NaN is no number"),
+        (lambda content: json.dumps(content | {"f_miou": float("nan")}), "NaN is not a finite number"),
         (lambda content: json.dumps(content | {"dataset": "camvid"}), "dataset: is 'camvid', but the study says"),
         (lambda content: json.dumps(content | {"width": 1.0}), "width: is 1.0, but the study says 0.125"),
         (
