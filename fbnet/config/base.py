@@ -72,7 +72,8 @@ def _problem(error: Mapping[str, Any]) -> str:
     if kind == "missing":
         return "is missing" if isinstance(error["loc"][-1], str) else f"must hold more values than {shown}"
     if kind == "literal_error":
-        return f"no {shown}; choose from {error['ctx']['expected']}".replace(" or ", ", ")
+        choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        return f"no {shown}; choose from {choices}"
     if kind == "dict_type":
         return "must hold keys and values"
     if kind == "tuple_type":

@@ -78,13 +78,13 @@ def change(path: Path, by: Callable[[dict], object]) -> None:
         ({"runs": ["deeplabv3plus_r101_bdd100k"]}, "runs", "needs a dataset for data.bdd100k"),
         ({"figures": ["figure_3"]}, "figures", "choose from figure_1, figure_2, figure_7"),
         ({"figure_runs": {"baseline": "fcn_r50", "fbnet": "nothing"}}, "figure_runs", "no 'nothing'"),
-        ({"evaluation__mode": "pieces"}, "evaluation.mode", "choose from 'whole', 'sliding'"),
+        ({"evaluation__mode": "pieces"}, "evaluation.mode", "choose from whole, sliding"),
         ({"evaluation__mode": "sliding"}, "evaluation.tile", "needs both"),
         ({"evaluation": {"mode": "sliding", "tile": [60, 64], "stride": [8, 8]}}, "evaluation.tile", "a multiple of 8"),
         ({"evaluation": {"mode": "sliding", "tile": [64, 64], "stride": [65, 8]}}, "evaluation.stride", "at most"),
         ({"evaluation__scales": []}, "evaluation.scales", "one or more"),
         ({"evaluation__scales": [1.0, 1]}, "evaluation.scales", "different"),
-        ({"data": {"kitti": {}}}, "data.kitti", "no 'kitti'; choose from 'cityscapes', 'cityscapes_test',"),
+        ({"data": {"kitti": {}}}, "data.kitti", "no 'kitti'; choose from cityscapes, cityscapes_test,"),
         ({"data": {}}, "data", "names no dataset"),
         (
             {"data__cityscapes__dataset": "kitti"},
@@ -133,7 +133,7 @@ def test_bad_study(project, changes, key, hint):
 @pytest.mark.parametrize(
     ("delta", "key", "hint"),
     [
-        ({"balance": {"stages": ["res6"]}}, "balance.stages", "no 'res6'; choose from 'res2', 'res3', 'res4', 'res5'"),
+        ({"balance": {"stages": ["res6"]}}, "balance.stages", "no 'res6'; choose from res2, res3, res4, res5"),
         ({"balance": {"stages": ["res5", "res5"]}}, "balance.stages", "twice"),
         ({"balance": {"stages": ["res5"], "auxiliary": "none", "modulator": "none"}}, "balance.stages", "do nothing"),
         ({"balance": {"squeeze_ratio": 0}}, "balance.squeeze_ratio", "greater than 0"),
@@ -142,7 +142,7 @@ def test_bad_study(project, changes, key, hint):
         ({"head": "unet"}, "head", "choose from fcn, fcn_plain, pspnet, deeplabv3plus"),
         ({"backbone": "resnet18"}, "backbone", "choose from resnet50, resnet101"),
         ({"dilation": 2}, "dilation", "unknown key; choose from id, label, head"),
-        ({"data": "kitti"}, "data", "choose from 'cityscapes', 'bdd100k'"),
+        ({"data": "kitti"}, "data", "choose from cityscapes, bdd100k"),
         ({"baseline": "nothing"}, "baseline", "no 'nothing'"),
         ({"label": None}, "label", "type string"),
     ],

@@ -71,7 +71,7 @@ from fbnet.config.load import load_study
 from fbnet.data.prepare import prepare
 from fbnet.models import checkpoint
 from fbnet.planning.plan import make_plan
-from fbnet.provenance.graph import declare
+from fbnet.provenance.graph import build_graph
 from fbnet.provenance.sources import source_files
 from fbnet.training.train import train
 
@@ -85,8 +85,8 @@ make_plan(study)
 prepare(study.data)
 train(study, study.run("toy_net"), 0, torch.device("cpu"))
 network, _ = checkpoint.load(Path("results/toy/runs/toy_net/seed0/model.pt"))
-sources = {f"{result.kind}": [path.name for path in source_files(result.kind, node.choices)]
-           for result, node in declare(study).items()}
+sources = {f"{result.kind}": [path.name for path in source_files(result.kind, node.variants)]
+           for result, node in build_graph(study).results.items()}
 print(json.dumps({"backbone": type(network.backbone).__name__, "sources": sources}))
 """
 
