@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from fbnet.config.registry import BACKBONES, DATASETS, FIGURES, HEADS
 from fbnet.errors import InputError
-from fbnet.names import WORD, is_path, is_word
+from fbnet.names import is_path
 
 T = TypeVar("T")
 
@@ -85,12 +85,6 @@ def _problem(error: Mapping[str, Any]) -> str:
     return problem if ", not " in problem else f"{problem}, not {shown}"
 
 
-def _word(text: str) -> str:
-    if not is_word(text):
-        raise refuse(WORD)
-    return text
-
-
 def _path(text: str) -> str:
     if not is_path(text):
         raise refuse("must be the path of a file or folder")
@@ -112,7 +106,7 @@ Items = Annotated[tuple[T, ...], Strict(False)]
 """Tuple of any length; files hold it as a list."""
 Pair = Annotated[tuple[T, T], Strict(False)]
 Positive = Annotated[float, Field(gt=0)]
-Word = Annotated[str, AfterValidator(_word), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_][A-Za-z0-9_-]*$"})]
+Word = Annotated[str, Field(pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$")]
 """Name that can be part of a path or a command."""
 PathText = Annotated[str, AfterValidator(_path)]
 DatasetName = Annotated[str, *registered(DATASETS)]

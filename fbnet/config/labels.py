@@ -1,33 +1,28 @@
-"""What a data set's classes are: names, colours, raw ids and which of them the paper calls foreground."""
+"""Label sets: names, colours and raw ids of the classes, and which of them the paper calls foreground."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where it is needed, as planning reads label sets without it
     import numpy as np
-
-# numpy is imported where it is needed: planning a study reads its label sets, and nothing else of this.
 
 IGNORE_INDEX = 255
 
 
 @dataclass(frozen=True)
 class LabelSpec:
-    """The classes of a label set.
-
-    `raw_ids` maps every id that may stand in a raw label file to a train id, the position in `classes`, or to
-    `IGNORE_INDEX`; an id that is not in it is an error in the data.
-    """
+    """Classes of a label set, in the order of their train ids."""
 
     name: str
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
     background: frozenset[str]
     raw_ids: dict[int, int]
+    """Train id, or `IGNORE_INDEX`, of every id that a raw label file may hold; any other id is an error in the data."""
 
     @property
     def train_ids(self) -> "np.ndarray":
-        """(256,) uint8: the train id of each raw id; what is no raw id is ignored."""
+        """Lookup table (256,) uint8 from raw ids to train ids; ids that are not in `raw_ids` are ignored."""
         import numpy as np
 
         train_ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
@@ -35,7 +30,7 @@ class LabelSpec:
         return train_ids
 
     def to_raw(self, train_ids: "np.ndarray") -> "np.ndarray":
-        """Translate train ids (H, W) uint8 to the raw ids of the data set."""
+        """Translate train ids (H, W) uint8 to the raw ids of the dataset."""
         import numpy as np
 
         raw = np.zeros(256, dtype=np.uint8)
@@ -45,13 +40,13 @@ class LabelSpec:
 
     @property
     def foreground(self) -> tuple[str, ...]:
-        """Names of the foreground classes, in the order of `classes` (the paper's footnote 1)."""
+        """Names of the foreground classes in the order of `classes` (the paper's footnote 1)."""
         return tuple(name for name in self.classes if name not in self.background)
 
     @property
     def foreground_ids(self) -> tuple[int, ...]:
         """Train ids of the foreground classes."""
-        return tuple(index for index, name in enumerate(self.classes) if name not in self.background)
+        return tuple(self.classes.index(name) for name in self.foreground)
 
 
 # (name, colour, raw id), in the order of the train ids.
@@ -76,21 +71,18 @@ _CITYSCAPES = (
     ("motorcycle", (0, 0, 230), 32),
     ("bicycle", (119, 11, 32), 33),
 )
-_CITYSCAPES_RAW_IDS = range(34)  # 0 (unlabeled) to 33 (bicycle); what is not a class is ignored
-
 CITYSCAPES = LabelSpec(
     name="cityscapes",
     classes=tuple(name for name, _, _ in _CITYSCAPES),
     palette=tuple(colour for _, colour, _ in _CITYSCAPES),
     background=frozenset({"road", "sidewalk", "building", "vegetation", "sky"}),
     raw_ids={
-        **dict.fromkeys(_CITYSCAPES_RAW_IDS, IGNORE_INDEX),
+        **dict.fromkeys(range(34), IGNORE_INDEX),  # 0 (unlabeled) to 33 (bicycle)
         **{raw: train for train, (_, _, raw) in enumerate(_CITYSCAPES)},
     },
 )
 
-# The eleven classes of the SegNet split; raw ids are the train ids, 11 is void. The colours are those of the
-# corresponding Cityscapes classes, so that figures of all studies read alike.
+# The eleven classes of the SegNet split. Raw ids are the train ids, colours those of the matching Cityscapes classes.
 _CAMVID = (
     ("sky", (70, 130, 180)),
     ("building", (70, 70, 70)),

@@ -3,7 +3,7 @@
 from fbnet import paths
 from fbnet.config.base import mapping, refuse, validating
 from fbnet.config.hardware import HARDWARE_FILE, Hardware
-from fbnet.config.runs import RunConfig, RunsFile, TableConfig, check_names
+from fbnet.config.runs import RunConfig, RunsFile, TableConfig, ancestors, check_names
 from fbnet.config.study import Study, StudyFile
 from fbnet.errors import InputError
 from fbnet.io.yaml_file import read_yaml
@@ -82,12 +82,12 @@ def _study_runs(settings: StudyFile, declared: RunsFile) -> tuple[str, ...]:
             raise refuse(f"{name} needs {missing[name]}", "runs")
     if not settings.runs:
         return tuple(name for name in declared.runs if not missing[name])
-    return tuple(dict.fromkeys(run for name in settings.runs for run in declared.ancestors(name)))
+    return tuple(dict.fromkeys(run for name in settings.runs for run in ancestors(declared.runs, name)))
 
 
 def _missing(settings: StudyFile, declared: RunsFile, name: str) -> str | None:
     """Return the first part that a run, or one that it starts from, needs and the study does not have."""
-    for run in (declared.runs[name] for name in declared.ancestors(name)):
+    for run in (declared.runs[name] for name in ancestors(declared.runs, name)):
         for role in run.roles:
             if role not in settings.data:
                 return f"a dataset for data.{role}"

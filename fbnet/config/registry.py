@@ -18,7 +18,7 @@ class DatasetEntry:
     """Module with functions `raw_paths` and `pairs` of a root and a split, and `label_spec` if the data themselves say
     which ids their label maps hold."""
     options: Mapping[str, object] = field(default_factory=dict)
-    """Keyword arguments of `places` and `pairs`."""
+    """Keyword arguments of `raw_paths` and `pairs`."""
     labels: LabelSpec = CITYSCAPES
     labelled: bool = True
     """False if a test server keeps the labels."""

@@ -1,15 +1,14 @@
 """Runs, tables and figures: the contents of `params/runs.yaml`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from fbnet.config.base import BackboneName, Config, FigureName, HeadName, Items, Word, refuse
 from fbnet.config.datasets import Role
 from fbnet.config.evaluation import Scales
 from fbnet.config.registry import BACKBONES
-from fbnet.names import is_word
 
 MAX_WIDTH = 4  # a checkpoint must not make its reader build a network of any size
 STAGES = ("res2", "res3", "res4", "res5")
@@ -21,13 +20,7 @@ Width = Annotated[float, Field(gt=0, le=MAX_WIDTH)]
 """Multiplier of the channels of every layer."""
 
 
-def _check_id(name: str) -> str:
-    if not is_word(name) or "-" in name or not name.islower():
-        raise refuse("must be of lower-case letters, digits and underscores, at most 100 of them")
-    return name
-
-
-RunId = Annotated[str, AfterValidator(_check_id), Field(json_schema_extra={"pattern": "^[a-z0-9_]+$"})]
+RunId = Annotated[str, Field(pattern="^[a-z0-9_]{1,100}$")]
 
 
 class BalanceConfig(Config):
@@ -185,21 +178,21 @@ class RunsFile(Config):
 
     def _check_start(self, run: RunConfig) -> None:
         """Check that a run starts from a run of the same network, and not from itself through others."""
-        chain, key = [run.id], f"runs.{run.id}.start"
-        while (parent := self.runs[chain[-1]].start) is not None:
-            check_names((parent,), self.runs, key)
+        chain, key = [run], f"runs.{run.id}.start"
+        while (start := chain[-1].start) is not None:
+            check_names((start,), self.runs, key)
+            parent = self.runs[start]
             if parent in chain:
-                raise refuse(f"leads back to {parent}; a chain of runs needs a beginning", key)
-            chain.append(parent)
-        if run.start is not None:
-            parent = self.runs[run.start]
+                raise refuse(f"leads back to {start}; a chain of runs needs a beginning", key)
             if (parent.head, parent.backbone) != (run.head, run.backbone):
-                raise refuse(f"{run.start} has another head or backbone; start from a run of the same network", key)
+                raise refuse(f"{start} has another head or backbone; start from a run of the same network", key)
+            chain.append(parent)
 
-    def ancestors(self, run: str) -> tuple[str, ...]:
-        """Return a run after the runs that it builds on, the first to be trained first."""
-        parent = self.runs[run].start
-        return (run,) if parent is None else (*self.ancestors(parent), run)
+
+def ancestors(runs: Mapping[str, RunConfig], run: str) -> tuple[str, ...]:
+    """Return a run after the runs that it builds on, the first to be trained first."""
+    parent = runs[run].start
+    return (run,) if parent is None else (*ancestors(runs, parent), run)
 
 
 def check_names(names: Iterable[str], choices: Iterable[str], key: str) -> None:

@@ -13,7 +13,7 @@ from fbnet import paths
 from fbnet.config.base import Config, Items, refuse
 from fbnet.config.datasets import DataConfig, Role, check_role
 from fbnet.config.evaluation import EvaluationConfig, Scales, ScalesConfig
-from fbnet.config.runs import FigureConfig, FigureRuns, QuotedMethod, RunConfig, TableConfig, Width
+from fbnet.config.runs import FigureConfig, FigureRuns, QuotedMethod, RunConfig, TableConfig, Width, ancestors
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 
@@ -122,8 +122,7 @@ class Study:
 
     def ancestors(self, run: str) -> tuple[str, ...]:
         """Return a run after the runs that it builds on, the first to be trained first."""
-        parent = self.runs[run].start
-        return (run,) if parent is None else (*self.ancestors(parent), run)
+        return ancestors(self.runs, run)
 
     def training_parameters(self, run: str) -> dict:
         """Return the parameters that a trained network depends on, except the seed and the run that it starts from.

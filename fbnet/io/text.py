@@ -16,7 +16,7 @@ MAX_INT = 2**63 - 1
 
 
 def read_text(path: Path, hint: str, what: str = "cannot be read", limit: int = MAX_BYTES) -> str:
-    """Read a text file, with `\\n` as line end.
+    """Read a text file of at most `limit` bytes, with `\\n` as line end.
 
     Args:
         path: The file.
@@ -25,8 +25,7 @@ def read_text(path: Path, hint: str, what: str = "cannot be read", limit: int = 
         limit: Largest size in bytes.
 
     Raises:
-        InputError: if the file is missing, unreadable, too large or not UTF-8, and if it is no regular file, such as a
-            folder or a pipe.
+        InputError: if the file is missing, unreadable, too large, not UTF-8, or no regular file, such as a pipe.
     """
     try:
         if path.exists() and not path.is_file():
@@ -59,7 +58,9 @@ def read_json(path: Path, what: str, hint: str) -> object:
         raise InputError(f"{path}: not there; {hint}")
     text = read_text(path, hint, what)
     try:
-        content = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_int)
+        content = json.loads(
+            text, parse_constant=_finite, parse_float=_finite, parse_int=lambda digits: check_int(int(digits))
+        )
         _check(content, escapes="\\u" in text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: {what} ({error}); {hint}") from None
@@ -74,17 +75,21 @@ def check_text(text: str) -> str:
     return text
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
+def check_int(value: int) -> int:
+    """Return the number. Raises ValueError beyond 64 bits."""
+    if abs(value) > MAX_INT:
+        raise ValueError(f"a number above {MAX_INT}")
     return value
 
 
 def _int(text: str) -> int:
-    value = int(text)
-    if abs(value) > MAX_INT:
-        raise ValueError(f"a number above {MAX_INT}")
+    return check_int(int(text))
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
     return value
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from fbnet.errors import InputError
-from fbnet.io.text import MAX_INT, check_text, read_text
+from fbnet.io.text import check_int, check_text, read_text
 
 MAX_BYTES = 128 << 10
 """Size of a YAML file. Ours have up to 9 thousand bytes; the parser takes seconds for more."""
@@ -33,16 +33,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_scalar(self, node: yaml.ScalarNode) -> str:
-        try:
-            return check_text(super().construct_scalar(node))
-        except ValueError as error:
-            raise _refusal(node, str(error)) from None
+        return check_text(super().construct_scalar(node))
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        value = super().construct_yaml_int(node)
-        if abs(value) > MAX_INT:
-            raise _refusal(node, f"a number above {MAX_INT}")
-        return value
+        return check_int(super().construct_yaml_int(node))
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
@@ -56,7 +50,7 @@ def read_yaml(path: Path) -> dict:
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark or error.context_mark).line + 1
         raise InputError(f"{path}: line {line}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number or date that Python refuses
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: numbers, dates and text
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}; correct it there") from None
     except RecursionError:
         raise InputError(f"{path}: not valid YAML: nested too deeply; make it flatter") from None

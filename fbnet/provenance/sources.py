@@ -14,30 +14,30 @@ PACKAGE = Path(__file__).parents[1]
 NEUTRAL = frozenset(
     {
         "fbnet",
-        "fbnet.io.arrays",
         "fbnet.cli",
         "fbnet.config.base",
-        "fbnet.config.study",
-        "fbnet.config.runs",
+        "fbnet.config.datasets",
         "fbnet.config.evaluation",
+        "fbnet.config.load",
+        "fbnet.config.registry",
+        "fbnet.config.runs",
+        "fbnet.config.study",
+        "fbnet.config.training",
         "fbnet.data.limits",
         "fbnet.data.raw_changes",
-        "fbnet.config.datasets",
-        "fbnet.config.registry",
         "fbnet.errors",
+        "fbnet.io.arrays",
         "fbnet.io.files",
-        "fbnet.provenance.graph",
-        "fbnet.training.history",
-        "fbnet.names",
-        "fbnet.config.load",
-        "fbnet.paths",
-        "fbnet.provenance.records",
         "fbnet.io.text",
-        "fbnet.config.training",
         "fbnet.io.yaml_file",
-        "fbnet.provenance.sources",
-        "fbnet.training.resume",
         "fbnet.models.weight_files",
+        "fbnet.names",
+        "fbnet.paths",
+        "fbnet.provenance.graph",
+        "fbnet.provenance.records",
+        "fbnet.provenance.sources",
+        "fbnet.training.history",
+        "fbnet.training.resume",
     }
 )
 ENTRY: dict[Kind, str] = {
@@ -52,29 +52,29 @@ ENTRY: dict[Kind, str] = {
 }
 
 
-def source_files(kind: Kind, choices: tuple[str, ...]) -> tuple[Path, ...]:
+def source_files(kind: Kind, variants: tuple[str, ...]) -> tuple[Path, ...]:
     """Return the source files that a result depends on, sorted.
 
     Args:
         kind: Kind of the result.
-        choices: Registered names that it takes, see `Node.choices`; no other entry's module matters.
+        variants: Registered names that it takes, see `Node.variants`; no other entry's module matters.
     """
-    return _closure(ENTRY[kind], choices)
+    return _closure(ENTRY[kind], variants)
 
 
 @cache
-def _closure(entry: str, choices: tuple[str, ...]) -> tuple[Path, ...]:
+def _closure(entry: str, variants: tuple[str, ...]) -> tuple[Path, ...]:
     found, waiting = set(), [entry]
     while waiting:
         module = waiting.pop()
         if module in found or module in NEUTRAL:
             continue
         found.add(module)
-        waiting += [*_imports(module), *_named(module, choices)]
+        waiting += [*_imports(module), *_named(module, variants)]
     return tuple(sorted(_path(module) for module in found))
 
 
-def _named(module: str, choices: tuple[str, ...]) -> list[str]:
+def _named(module: str, variants: tuple[str, ...]) -> list[str]:
     """Return the modules that a module takes from a registry for the chosen names."""
     offered = {
         "fbnet.models.build": HEADS,
@@ -84,7 +84,7 @@ def _named(module: str, choices: tuple[str, ...]) -> list[str]:
         "fbnet.data.synthetic.write": {name: entry.layout for name, entry in DATASETS.items()},
         "fbnet.report.figures": FIGURES,
     }.get(module, {})
-    targets = filter(None, map(offered.get, choices))
+    targets = filter(None, map(offered.get, variants))
     return [target.partition(":")[0] for target in targets]
 
 

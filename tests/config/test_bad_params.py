@@ -110,8 +110,8 @@ def change(path: Path, by: Callable[[dict], object]) -> None:
         ({"data__cityscapes__root": "x" * 300}, "data.cityscapes.root", "must be the path of a file or folder"),
         ({"data__cityscapes__root": "a\nb"}, "data.cityscapes.root", "must be the path of a file or folder"),
         ({"data__cityscapes__root": "data/.."}, "data.cityscapes.root", "must name a folder for the scenes alone"),
-        ({"data__cityscapes__train": "../x"}, "data.cityscapes.train", "letters, digits, underscores and hyphens"),
-        ({"data__cityscapes__evaluate": "a; touch x"}, "data.cityscapes.evaluate", "letters, digits, underscores"),
+        ({"data__cityscapes__train": "../x"}, "data.cityscapes.train", "must match pattern"),
+        ({"data__cityscapes__evaluate": "a; touch x"}, "data.cityscapes.evaluate", "must match pattern"),
         ({"training__learning_rate": float("nan")}, "training.learning_rate", "must be a finite number, not nan"),
         ({"training__learning_rate": float("inf")}, "training.learning_rate", "must be a finite number, not inf"),
         ({"training__momentum": -0.9}, "training.momentum", "greater than or equal to 0"),
@@ -159,7 +159,7 @@ def test_bad_run(project, delta, key, hint):
 @pytest.mark.parametrize("name", ["a; touch x", "../up", "Upper", "two words", ""])
 def test_bad_run_names(project, name):
     change(paths.RUNS_FILE, lambda content: content["runs"].update({name: {"label": "Mine"}}))
-    with pytest.raises(InputError, match="lower-case letters, digits and underscores"):
+    with pytest.raises(InputError, match="must match pattern"):
         load_study("toy")
 
 
@@ -217,7 +217,7 @@ def test_a_name_that_a_shell_or_a_path_would_take_apart(project, part, name):
     )
     with pytest.raises(InputError) as raised:
         load_study("toy")
-    assert str(raised.value).startswith(f"params/runs.yaml: {part}.{name}: must be of ")
+    assert str(raised.value).startswith(f"params/runs.yaml: {part}.{name}: must match pattern ")
 
 
 @pytest.mark.parametrize("name", ["../toy", "a; touch x", "", ".", "toy\n", "x" * 300, "a\0b", "-n"])

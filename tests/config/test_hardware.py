@@ -56,7 +56,7 @@ class TestHardware:
             ("{}", "must have at least 1 item"),
             ("mine: 3", "mine: must hold keys and values"),
             ("mine: {label: a GPU}", "mine.bfloat16_tflops: is missing"),
-            ("../x: {}", "../x: must be of letters, digits"),
+            ("../x: {}", "../x: must match pattern"),
             ("- 3", "must hold keys and values"),
         ],
     )

@@ -21,11 +21,11 @@ BACKBONES["toy_net"] = BackboneEntry(implementation="fbnet.models.backbones.toy_
 READER = """
 from fbnet.data.readers.pairs import by_name, pair
 
-def places(root, split):
+def raw_paths(root, split):
     return root / split / "image", root / split / "label"
 
 def pairs(root, split):
-    images, labels = (by_name((path.stem, path) for path in folder.glob("*.png")) for folder in places(root, split))
+    images, labels = (by_name((path.stem, path) for path in folder.glob("*.png")) for folder in raw_paths(root, split))
     return pair(images, labels, root, "expected image/*.png and label/*.png")
 """
 BACKBONE = """

@@ -57,7 +57,7 @@ def test_one_of_ours(tmp_path, content):
         ("width", -1.0, "width: must be greater than 0"),
         ("width", float("nan"), "width: must be a finite number"),
         ("seed", -1, "seed: must be greater than or equal to 0"),
-        ("study", "../x", "study: must be of letters, digits, underscores and hyphens"),
+        ("study", "../x", "study: must match pattern"),
         ("run", None, "run: must hold keys and values"),
         ("torch_version", [1], "torch_version: must be of type string"),
     ],
