@@ -12,7 +12,7 @@ OTHERS = 40
 KINDS = (
     "label map", "image, PNG", "image, JPEG", "image, WebP", "runs.yaml", "study", "hardware.yaml", "benchmark",
     "manifest", "packed array", "centroids", "times of raw files", "Mapillary's config", "checkpoint",
-    "initial weights", "record of weights", "metrics", "samples", "provenance", "history", "table", "reported numbers",
+    "initial weights", "record of weights", "metrics", "samples", "provenance", "history", "reported numbers",
     "server's scores", "zip for the server",
 )  # fmt: skip
 FORGIVEN = ("times of raw files",)
