@@ -54,7 +54,7 @@ def test_bad_input_is_one_line_and_exit_code_2(project, arguments, message):
 def test_bad_parameters(project):
     project.write_study(training__crop=[100, 100])
     line = refused(fbnet("train", "--study", "toy", "--run", "fcn_r50"))
-    assert "params/studies/toy.yaml: training.crop: must be multiples of the output stride 8" in line
+    assert "params/studies/toy.yaml: training.crop: must be a multiple of 8, not 100" in line
 
 
 def test_outside_a_project(tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ from fbnet.config.base import BackboneName, Config, Items, Pair, PathText, Posit
 from fbnet.config.datasets import RoleName
 
 OUTPUT_STRIDE = 8
-Side = Annotated[int, Field(gt=0, multiple_of=OUTPUT_STRIDE)]
-"""Side of a crop or window, in pixels."""
+Side = Annotated[int, Field(gt=0, le=2**14, multiple_of=OUTPUT_STRIDE)]
+"""Side of a crop or window, in pixels; planning allocates by it, so it has a ceiling."""
 Share = Annotated[float, Field(gt=0, le=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
 """Number format of a network's layers; weights and losses are float32 in any case. `auto` is bfloat16 if the GPU or CPU

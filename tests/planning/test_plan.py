@@ -253,6 +253,7 @@ class TestCommand:
         assert entry["evaluations"] == {"single_scale": {"needed": [0, 1, 2], "done": []}}
         assert content["totals"]["trainings"] == {"needed": 72, "done": 1}
 
+    @pytest.mark.slow
     def test_as_text(self, paper):
         write_checkpoint(paper, "fcn_r50", 1)
         lines = fbnet("plan", "--study", "paper").stdout.splitlines()
