@@ -102,7 +102,7 @@ def test_the_command_exits_with_1(trained):
     command = [str(Path(sys.executable).with_name("fbnet")), "predict", "--checkpoint", str(trained)]
     result = subprocess.run([*command, "--output", "out", "images"], capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert "images/b.jpg: cannot be read as an image" in result.stderr
+    assert "fbnet: images/b.jpg: cannot be read as an image" in result.stderr
     assert Path("out/labels/c.png").exists()
 
 
