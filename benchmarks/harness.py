@@ -45,7 +45,7 @@ class Row:
     unit: str = ""
     """Unit of both sides, or of a single figure."""
     account: str = ""
-    """What limits the ratio, shown in the table if the target is missed."""
+    """Bottleneck of the ratio, shown in the table if the target is missed."""
 
     @property
     def met(self) -> bool:

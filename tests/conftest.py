@@ -77,7 +77,7 @@ class Project:
 
 @pytest.fixture(autouse=True)
 def _float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `auto` computes in does not depend on the machine that the tests run on: their values are of float32."""
+    """Make `auto` precision float32 on every machine, as expected values are of float32."""
     monkeypatch.setattr(precision, "CPU_INFO", Path("no such file"))
 
 

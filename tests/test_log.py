@@ -1,4 +1,4 @@
-"""How messages look on standard error."""
+"""Messages on standard error."""
 
 import logging
 

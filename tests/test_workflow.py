@@ -1,4 +1,4 @@
-"""What the Snakefile asks for, without Snakemake."""
+"""Inputs, outputs and resources of the rules, without Snakemake."""
 
 import os
 import shutil

@@ -82,7 +82,7 @@ class DataConfig(Config):
 
     @property
     def labelled(self) -> bool:
-        """Whether the prepared data hold label maps."""
+        """True if the prepared data hold label maps."""
         return self.entry.labelled
 
     @property

@@ -20,10 +20,10 @@ Factors = Annotated[Items[Positive], AfterValidator(_check_different)]
 
 
 class EvaluationConfig(Config):
-    """How a study's images are evaluated."""
+    """Evaluation settings of a study."""
 
     mode: Literal["whole", "sliding"] = "whole"
-    """Whether an image is predicted as a whole or in windows."""
+    """Prediction of whole images, or in sliding windows."""
     tile: Pair[Side] | None = None
     """Height and width of the sliding window, multiples of the output stride."""
     stride: Pair[PositiveInt] | None = None
@@ -31,7 +31,7 @@ class EvaluationConfig(Config):
     scales: Factors = (1.0,)
     """Factors of the image size whose predictions are averaged. Above 1 the sliding window grows with them."""
     mirror: bool = False
-    """Whether the mirrored image counts at each scale as well."""
+    """True to average with the mirrored image at each scale."""
     samples: PositiveInt = 8
     """Number of evenly spaced evaluation images whose predictions are kept for the figures."""
     precision: Precision = "auto"
@@ -55,4 +55,4 @@ class ScalesConfig(Config):
     scales: Factors
     """Factors of the image size whose predictions are averaged."""
     mirror: bool
-    """Whether the mirrored image counts at each scale as well."""
+    """True to average with the mirrored image at each scale."""

@@ -17,7 +17,7 @@ class Hardware(Config):
     bfloat16_tflops: Positive
     """Peak of dense matrix products in bfloat16, in 10^12 operations a second; multiplication and addition are two."""
     float32_tflops: Positive
-    """The same for layers in float32, as torch computes them by default."""
+    """Peak for layers in float32, as torch computes them by default."""
     utilisation: Annotated[float, Field(gt=0, le=1)]
     """Share of the peak that a training is assumed to reach if nothing was measured."""
     memory_gib: Positive

@@ -89,7 +89,7 @@ class RunConfig(Config):
 
     @property
     def evaluated(self) -> bool:
-        """Whether labelled images are left to evaluate the run on; otherwise the test server does."""
+        """True if labelled images are left to evaluate the run on; otherwise the test server does."""
         return self.split == "train" and self.data != "mapillary"
 
     @property
@@ -120,9 +120,9 @@ class QuotedMethod(Config):
     venue: str | None = None
     """Venue as the paper prints it."""
     coarse: bool = False
-    """Whether the paper marks it as trained on coarse annotations as well."""
+    """True if the paper marks it as trained on coarse annotations as well."""
     mapillary: bool = False
-    """Whether the paper marks it as pre-trained on Mapillary Vistas."""
+    """True if the paper marks it as pre-trained on Mapillary Vistas."""
 
 
 class TableConfig(Config):

@@ -70,7 +70,7 @@ class PhotometricConfig(Config):
 
 
 class TrainingConfig(Config):
-    """How every run of a study is trained (Sec. 4.1)."""
+    """Training settings of a study's runs (Sec. 4.1)."""
 
     crop: Pair[Side]
     """Height and width of a training crop, multiples of the output stride."""
@@ -102,9 +102,9 @@ class TrainingConfig(Config):
     """Number format of the network: float32, bfloat16 for the layers that gain by it, or auto, which is bfloat16 if the
     device has instructions for it."""
     compile: Literal["auto", "always", "never"] = "auto"
-    """Whether torch compiles the network; auto does so on a GPU for trainings long enough to win the minutes back."""
+    """Compilation of the network by torch; auto compiles on a GPU for trainings long enough to win the minutes back."""
     deterministic: bool = True
-    """Whether the same seed gives the same bytes on the same machine, with nondeterministic kernels refused; otherwise
+    """True for the same bytes from the same seed on the same machine: nondeterministic kernels are refused. Otherwise
     a GPU uses the fastest kernels."""
     threads: PositiveInt = 1
     """Number of CPU threads; the last bits of the result depend on it."""

@@ -14,7 +14,7 @@ ROWS = 3
 RED = "#d7191c"
 
 Pair = tuple[Sample, Sample]
-"""The same image predicted by the baseline and by FBNet."""
+"""Samples predicted by the baseline and by FBNet."""
 
 
 def draw(study: Study, title: str) -> FigureCanvas:

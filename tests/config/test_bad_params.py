@@ -1,4 +1,4 @@
-"""What is wrong in params/ is named in one line, with its file, its key and the valid choices."""
+"""Errors in params/: one line with file, key and valid choices."""
 
 import copy
 from collections.abc import Callable

@@ -55,7 +55,7 @@ def refused(data, message):
 
 
 def test_published_numbers_are_of_splits_that_a_study_can_name():
-    """As published with each dataset; the paper calls the coarse labels about 20 000."""
+    """Numbers published with each dataset; the paper rounds the coarse labels to 20 000."""
     images = {name: entry.images for name, entry in DATASETS.items() if entry.images}
     assert set(images) == {name for name in DATASETS if not name.startswith("synthetic")}
     assert sum(images["cityscapes"].values()) + images["cityscapes_test"]["test"] == 5000

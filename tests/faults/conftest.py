@@ -30,7 +30,7 @@ KILLED = "fbnet: an earlier snakemake was killed here; its locks are removed"
 
 
 def _heed_signals() -> None:
-    """What started the tests may ignore some, in the background for example, and hands that on."""
+    """Restore default signal handling: a shell in the background hands ignored signals on."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
@@ -87,7 +87,7 @@ class Disturbed(Clone):
         )
 
     def results(self) -> dict[str, object]:
-        """What every result file holds, times left out."""
+        """Content of every result file, times left out."""
         found = {}
         for path in sorted((self.folder / "results/toy").rglob("*")):
             name = path.relative_to(self.folder).as_posix()
@@ -99,7 +99,7 @@ class Disturbed(Clone):
         return found
 
     def stamps(self) -> dict[str, tuple[int, int]]:
-        """Which file stands under each name of data and results, and since when."""
+        """Inode and time of each file of data and results."""
         found = {}
         for folder in ("data", "results"):
             for path in (self.folder / folder).rglob("*"):
@@ -206,6 +206,6 @@ def disk(made) -> Iterator[Disk]:
 
 @pytest.fixture
 def begun(made) -> Disturbed:
-    """The same before the training of the second run."""
+    """State before the training of the second run."""
     forget(made, ("train", RUN), ("evaluate", RUN))
     return made

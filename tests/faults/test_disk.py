@@ -15,7 +15,7 @@ FULL = f"No space left on device; {SEE}"
 
 
 def line(result: subprocess.CompletedProcess) -> str:
-    """What a refused command says last."""
+    """Last line of a refused command."""
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     return result.stderr.splitlines()[-1]

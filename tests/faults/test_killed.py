@@ -14,7 +14,7 @@ GOES_ON = f"{RUN} seed 0: resuming from iteration"
 
 
 def finish(clone, undisturbed, finished: dict) -> subprocess.CompletedProcess:
-    """The same command once more: what was finished stays as it is, the rest is as if nothing had happened."""
+    """Repeat the command: finished results stay, the others equal those of an undisturbed run."""
     result = clone.snakemake()
     assert finished.items() <= clone.stamps().items()
     assert clone.results() == undisturbed.results()
@@ -58,7 +58,7 @@ def test_snakemake_is_killed(begun, undisturbed):
 
 @pytest.mark.slow
 def test_snakemake_is_killed_and_its_trainer_lives_on(begun, undisturbed):
-    """Where nothing ends it, as without `setpriv`; here it sleeps until the next snakemake is done."""
+    """Without `setpriv` nothing ends the trainer; here it sleeps until the next Snakemake is done."""
     begun.edit("fbnet/workflow.py", 'shutil.which("setpriv")', 'shutil.which("no such command")')
     finished = begun.stamps()
     snakemake, trainer = begun.start_training()
@@ -79,7 +79,7 @@ def test_snakemake_is_killed_and_its_trainer_lives_on(begun, undisturbed):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 def test_everything_is_killed(begun, undisturbed, number):
-    """As by the out-of-memory killer of a batch system, a machine without power, or a terminal that is closed."""
+    """Out-of-memory killer of a batch system, power failure, or closed terminal."""
     finished = begun.stamps()
     snakemake, trainer = begun.start_training()
     os.killpg(snakemake.pid, number)

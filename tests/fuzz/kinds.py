@@ -61,7 +61,7 @@ class Kind:
 
     name: str
     place: Path
-    """Where it is read."""
+    """Path at which the file is read."""
     read: Callable[[], object]
     """All that reads it."""
     inputs: st.SearchStrategy[bytes]

@@ -16,7 +16,7 @@ KINDS = (
     "server's scores", "zip for the server",
 )  # fmt: skip
 FORGIVEN = ("times of raw files",)
-"""What is only kept to save time: where it is damaged, the files themselves are looked at."""
+"""Caches: if one is damaged, the files themselves are read."""
 SECONDS = 10
 """For one input, on a machine that does much else; they take milliseconds."""
 

@@ -13,7 +13,7 @@ from tests.fuzz.kinds import Kind
 
 @dataclass
 class Outcome:
-    """What came of the inputs of one kind."""
+    """Outcomes of the inputs of one kind."""
 
     tried: int = 0
     accepted: int = 0

@@ -1,4 +1,4 @@
-"""What makes a result stale, and what `restamp` accepts."""
+"""Staleness of results, and changes that `restamp` accepts."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes on a machine, whatever its load and the number of loaders."""
+"""Same bytes from the same seed on one machine, whatever its load and the number of loaders."""
 
 import os
 import subprocess

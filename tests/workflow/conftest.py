@@ -1,5 +1,6 @@
 """A throw-away clone of the project, with its own code, that the real tools work in."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -109,11 +110,18 @@ def make_clone(folder: Path) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory) -> Clone:
-    """A project whose study `toy` is made and committed; tests take copies."""
-    clone = make_clone(tmp_path_factory.mktemp("made") / "project")
-    clone.snakemake()
-    clone.commit("Results")
+def made(tmp_path_factory, worker_id) -> Clone:
+    """Project whose study `toy` is made and committed, once for all workers; tests take copies."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    clone, done = Clone(shared / "made/project"), shared / "made.done"
+    with (shared / "made.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make_clone(clone.folder)
+            clone.snakemake()
+            clone.commit("Results")
+            done.touch()
     return clone
 
 
@@ -126,7 +134,7 @@ def copy(made, tmp_path) -> Clone:
 
 @pytest.fixture
 def clone(made, tmp_path) -> Clone:
-    """What git has of it: neither data nor checkpoints."""
+    """Git clone, without data and checkpoints."""
     subprocess.run(["git", "clone", "-q", str(made.folder), str(tmp_path / "project")], check=True)
     return Clone(tmp_path / "project")
 

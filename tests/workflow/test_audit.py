@@ -21,7 +21,7 @@ RECORDS = "results/toy/provenance"
 
 
 def audit(clone, *arguments):
-    """What an audit says: exit code, the counts by what was checked, and the failures with its last line."""
+    """Output of an audit: exit code, counts by kind of check, failures and verdict."""
     result = clone.run("fbnet", "audit", "--study", "toy", *arguments, check=False)
     assert result.returncode in (0, 1), result.stderr
     counts, rest = {}, []

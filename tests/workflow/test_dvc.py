@@ -116,7 +116,7 @@ def test_one_table_trains_its_runs_only(tmp_path):
 
 @pytest.mark.slow
 def test_killed_and_started_again(tmp_path):
-    """What was finished is not made again."""
+    """Finished results are not rebuilt."""
     project = make_clone(tmp_path / "project")
     checkpoint = project.folder / "results/toy/provenance/train/pspnet_r50/seed0.json"
     other = project.folder / "results/toy/provenance/train/pspnet_r50_fbnet/seed0.json"

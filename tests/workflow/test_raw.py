@@ -82,7 +82,7 @@ def test_only_touched(project, image):
 
 
 def test_elsewhere_names_and_sizes_count(project, image):
-    """Where nothing says when the files were written, as on another machine, other times alone mean nothing."""
+    """Without recorded times, as on another machine, other modification times mean nothing."""
     listing = project.folder / "work/raw/camvid.json"
     kept = listing.read_text()
     listing.unlink()

@@ -139,7 +139,7 @@ class TestNothingIsWritten:
         assert listing(copy) == before
 
     def test_but_its_results_by_a_job_process(self, copy):
-        """As an executor starts it on another node; whether anything is stale is decided before."""
+        """Job process on another node; the submitting process has decided what is stale."""
         (copy.folder / "fbnet/report/captions.py").open("a").write("\n# A remark.\n")
         before = listing(copy)
         job = ("--target-jobs", "table:table=table_2", "--allowed-rules", "table", "--force", "--no-hooks", "--nolock")

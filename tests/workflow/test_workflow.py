@@ -102,7 +102,7 @@ def test_one_table(workflow):
 
 @pytest.mark.parametrize("study", ["paper", pytest.param("demo", marks=pytest.mark.slow)])
 def test_every_run_of_the_tables_is_planned_once(workflow, study):
-    """As many jobs as `fbnet plan` counts, which goes through tables, baselines and chains by itself."""
+    """Job counts equal those of `fbnet plan`, which derives them independently."""
     result = subprocess.run([FBNET, "plan", "--study", study, "--json"], capture_output=True, text=True, check=True)
     totals = json.loads(result.stdout)["totals"]
     jobs = planned("--config", f"study={study}")
@@ -113,7 +113,7 @@ def test_every_run_of_the_tables_is_planned_once(workflow, study):
 
 
 class TestLacking:
-    """What is not there is said with the tables that need it; the others still go."""
+    """Missing inputs are named with the tables that need them; other tables are still built."""
 
     def test_data_and_weights_of_the_paper(self, workflow, monkeypatch):
         for name in ("CITYSCAPES", "BDD100K", "MAPILLARY"):
