@@ -69,7 +69,7 @@ def record_again(clone, kind, name):
 
 
 @pytest.fixture(scope="module")
-def ancestors(made):
+def chain(made):
     return json.loads(made.run("fbnet", "audit", "--study", "toy", "--json").stdout)
 
 
