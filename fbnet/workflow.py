@@ -65,9 +65,12 @@ class Workflow:
         """Return the input files of a job, with the marker as `stale` if its result is stale.
 
         Raises:
-            InputError: if a stale result needs a file of an up-to-date one that is not here.
+            InputError: if the study has no such result, or a stale one needs a file of an up-to-date one that is not
+                here.
         """
         result = Result(kind, name)
+        if result not in self.graph.nodes:
+            raise InputError(f"study {self.study.name}: there is no {result}; see {paths.study_file(self.study.name)}")
         node = self.graph[result]
         needed = [(entry, path) for entry in node.results for path in self.graph[entry].identity]
         files = [str(path) for path in (*(path for _, path in needed), *node.files)]

@@ -105,6 +105,11 @@ class TestStale:
         assert caplog.messages == []
 
 
+def test_a_result_that_the_study_does_not_have(project):
+    with pytest.raises(InputError, match=r"study toy: there is no evaluate_multi_scale fcn_r50 seed0; see params/"):
+        Workflow(load_study("toy")).inputs("evaluate_multi_scale", f"{RUN}/seed0")
+
+
 def test_outputs(project):
     jobs = Workflow(load_study("toy"))
     assert jobs.outputs("train")[:2] == [
