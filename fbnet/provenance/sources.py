@@ -30,14 +30,17 @@ NEUTRAL = frozenset(
         "fbnet.io.files",
         "fbnet.io.text",
         "fbnet.io.yaml_file",
+        "fbnet.log",
         "fbnet.models.weight_files",
         "fbnet.names",
         "fbnet.paths",
         "fbnet.provenance.graph",
         "fbnet.provenance.records",
         "fbnet.provenance.sources",
+        "fbnet.provenance.staleness",
         "fbnet.training.history",
         "fbnet.training.resume",
+        "fbnet.workflow",
     }
 )
 ENTRY: dict[Kind, str] = {

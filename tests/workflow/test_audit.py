@@ -246,7 +246,7 @@ class TestFiles:
         shutil.copy(copy.folder / "results/toy/runs/pspnet_r50/seed0/model.pt", copy.folder / path)
         expected = [
             f"{path}: its sha256 is not the recorded one",
-            f"{RUN}/samples.npz: {path}: trained with other parameters than the study's; train this run again",
+            f"{RUN}/samples.npz: {path}: trained with parameters other than the study's; train this run again",
         ]
         assert failures(copy) == expected[:1]
         assert failures(copy, "--deep") == expected

@@ -39,7 +39,7 @@ def test_a_harmful_name_in_params_is_refused(tmp_path, file, change):
     result = clone.snakemake(check=False)
     assert result.returncode == 2
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("fbnet: ")]
-    assert "must be of " in line
+    assert "must match pattern" in line
     assert not list(clone.folder.rglob("harm"))
 
 

@@ -18,7 +18,7 @@ def test_snakemakes_report_needs_no_network(copy):
     target = "results/toy/report-snakemake.html"
     copy.run("snakemake", "--cores", "1", "--config", "study=toy", "--report", target, **OFFLINE)
     text = (copy.folder / target).read_text()
-    assert "What an independent pipeline found for FBNet" in text
+    assert "Independent reproduction of FBNet" in text
     for name in ("table_1.csv", "table_2.csv", "figure_2.png"):
         assert name in text
     assert "one row a run. IoU, mIoU and f-mIoU are in" in text
@@ -50,6 +50,6 @@ def test_a_clone_without_data_shows_as_much(clone):
 def test_an_edit_shows_as_stale(copy):
     copy.change("params/studies/toy.yaml", training__learning_rate=0.02)
     text = page(copy)
-    assert "To be made again: training.learning_rate 0.01 -&gt; 0.02." in text
+    assert "to be made again: training.learning_rate 0.01 -&gt; 0.02." in text
     assert '<span class="state holds">holds</span>1 of 12 results' in text  # the data
     assert '<span class="state stale">stale</span>11 of 12 results' in text

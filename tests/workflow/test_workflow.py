@@ -178,7 +178,7 @@ class TestChain:
 
 @pytest.mark.parametrize(
     ("study", "message"),
-    [("kitti", "no such study 'kitti'; choose from"), ("toy", "training.crop: must be multiples of")],
+    [("kitti", "no such study 'kitti'; choose from"), ("toy", "training.crop: must be a multiple of 8, not 100")],
 )
 def test_bad_parameters_are_one_line_and_exit_code_2(workflow, study, message):
     workflow.write_study(training__crop=[100, 100])
