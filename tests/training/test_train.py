@@ -256,13 +256,13 @@ class TestCheckpoint:
         torch.save(content, path)
         evaluate(study, study.runs["fcn_r50_fbnet"], 0, CPU)
         project.write_study(training__ohem={})
-        with pytest.raises(InputError, match=r"model\.pt: trained with other parameters"):
+        with pytest.raises(InputError, match=r"model\.pt: trained with parameters other"):
             evaluate(load_study("toy"), study.runs["fcn_r50_fbnet"], 0, CPU)
 
     def test_of_other_parameters(self, project, study):
         trained(study)
         project.write_study(training__learning_rate=0.02)
-        with pytest.raises(InputError, match=r"model\.pt: trained with other parameters"):
+        with pytest.raises(InputError, match=r"model\.pt: trained with parameters other"):
             evaluate(load_study("toy"), study.runs["fcn_r50_fbnet"], 0, CPU)
 
 
