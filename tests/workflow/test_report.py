@@ -21,8 +21,8 @@ def test_snakemakes_report_needs_no_network(copy):
     assert "Independent reproduction of FBNet" in text
     for name in ("table_1.csv", "table_2.csv", "figure_2.png"):
         assert name in text
-    assert "one row a run. IoU, mIoU and f-mIoU are in" in text
-    assert "its caption is in" in text
+    assert "one line per run. IoU, mIoU and f-mIoU are in" in text
+    assert "contains its caption" in text
 
 
 def test_the_pages_belong_to_no_commit(copy):
