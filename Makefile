@@ -25,13 +25,13 @@ demo: env
 report: env
 	fbnet report --study $(STUDY)
 
-# Two workers, as many as the slowest supported machine has cores; a file's tests share their fixtures.
+# Two workers, as many as the slowest supported machine has cores; an idle one takes over tests of the other.
 test: env lint
-	pytest -n 2 --dist loadfile -m "not slow"
+	pytest -n 2 --dist worksteal -m "not slow"
 
 # Includes the tests that take minutes each.
 test-all: env lint
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist worksteal
 
 # Run both sides of every comparison in turn; needs an otherwise idle machine and takes about twenty minutes.
 bench: env

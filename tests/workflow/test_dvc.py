@@ -104,6 +104,7 @@ def test_back_to_an_old_revision_and_forth(versioned, tmp_path):
         assert project.planned() == set()
 
 
+@pytest.mark.slow
 def test_one_table_trains_its_runs_only(tmp_path):
     project = make_clone(tmp_path / "project")
     project.run("dvc", "repro", "toy@table_2")

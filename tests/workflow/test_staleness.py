@@ -104,6 +104,7 @@ class TestAnEdit:
         copy.change("params/studies/toy.yaml", runs=[*RUNS, "mine"])
         assert copy.planned() == {"train mine seed0", "evaluate mine seed0", "table table_1"}
 
+    @pytest.mark.slow
     def test_is_made_and_then_nothing_is_to_be_done(self, copy):
         copy.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
         copy.snakemake()

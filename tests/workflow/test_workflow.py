@@ -39,6 +39,7 @@ def planned(*arguments):
     return counts
 
 
+@pytest.mark.slow
 def test_everything_once_then_nothing(workflow):
     study = ("--config", "study=toy")
     assert planned(*study) == {
@@ -72,6 +73,7 @@ def test_everything_once_then_nothing(workflow):
     assert "prepare_cityscapes" not in planned(*study)
 
 
+@pytest.mark.slow
 def test_centroids_are_made_where_a_study_samples_by_class(workflow):
     workflow.write_study(seeds=[0], training__class_uniform={"tile": {"cityscapes": 64}})
     checkpoint = str(paths.checkpoint_file("toy", "fcn_r50", 0))
