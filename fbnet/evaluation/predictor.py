@@ -46,7 +46,10 @@ def predict_labels(
     margin of context around them; only then can the result differ from the highest value of `predict`.
 
     Args:
-        network, image, settings, device: as for `predict`; the network has at most 256 classes.
+        network: network of at most 256 classes, in evaluation mode, on the device.
+        image: (H, W, 3) uint8, of any size.
+        settings: windows and scales, as for `predict`.
+        device: where to compute.
 
     Returns:
         (H, W) uint8 train ids.
@@ -108,7 +111,9 @@ def balance_map(
     """Mean over channels of X_o after the deepest stage with a feature modulator (Fig. 7).
 
     Args:
-        network, image, device: as for `predict`; an image of more than MAX_PIXELS is cut into chunks.
+        network: network in evaluation mode, on the device.
+        image: (H, W, 3) uint8; one of more than MAX_PIXELS is cut into chunks.
+        device: where to compute.
         precision: of the forward pass.
 
     Returns:

@@ -45,7 +45,9 @@ def ohem_cross_entropy(
     NOTE the paper names OHEM only; how it chooses and what the mean is over are not in the paper.
 
     Args:
-        logits, labels, weights: as in `cross_entropy`.
+        logits: Z, (N, C, H, W), any floating type.
+        labels: Y, (N, H, W), integers.
+        weights: of the C classes, as in `cross_entropy`.
         threshold: probability above 0.
         min_kept: at least 1; an image with fewer labelled pixels keeps them all.
     """
@@ -67,7 +69,8 @@ def image_weighted_cross_entropy(logits: Tensor, labels: Tensor, *, bound: float
     NOTE not in the paper.
 
     Args:
-        logits, labels: as in `cross_entropy`.
+        logits: Z, (N, C, H, W), any floating type.
+        labels: Y, (N, H, W), integers.
         bound: how much more than 1 a class can weigh.
     """
     losses = pixel_cross_entropy(logits, labels)
