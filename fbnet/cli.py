@@ -19,7 +19,8 @@ from fbnet.config.study import Study
 from fbnet.config.training import Precision
 from fbnet.errors import InputError, of_system
 from fbnet.provenance import graph, sources
-from fbnet.provenance.records import fingerprint, recording
+from fbnet.provenance.recording import recording
+from fbnet.provenance.records import fingerprint
 
 # torch is imported by the subcommands that need it: it takes seconds, and `fbnet --help` should not.
 

@@ -109,6 +109,11 @@ def raw_listing(dataset: str) -> Path:
     return WORK / "raw" / f"{dataset}.json"
 
 
+def verified_note(host: str, path: Path) -> Path:
+    """Note of the hash that a large file had when it was read last on a host."""
+    return WORK / "verified" / host / f"{path.as_posix().replace('/', '__')}.json"
+
+
 def training_benchmarks(hardware: str) -> list[Path]:
     """Measured training steps on a GPU, whose name may continue after a hyphen: `a100-sxm4-80gb`."""
     names = (f"training_step_{hardware}{rest}.json" for rest in ("", "-*"))

@@ -1,18 +1,30 @@
 """The command as a user types it: exit codes, one-line errors, and what `--help` costs."""
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+
+from fbnet.cli import main
 
 PREDICT = ("--checkpoint", "model.pt", "--output", "out")
 FBNET = str(Path(sys.executable).with_name("fbnet"))
 
 
-def fbnet(*arguments, **environment):
-    return subprocess.run([FBNET, *arguments], capture_output=True, text=True, check=False)
+def fbnet(*arguments):
+    """Run the command in this process: one of its own would take seconds to start."""
+    output, messages = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(messages):
+        patch.setattr(sys, "argv", ["fbnet", *map(str, arguments)])
+        try:
+            code = main()
+        except SystemExit as stop:
+            code = stop.code
+    return subprocess.CompletedProcess(arguments, code or 0, output.getvalue(), messages.getvalue())
 
 
 def refused(result):
@@ -49,6 +61,13 @@ def test_bad_input_is_one_line_and_exit_code_2(project, arguments, message):
         if torch.cuda.is_available():
             pytest.skip("there is a GPU")
     assert message in refused(fbnet(*arguments))
+
+
+def test_installed_as_a_command(project):
+    result = subprocess.run(
+        [FBNET, "train", "--study", "kitti", "--run", "fcn_r50"], capture_output=True, text=True, check=False
+    )
+    assert "no such study 'kitti'" in refused(result)
 
 
 def test_bad_parameters(project):

@@ -14,7 +14,7 @@ from fbnet.audit.chain import Records
 from fbnet.audit.findings import Check, Failure
 from fbnet.config.labels import LabelSpec
 from fbnet.config.study import Study
-from fbnet.data.packed import read_manifest
+from fbnet.data.packed import array_hashes
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import scores
 from fbnet.io.files import json_text, sha256
@@ -133,12 +133,8 @@ def _arrays(study: Study, dataset: str) -> dict[Path, str]:
     """sha256 of the packed arrays that the manifest lists; none without a readable manifest, checked on its own."""
     data = next(data for data in study.settings.data.values() if data.dataset == dataset)
     try:
-        splits = read_manifest(dataset)["splits"]
-        return {
-            paths.array_file(dataset, split, kind): splits[split]["sha256"][kind]
-            for split, kind in product(data.splits, data.arrays)
-        }
-    except UNREADABLE:
+        return array_hashes(data)
+    except InputError:
         return {}
 
 

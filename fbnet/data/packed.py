@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +125,23 @@ def prepared_images(data: DataConfig) -> dict[str, int]:
     if not paths.manifest_file(data.dataset).is_file():
         return {}
     return {split: len(entry["images"]) for split, entry in read_manifest(data.dataset)["splits"].items()}
+
+
+def array_hashes(data: DataConfig) -> dict[Path, str]:
+    """Return the sha256 of each packed array that a study uses, as the manifest lists them.
+
+    Raises:
+        InputError: for a missing or damaged manifest.
+    """
+    splits = read_manifest(data.dataset)["splits"]
+    hashes = {}
+    for split, kind in product(data.splits, data.arrays):
+        listed = splits.get(split, {}).get("sha256")
+        if not isinstance(listed, dict) or not isinstance(listed.get(kind), str):
+            path = paths.manifest_file(data.dataset)
+            raise InputError(f"{path}: damaged (no sha256 of {kind} of {split!r}); {prepare_hint(data.dataset)}")
+        hashes[paths.array_file(data.dataset, split, kind)] = listed[kind]
+    return hashes
 
 
 def prepare_hint(dataset: str) -> str:

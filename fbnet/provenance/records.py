@@ -1,20 +1,15 @@
 """Provenance records: what each result was made from, by which code, when and where.
 
 Each result has a small JSON file: its parameters, hashes of the source files that matter to it, and digests of its
-inputs and of itself. The job that makes the result writes it last; planning compares it with the present. File times
-play no part. Imports no torch.
+inputs and of itself. The job that makes the result writes it last (`fbnet.provenance.recording`); planning compares it
+with the present. File times play no part. Imports no torch.
 """
 
 import hashlib
 import json
-import platform
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Self
 
@@ -23,17 +18,14 @@ from pydantic import model_validator
 from fbnet import paths
 from fbnet.config.base import Config, Items, refuse, validating
 from fbnet.config.study import Study
-from fbnet.data import raw_changes as raw
 from fbnet.errors import InputError
-from fbnet.io.files import set_back, sha256, write_json
+from fbnet.io.files import sha256
 from fbnet.io.text import read_json
 from fbnet.names import is_path
 from fbnet.provenance.graph import Graph, Node, Result
 from fbnet.provenance.sources import PACKAGE, source_files
 
 FORMAT = 1
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "matplotlib", "fbnet")
-CODE = ("fbnet", "params", "workflow", "Snakefile", "requirements.lock")
 MAX_THREADS = 4096  # an audit computes with the threads of a record
 _source_hash = cache(sha256)
 
@@ -92,55 +84,6 @@ class Provenance(Config):
         return self
 
 
-@dataclass(kw_only=True)
-class Device:
-    """Device, threads and precision of a job, filled in by the command."""
-
-    device: str = "cpu"
-    threads: int | None = None
-    precision: str | None = None
-
-
-@contextmanager
-def recording(graph: Graph, result: Result) -> Iterator[Device]:
-    """Record a result that the block makes.
-
-    Inputs are hashed when the block begins: an edit during a long training must not pass for its source.
-
-    Raises:
-        InputError: before the block, if an input's record is damaged.
-    """
-    node, device = graph[result], Device()
-    raw_data = graph.raw_data(result)
-    begun = {
-        "format": FORMAT,
-        "kind": result.kind,
-        "name": result.name,
-        **present(result, node),
-        "raw": None if raw_data is None else raw.digest(raw_data),
-        "inputs": _input_digests(graph, node),
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": None if (status := _git("status", "--porcelain", "--", *CODE)) is None else bool(status),
-        "started": now(),
-    }
-    yield device
-    outputs = {path.as_posix(): sha256(path) for path in node.identity}
-    environment = {
-        "python": platform.python_version(),
-        **{name: version for name in PACKAGES if (version := _version(name))},
-        "host": platform.node(),
-        **{key: value for key, value in asdict(device).items() if value is not None},
-    }
-    if raw_data is not None:
-        raw.keep_listing(raw_data)
-    write_json(
-        node.record,
-        {**begun, "outputs": outputs, "digest": digest(outputs), "environment": environment, "ended": now()},
-    )
-    set_back(path for entry in node.results for path in graph[entry].identity)
-    set_back(node.files)
-
-
 def read(study: Study, result: Result) -> Provenance | None:
     """Read a result's record; None without one.
 
@@ -166,7 +109,7 @@ def fingerprint(graph: Graph, result: Result) -> str:
         InputError: if an input's record is damaged.
     """
     node = graph[result]
-    made_from = {**present(result, node), "inputs": _input_digests(graph, node)}
+    made_from = {**present(result, node), "inputs": recorded_digests(graph, node)}
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
@@ -192,22 +135,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _input_digests(graph: Graph, node: Node) -> dict[str, str]:
+def recorded_digests(graph: Graph, node: Node) -> dict[str, str]:
+    """Return the digest of each input of a result by its record; `unknown` without one."""
     records = {entry: read(graph.study, entry) for entry in node.results}
     return {str(entry): "unknown" if record is None else record.digest for entry, record in records.items()}
-
-
-def _git(*arguments: str) -> str | None:
-    """Output of git; None outside a repository or without git."""
-    try:
-        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return result.stdout.strip()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

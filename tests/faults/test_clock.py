@@ -8,7 +8,7 @@ import pytest
 
 from fbnet.io.files import set_back
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 YEAR = 365 * 24 * 3600
 
 
@@ -34,7 +34,6 @@ def test_what_is_stale_is_made_again_whenever_it_was_made(made):
     assert made.planned() == {"table table_1"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("during", [False, True], ids=["before", "during"])
 def test_set_right_before_or_during_a_training(begun, undisturbed, during):
     """Its data are then from the future, and Snakemake throws away what it makes from such."""

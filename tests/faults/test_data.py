@@ -144,6 +144,7 @@ train(study, study.run("{RUN}"), 0, torch.device("cpu"), workers=2, state=state)
 """
 
 
+@pytest.mark.slow
 def test_a_signal_to_all_processes_stops_after_a_whole_iteration(study, caplog):
     """Slurm and terminals signal the loaders as well."""
     expected = undisturbed(study)

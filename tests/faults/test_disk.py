@@ -25,11 +25,12 @@ def line(result: subprocess.CompletedProcess) -> str:
     ("command", "room", "file"),
     [
         (("table", "--study", "toy", "table_1"), 0, "results/toy/tables/table_1.csv"),
-        pytest.param(("train", *WHICH), 100_000, f"{OF_RUN}/model.pt", marks=pytest.mark.slow),
-        pytest.param(("evaluate", *WHICH), 20_000, f"{OF_RUN}/samples.npz", marks=pytest.mark.slow),
+        (("train", *WHICH), 100_000, f"{OF_RUN}/model.pt"),
+        (("evaluate", *WHICH), 20_000, f"{OF_RUN}/samples.npz"),
     ],
     ids=["table", "checkpoint", "samples"],
 )
+@pytest.mark.slow
 def test_full_while_a_file_is_written(made, disk, command, room, file):
     before = made.results()
     disk.fill(room)
@@ -68,6 +69,7 @@ def test_full_while_snakemake_is_at_work(made, undisturbed, disk, jobs, room, fi
         assert "resuming from iteration 30 of 30" in made.log()
 
 
+@pytest.mark.slow
 def test_read_only_before_a_stale_result_is_made_again(made, disk):
     """Snakemake looks before it starts anything."""
     before = made.stamps()

@@ -15,6 +15,7 @@ AT_WORK = (
 )
 
 
+@pytest.mark.slow
 def test_a_second_snakemake_is_refused(begun):
     first, trainer = begun.start_training()
     locks = {path: path.read_bytes() for path in (begun.folder / ".snakemake/locks").iterdir()}
@@ -29,6 +30,7 @@ def test_a_second_snakemake_is_refused(begun):
     assert AT_WORK not in begun.snakemake("-n").stderr
 
 
+@pytest.mark.slow
 def test_locks_of_a_killed_one_are_removed_once(made):
     lock = made.folder / ".snakemake/locks/0.output.lock"
     lock.parent.mkdir(exist_ok=True)

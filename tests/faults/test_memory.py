@@ -69,6 +69,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_evaluation_halves_its_batch_and_says_so(tmp_path):
     whole, halved = tmp_path / "whole.npy", tmp_path / "halved.npy"
     needed = int(run(EVALUATION, str(whole)).stdout)

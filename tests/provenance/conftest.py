@@ -1,10 +1,13 @@
 """A study whose results are made of nothing, in a moment."""
 
+import json
+
 import pytest
 
 from fbnet.config.load import load_study
-from fbnet.provenance.graph import Graph, build_graph
-from fbnet.provenance.records import recording
+from fbnet.io.files import sha256
+from fbnet.provenance.graph import Graph, Node, build_graph
+from fbnet.provenance.recording import recording
 
 
 def load_graph() -> Graph:
@@ -13,12 +16,23 @@ def load_graph() -> Graph:
 
 
 def make_all(graph: Graph) -> None:
-    """Make and record every result; each file holds its own path."""
+    """Make and record every result; each file but the manifest of prepared data holds its own path."""
     for result, node in graph.results.items():
         with recording(graph, result):
             for path in (*node.identity, *node.byproducts):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(str(path))
+            if result.kind == "prepare":
+                write_manifest(node)
+
+
+def write_manifest(node: Node) -> None:
+    """Write a manifest that lists the hashes of its arrays and nothing else."""
+    splits: dict[str, dict] = {}
+    for path in node.byproducts:
+        split, _, kind = path.stem.rpartition("_")
+        splits.setdefault(split, {"images": [], "sha256": {}})["sha256"][kind] = sha256(path)
+    node.identity[0].write_text(json.dumps({"splits": splits}))
 
 
 @pytest.fixture

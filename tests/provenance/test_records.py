@@ -8,7 +8,8 @@ from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.provenance.graph import Result, build_graph, of_run
-from fbnet.provenance.records import digest, fingerprint, read, recording
+from fbnet.provenance.recording import recording
+from fbnet.provenance.records import digest, fingerprint, read
 from tests.conftest import ROOT
 from tests.provenance.conftest import load_graph
 

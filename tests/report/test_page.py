@@ -14,7 +14,8 @@ from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.provenance.graph import Result, build_graph, of_run
-from fbnet.provenance.records import read, recording
+from fbnet.provenance.recording import recording
+from fbnet.provenance.records import read
 from fbnet.report import curves
 from fbnet.report.figures import write_figure
 from fbnet.report.page import make_page, write_page

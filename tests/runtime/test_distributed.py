@@ -28,6 +28,7 @@ LOSSES = {
     "hard examples": TrainingConfig(**{**vars(PLAIN), "ohem": OhemConfig(threshold=0.04, min_kept=50)}),
     "image weights": TrainingConfig(**{**vars(PLAIN), "image_weights": 6.0}),
 }
+REST = [kind for kind in LOSSES if kind != "hard examples"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ class Gradients:
             torch.save({name: value.grad for name, value in network.named_parameters()}, self.path)
 
 
-@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind == "cross-entropy" else kind for kind in LOSSES]
+)
 def test_gradients_are_those_of_the_whole_batch(tmp_path, kind):
     found = []
     for processes in (1, 2):
@@ -91,6 +94,7 @@ def test_a_whole_training(study, capfd):
     assert ours == pytest.approx(theirs, rel=0.02)
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line(project, study):
     project.write_study(training__batch_size=4, training__learning_rate=1e30, training__epochs=20)
     with pytest.raises(InputError) as raised:

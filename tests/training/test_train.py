@@ -26,6 +26,9 @@ from tests.conftest import EVERYTHING, ROOT, Project
 
 CPU = torch.device("cpu")
 RUNS = load_runs().runs
+ARCHITECTURES = {(run.head, run.backbone, bool(run.balance.stages)): name for name, run in reversed(RUNS.items())}
+EVERY_RUN = [name if name in ARCHITECTURES.values() else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
+"""All runs; those of an architecture that another one has are slow."""
 PLAIN = TrainingConfig(crop=(16, 24), batch_size=2, epochs=1, learning_rate=0.1)
 
 
@@ -66,7 +69,7 @@ def trained(study, run="fcn_r50_fbnet", seed=0):
     return paths.checkpoint_file("toy", run, seed)
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", EVERY_RUN)
 def test_every_run_steps_and_is_evaluated(everything, run):
     study, data = everything, everything.data_of(run)
     for link in study.ancestors(run):

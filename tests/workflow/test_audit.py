@@ -100,11 +100,13 @@ class TestWhatHolds:
         assert counts["files of metrics"] == (4, 0, 0)
         assert counts["evaluations predicted again"] == (0, 4, 0)
 
+    @pytest.mark.slow
     def test_deep(self, copy):
         code, counts, lines = audit(copy, "--deep")
         assert (code, lines) == (0, ["study toy: every cell holds"])
         assert counts["evaluations predicted again"] == (4, 0, 0)
 
+    @pytest.mark.slow
     def test_another_torch_is_noted(self, copy):
         path = copy.folder / RECORDS / "evaluate/fcn_r50/seed0.json"
         change_json(path, lambda record: record["environment"].update(torch="2.11.0"))
@@ -240,6 +242,7 @@ class TestMetrics:
         assert any(line.startswith(f"{TABLE}: cannot be made again: {self.PATH}") for line in found)
 
 
+@pytest.mark.slow
 class TestFiles:
     def test_another_runs_checkpoint(self, copy):
         path = f"{RUN}/model.pt"
@@ -306,6 +309,7 @@ class TestRecords:
         ]
 
 
+@pytest.mark.slow
 class TestDeep:
     def samples(self, clone, change):
         """Changes the kept samples of a run, and lets the records agree."""

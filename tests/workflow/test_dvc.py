@@ -1,5 +1,6 @@
 """DVC keeps the versions: the real one, with a local remote, around the real Snakemake."""
 
+import json
 import os
 import shutil
 import signal
@@ -69,7 +70,9 @@ def test_one_pointer_a_file_and_nothing_large_in_git(versioned):
     assert versioned.git("status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("cache", ["copy", "hardlink", "symlink"])
+@pytest.mark.parametrize(
+    "cache", ["copy", *(pytest.param(way, marks=pytest.mark.slow) for way in ("hardlink", "symlink"))]
+)
 def test_nothing_to_be_done_after_a_pull(cloned, cache):
     cloned.run("dvc", "config", "--local", "cache.type", cache)
     cloned.run("dvc", "pull")
@@ -102,6 +105,32 @@ def test_back_to_an_old_revision_and_forth(versioned, tmp_path):
         project.git("checkout", "-q", revision)
         project.run("dvc", "checkout")
         assert project.planned() == set()
+
+
+@pytest.mark.slow
+def test_files_of_another_version_are_not_used(versioned, tmp_path):
+    """After `git checkout` without `dvc checkout`, large files are those of the other revision."""
+    shutil.copytree(versioned.folder, tmp_path / "project", symlinks=True)
+    project = Clone(tmp_path / "project")
+    project.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
+    project.run("dvc", "repro", "toy")
+    project.commit("Slower")
+    project.git("checkout", "-q", "HEAD~1")
+    project.change("params/studies/toy.yaml", evaluation__samples=1)
+    metrics = project.folder / "results/toy/runs/pspnet_r50/seed0/metrics.json"
+    before = metrics.read_bytes()
+    refused = project.snakemake("--", "results/toy/tables/table_2.csv", check=False)
+    assert refused.returncode == 1
+    said = (project.folder / "logs/toy/evaluate/pspnet_r50_seed0.log").read_text().splitlines()
+    assert len(said) == 1
+    assert "pspnet_r50/seed0/model.pt: is not the file that its record names; `dvc checkout` it" in said[0]
+    record = json.loads((project.folder / "results/toy/provenance/train/pspnet_r50/seed0.json").read_text())
+
+    project.run("dvc", "checkout", "results/toy/runs/pspnet_r50/seed0/model.pt.dvc")
+    project.snakemake("--", "results/toy/tables/table_2.csv")
+    evaluated = json.loads((project.folder / "results/toy/provenance/evaluate/pspnet_r50/seed0.json").read_text())
+    assert evaluated["inputs"]["train pspnet_r50 seed0"] == record["digest"]
+    assert metrics.read_bytes() != before
 
 
 @pytest.mark.slow
@@ -142,6 +171,7 @@ def test_killed_and_started_again(tmp_path):
     assert (project.folder / "results/toy/tables/table_2.csv").is_file()
 
 
+@pytest.mark.slow
 def test_metrics_and_plots(versioned, tmp_path):
     shown = versioned.run("dvc", "metrics", "show").stdout
     assert "table_1.json" in shown

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.workflow.conftest import STUDY, Clone, make_clone
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 IMAGE = "data/raw/camvid/train/f1.png"
 JOBS = {

@@ -14,6 +14,7 @@ def page(project):
     return (project.folder / "results/toy/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_snakemakes_report_needs_no_network(copy):
     target = "results/toy/report-snakemake.html"
     copy.run("snakemake", "--cores", "1", "--config", "study=toy", "--report", target, **OFFLINE)
@@ -25,6 +26,7 @@ def test_snakemakes_report_needs_no_network(copy):
     assert "contains its caption" in text
 
 
+@pytest.mark.slow
 def test_the_pages_belong_to_no_commit(copy):
     page(copy)
     assert copy.git("status", "--porcelain") == ""
@@ -39,6 +41,7 @@ def test_every_result_has_a_record_that_holds(copy):
     assert "learning_rate: 0.01" in text
 
 
+@pytest.mark.slow
 def test_a_clone_without_data_shows_as_much(clone):
     assert not list(clone.folder.rglob("*.pt"))
     text = page(clone)

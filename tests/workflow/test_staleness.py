@@ -30,6 +30,7 @@ class TestNothingToBeDone:
         assert not list(clone.folder.glob("results/**/model.pt"))
         assert clone.planned() == set()
 
+    @pytest.mark.slow
     def test_with_shuffled_times(self, copy):
         rng = random.Random(0)
         for path in copy.folder.rglob("*"):
@@ -42,6 +43,7 @@ class TestNothingToBeDone:
         shutil.rmtree(copy.folder / ".snakemake")
         assert copy.planned() == set()
 
+    @pytest.mark.slow
     def test_after_going_back_and_forth(self, copy):
         copy.change("params/studies/toy.yaml", training__learning_rate=0.02)
         assert copy.planned() >= TRAININGS
@@ -65,27 +67,33 @@ class TestAnEdit:
         assert copy.planned() == TRAININGS | EVALUATIONS | REPORTS
         assert "train fcn_r50 seed0 is stale: fbnet/training/losses.py changed" in copy.snakemake("-n").stderr
 
+    @pytest.mark.slow
     def test_one_head(self, copy):
         (copy.folder / "fbnet/models/heads/pspnet.py").open("a").write("\n# A remark.\n")
         touched = {f"{rule} {run} seed0" for rule in ("train", "evaluate") for run in RUNS[2:]}
         assert copy.planned() == touched | {"table table_2"}
 
+    @pytest.mark.slow
     def test_the_evaluator(self, copy):
         (copy.folder / "fbnet/evaluation/predictor.py").open("a").write("\n# A remark.\n")
         assert copy.planned() == EVALUATIONS | REPORTS
 
+    @pytest.mark.slow
     def test_a_note_under_a_table(self, copy):
         copy.change("params/runs.yaml", tables__table_2__note="Another note.")
         assert copy.planned() == {"table table_2"}
 
+    @pytest.mark.slow
     def test_a_reported_number(self, copy):
         copy.edit("params/reported/table_1.csv", "76.3", "76.4")
         assert copy.planned() == {"table table_1"}
 
+    @pytest.mark.slow
     def test_a_comment_in_the_code_of_reports(self, copy):
         (copy.folder / "fbnet/report/captions.py").open("a").write("\n# A remark.\n")
         assert copy.planned() == REPORTS
 
+    @pytest.mark.slow
     def test_the_data(self, copy):
         copy.change("params/studies/toy.yaml", data__cityscapes__synthetic__seed=7)
         assert copy.planned() == {"prepare_cityscapes"} | TRAININGS | EVALUATIONS | REPORTS
@@ -134,6 +142,7 @@ class TestNothingIsWritten:
         assert listing(copy) == before
         assert set(Path(tempfile.gettempdir()).glob("fbnet-*")) <= temporary
 
+    @pytest.mark.slow
     def test_by_a_real_run_that_has_nothing_to_do(self, copy):
         before = listing(copy)
         assert "Nothing to be done" in copy.snakemake().stderr

@@ -102,7 +102,8 @@ def test_one_table(workflow):
     assert "figure" not in jobs
 
 
-@pytest.mark.parametrize("study", ["paper", pytest.param("demo", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("study", ["paper", "demo"])
 def test_every_run_of_the_tables_is_planned_once(workflow, study):
     """Job counts equal those of `fbnet plan`, which derives them independently."""
     result = subprocess.run([FBNET, "plan", "--study", study, "--json"], capture_output=True, text=True, check=True)
@@ -190,6 +191,7 @@ def test_bad_parameters_are_one_line_and_exit_code_2(workflow, study, message):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_failing_job_shows_its_line(workflow):
     shutil.copy(paths.study_file("camvid_small"), paths.study_file("toy"))
     result = snakemake("--config", "study=toy")
