@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from tabulate import tabulate
 
-from fbnet.audit import checks
+from fbnet.audit import checks, pictures
 from fbnet.audit.chain import Chain, make_chain, read_records
 from fbnet.audit.findings import Check, Failure
 from fbnet.config.study import Study
@@ -50,6 +50,7 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
     else:
         made = [checks.records(graph, results, found, damaged), *checks.files(study, results, found)]
         made += [checks.metrics(study, results), checks.tables(study)]
+        made += [pictures.samples(study, results), pictures.figures(study, results, found)]
         if deep:
             from fbnet.audit.deep import predictions
 

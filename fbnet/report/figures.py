@@ -13,7 +13,13 @@ from fbnet.report.canvas import STYLE
 
 
 def write_figure(study: Study, name: str) -> None:
-    """Draw a figure of the paper as PNG and SVG, with its caption.
+    """Write a figure of the paper as PNG and SVG. Raises InputError as `draw_figure`."""
+    for path, content in zip(paths.figure_files(study.name, name), draw_figure(study, name), strict=True):
+        write_whole(path, lambda file, content=content: file.write(content))
+
+
+def draw_figure(study: Study, name: str) -> tuple[bytes, bytes]:
+    """Draw a figure of the paper with its caption, as PNG and SVG.
 
     Raises:
         InputError: if the study does not have the figure, or if metrics or samples are missing or damaged.
@@ -21,6 +27,4 @@ def write_figure(study: Study, name: str) -> None:
     title = f"{captions.display_name(name)}. {study.figure(name).title}"
     draw = resolve_name(FIGURES[name])
     with matplotlib.rc_context(STYLE):
-        contents = draw(study, title).files()
-    for path, content in zip(paths.figure_files(study.name, name), contents, strict=True):
-        write_whole(path, lambda file, content=content: file.write(content))
+        return draw(study, title).files()

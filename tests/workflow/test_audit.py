@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fbnet.io.files import sha256
 from fbnet.provenance.records import digest
@@ -87,6 +88,8 @@ class TestWhatHolds:
             "files of figures": (2, 0, 0),
             "metrics recomputed": (4, 0, 0),
             "table cells made again": (counts["table cells made again"][0], 0, 0),
+            "samples compared with metrics": (4, 0, 0),
+            "figures drawn again": (1, 0, 0),
         }
         tables = [copy.folder / f"results/toy/tables/table_{number}.csv" for number in (1, 2)]
         cells = sum(len(row) for path in tables for row in csv.DictReader(path.open()))
@@ -99,6 +102,8 @@ class TestWhatHolds:
         assert counts["checkpoints"] == counts["files of samples"] == (0, 4, 0)
         assert counts["files of metrics"] == (4, 0, 0)
         assert counts["evaluations predicted again"] == (0, 4, 0)
+        assert counts["samples compared with metrics"] == (0, 4, 0)
+        assert counts["figures drawn again"] == (0, 1, 0)
 
     @pytest.mark.slow
     def test_deep(self, copy):
@@ -307,6 +312,36 @@ class TestRecords:
             f"{record}: the digest of figure figure_2 is not that of its files",
             *(f"results/toy/figures/figure_2.{suffix}: is not in its record" for suffix in ("png", "svg")),
         ]
+
+
+@pytest.mark.slow
+class TestPictures:
+    def test_samples_of_another_evaluation(self, copy):
+        """Everything that is recorded agrees with the files, and yet one is not of this evaluation."""
+        samples = copy.folder / RUN / "samples.npz"
+        shutil.copy(copy.folder / RUN.replace("fcn", "pspnet") / "samples.npz", samples)
+        record_again(copy, "evaluate", "fcn_r50/seed0")
+        assert (
+            f"{RUN}/samples.npz: is of another evaluation: the metrics beside it do not count its pixels"
+            in failures(copy)
+        )
+
+    def test_a_retouched_figure(self, copy):
+        path = copy.folder / "results/toy/figures/figure_2.png"
+        with Image.open(path) as image:
+            pixels = np.array(image)
+        pixels[:5, :5] = 0
+        Image.fromarray(pixels).save(path)
+        record_again(copy, "figure", "figure_2")
+        found = failures(copy)
+        assert found == ["results/toy/figures/figure_2.png: is not the picture that samples and metrics give"]
+
+    def test_another_matplotlib_is_noted(self, copy):
+        path = copy.folder / RECORDS / "figure/figure_2.json"
+        change_json(path, lambda record: record["environment"].update(matplotlib="3.9.0"))
+        code, counts, lines = audit(copy)
+        assert (code, counts["figures drawn again"]) == (0, (0, 1, 0))
+        assert lines[0].startswith("note: figure_2 is not drawn again: matplotlib is ")
 
 
 @pytest.mark.slow
