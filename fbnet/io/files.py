@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +15,10 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a file that replaces `path` only when it is complete and on the disk.
 
     Raises:
-        OSError: if the system refuses it, as with a full disk; names the file.
+        OSError: if the system refuses it, as with a full disk; names the file to be replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")  # its own, as others may write the same file
     try:
         with part.open("wb") as file:
             write(file)
@@ -25,7 +26,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except (OSError, RuntimeError) as error:
-        refused = _refusal(error)
+        refused = _refusal(error, part)
         if refused is None:
             raise
         raise OSError(refused.errno, refused.strerror or str(refused), str(path)) from error
@@ -66,11 +67,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _refusal(error: BaseException | None) -> OSError | None:
-    """Return the system's error without a file name that caused an error, as torch raises its own error for it.
+def _refusal(error: BaseException | None, part: Path) -> OSError | None:
+    """Return the system's error that caused an error of writing a file, as torch raises its own error for it.
 
-    None for other errors: those that name a file, and those of networks, which have types of their own.
+    None for other errors: those that name another file, and those of networks, which have types of their own.
     """
     while error is not None and not isinstance(error, OSError):
         error = error.__context__
-    return error if type(error) is OSError and error.filename is None else None
+    if error is None or (error.filename is None and type(error) is not OSError):
+        return None
+    return error if error.filename in (None, str(part)) else None

@@ -69,7 +69,8 @@ def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
     """Read the configuration of a checkpoint and its weights by name, on the CPU.
 
     Raises:
-        InputError: for a missing or damaged file, one that is no checkpoint, and weights that are not finite.
+        InputError: for a missing or damaged file, one that is no checkpoint, and weights that are not finite, or no
+            variance.
     """
     if not path.exists():
         raise InputError(f"{path}: not there; train this run first with `fbnet train`")
@@ -110,7 +111,10 @@ def read_pickled(path: Path, problem: str, hint: str) -> object:
 
 
 def check_weights(path: Path, state: object, hint: str) -> None:
-    """Raise InputError unless `state` maps names to dense, finite tensors of no more bytes than the file."""
+    """Raise InputError unless `state` maps names to dense, finite tensors of no more bytes than the file.
+
+    Variances of normalisations must not be negative, either: their square root would be NaN.
+    """
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     ):
@@ -122,6 +126,8 @@ def check_weights(path: Path, state: object, hint: str) -> None:
     for name, value in state.items():
         if not bool(torch.isfinite(value).all()):
             raise InputError(f"{path}: {name} holds values that are not finite; {hint}")
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise InputError(f"{path}: {name} holds a negative variance; {hint}")
 
 
 def _is_compressed(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import logging
+import shutil
 import signal
 import uuid
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ class ResumeState:
     def claim(self) -> None:
         """Take ownership; an earlier owner that is still alive stops when it saves next."""
         write_text(self._owner_file, self._owner)
+        for part in self.folder.glob("*.part"):  # of killed owners
+            part.unlink(missing_ok=True)
 
     def load(self) -> dict | None:
         """Latest valid resume state with a matching fingerprint; None if there is none."""
@@ -85,9 +88,7 @@ class ResumeState:
     def remove(self) -> None:
         """Delete the state of a recorded training, unless another process owns it by now."""
         if self._is_owner():
-            for path in (self.previous, self.newest, self._owner_file):
-                path.unlink(missing_ok=True)
-            self.folder.rmdir()
+            shutil.rmtree(self.folder)
 
     def _is_owner(self) -> bool:
         return self._owner_file.is_file() and self._owner_file.read_text(encoding="utf-8") == self._owner

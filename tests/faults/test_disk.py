@@ -106,7 +106,7 @@ def test_read_only_when_a_training_is_done(made, undisturbed, disk):
     before = made.stamps()
     disk.change("ro")
     said = line(made.run("fbnet", "train", *WHICH, check=False))
-    assert said == f"fbnet: {OF_RUN}/history.csv.part: Read-only file system; {SEE}"
+    assert said == f"fbnet: {OF_RUN}/history.csv: Read-only file system; {SEE}"
     assert made.stamps() == before
 
     disk.change("rw")

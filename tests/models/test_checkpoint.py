@@ -73,6 +73,10 @@ def not_finite(state):
     state[STEM][0, 0, 0, 0] = float("inf")
 
 
+def negative_variance(state):
+    state["backbone.stem.1.running_var"][2] = -0.5
+
+
 WEIGHTS = {
     "one is missing": (lambda state: state.pop(STEM), "weights do not fit the run that it names, see"),
     "one too many": (lambda state: state.update(x=torch.zeros(1)), "weights do not fit .*, see x;"),
@@ -82,6 +86,7 @@ WEIGHTS = {
     ),
     "half precision": (lambda state: state.update({STEM: state[STEM].half()}), f"weights do not fit .*, see {STEM};"),
     "not finite": (not_finite, f"{STEM} holds values that are not finite"),
+    "a negative variance": (negative_variance, r"backbone\.stem\.1\.running_var holds a negative variance"),
     "no tensor": (lambda state: state.update({STEM: [1.0]}), "holds more than weights by name"),
     "no name": (lambda state: state.update({3: torch.zeros(1)}), "holds more than weights by name"),
     "sparse": (lambda state: state.update({STEM: torch.zeros(3, 3).to_sparse()}), "(holds other|no readable)"),

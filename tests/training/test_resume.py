@@ -177,7 +177,7 @@ class TestState:
 
     def test_a_disk_that_is_full_stops_no_training(self, study, undisturbed, caplog):
         state = state_of(study)
-        (state.folder / "state.next.pt.part").mkdir(parents=True)  # nothing can be written there
+        (state.folder / "state.next.pt").mkdir(parents=True)  # no file can replace it
         train(study, study.run(RUN), 0, CPU, state=state)
         assert "cannot be written (Is a directory); training continues" in caplog.text
         assert results(study) == undisturbed
