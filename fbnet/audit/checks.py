@@ -23,6 +23,7 @@ from fbnet.provenance import records as provenance
 from fbnet.provenance.graph import SCALES, Graph, Kind, Node, Result, of_run
 from fbnet.provenance.staleness import stale
 from fbnet.report import layout
+from fbnet.report.curves import read_history
 from fbnet.report.tables import make_table
 
 FILES: dict[Kind, str] = {
@@ -74,6 +75,24 @@ def files(study: Study, results: dict[Result, Node], found: Records) -> list[Che
         for what, file in _expected(study, result, results[result].identity, record.outputs):
             expected.setdefault(what, []).append(file)
     return [_check_files(what, listed) for what, listed in expected.items()]
+
+
+def histories(study: Study, found: Records) -> Check:
+    """Check that the history of every recorded training is there and whole: all of its epochs, in order."""
+    checked, failures = 0, []
+    for run, seed in product(study.runs, study.settings.seeds):
+        if of_run("train", run, seed) not in found:
+            continue
+        checked += 1
+        path = paths.history_file(study.name, run, seed)
+        try:
+            epochs = [record.epoch for record in read_history(path) or ()]
+        except InputError as error:
+            failures.append(Failure.from_error(path, error))
+            continue
+        if epochs != list(range(1, study.training_of(run).epochs + 1)):
+            failures.append(Failure(str(path), f"holds {len(epochs)} epochs, not those of the training, in order"))
+    return Check("histories", checked, failures=tuple(failures))
 
 
 def metrics(study: Study, results: dict[Result, Node]) -> Check:

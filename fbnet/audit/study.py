@@ -49,7 +49,7 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
         made = [Check("records", len(results), failures=(Failure(f"study {study.name}", problem),))]
     else:
         made = [checks.records(graph, results, found, damaged), *checks.files(study, results, found)]
-        made += [checks.metrics(study, results), checks.tables(study)]
+        made += [checks.histories(study, found), checks.metrics(study, results), checks.tables(study)]
         made += [pictures.samples(study, results), pictures.figures(study, results, found)]
         if deep:
             from fbnet.audit.deep import predictions

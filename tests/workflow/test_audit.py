@@ -86,6 +86,7 @@ class TestWhatHolds:
             "files of samples": (4, 0, 0),
             "files of tables": (8, 0, 0),
             "files of figures": (2, 0, 0),
+            "histories": (4, 0, 0),
             "metrics recomputed": (4, 0, 0),
             "table cells made again": (counts["table cells made again"][0], 0, 0),
             "samples compared with metrics": (4, 0, 0),
@@ -245,6 +246,26 @@ class TestMetrics:
         assert self.ANOTHER in found
         assert any(line.startswith(f"{self.PATH}: no readable metrics (") for line in found)
         assert any(line.startswith(f"{TABLE}: cannot be made again: {self.PATH}") for line in found)
+
+
+class TestHistories:
+    @pytest.mark.parametrize(
+        ("spoil", "problem"),
+        [
+            (lambda text: text.replace(",2,", ",two,"), "not a history as `fbnet train` writes it (invalid literal"),
+            (lambda text: text.splitlines()[0] + "\n", "holds 0 epochs, not those of the training, in order"),
+            (lambda text: text + text.splitlines()[1] + "\n", "holds 2 epochs, not those of the training, in order"),
+        ],
+    )
+    def test_a_damaged_one(self, clone, spoil, problem):
+        path = clone.folder / RUN / "history.csv"
+        path.write_text(spoil(path.read_text()))
+        (found,) = failures(clone)
+        assert found.startswith(f"{RUN}/history.csv: {problem}")
+
+    def test_a_missing_one(self, clone):
+        (clone.folder / RUN / "history.csv").unlink()
+        assert len(failures(clone)) == 1
 
 
 @pytest.mark.slow
