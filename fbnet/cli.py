@@ -117,7 +117,7 @@ def train(study: Study, run_id: str, seed: int | None, device: str, gpus: int, w
     """
     run, seed = _lookup(study, run_id, seed)
     settings = study.training_of(run.id)
-    chosen = _use(device, settings.threads)
+    chosen = _use(device, settings.threads, gpus)
     if gpus > 1 and chosen.type != "cuda":
         raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
     from fbnet.training.resume import ResumeState
@@ -357,12 +357,15 @@ def _recording(whole: graph.Graph, result: graph.Result, device, precision: Prec
         yield
 
 
-def _use(device: str, threads: int | None):
-    """Choose the device, and set the threads of a CPU."""
+def _use(device: str, threads: int | None, gpus: int = 1):
+    """Choose the device, lease GPUs, and set the threads of a CPU."""
     import torch
 
     from fbnet.runtime.device import choose_device
+    from fbnet.runtime.gpu_lease import lease_gpus
 
+    if device != "cpu":
+        lease_gpus(gpus, torch.cuda.device_count())
     chosen = choose_device(device)
     if chosen.type == "cpu" and threads is not None:
         torch.set_num_threads(threads)
