@@ -110,16 +110,22 @@ def _runs(study: Study, table: TableConfig) -> list[str]:
 
 def _quantities(study: Study, data: DataConfig, table: TableConfig) -> str:
     difference = ", “difference” ours minus that one" if comparable(study, data) else ""
-    parts = [f"IoU in percent; “paper” is the number that the paper prints{difference}."]
+    classes = len(data.labels.classes)
+    parts = [f"IoU in percent, mIoU over {classes} classes; “paper” is the number that the paper prints{difference}."]
     if "f_miou" in table.columns:
         parts.append(f"f-mIoU is the mean IoU of the {len(data.labels.foreground)} foreground classes.")
     if "miou_gain" in table.columns:
-        parts.append("Gain is the difference to the baseline of the same architecture, seed by seed.")
+        parts.append(_gain(study))
     if "gflops" in table.columns:
         parts.append("GFLOPs are counted as in the paper, for an image of 1024 × 1024.")
     if marks := [text for column, text in MARKS.items() if column in table.describe]:
         parts.append(f"{', '.join(marks)}.")
     return " ".join(parts)
+
+
+def _gain(study: Study) -> str:
+    interval = ", with its 95 % confidence interval by Student's t" if len(study.settings.seeds) > 1 else ""
+    return f"Gain is the difference to the baseline of the same architecture, seed by seed{interval}."
 
 
 def _evaluated(study: Study, data: DataConfig, table: TableConfig, metrics: list[Metrics]) -> str:

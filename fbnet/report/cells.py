@@ -13,6 +13,15 @@ class Cell:
     seeds: int
     """Number of seeds behind the mean."""
     paper: float | None
+    half_width: float | None = None
+    """Half the width of a gain's 95 % confidence interval, by Student's t over paired seeds; None for other columns."""
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        """Ends of the confidence interval."""
+        if self.half_width is None:
+            return None, None
+        return self.mean - self.half_width, self.mean + self.half_width
 
     @property
     def difference(self) -> float | None:

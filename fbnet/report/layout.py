@@ -117,8 +117,8 @@ def alignments(table: Table) -> list[str]:
 def row_lines(row: Row, table: Table) -> dict[str, list[str]]:
     """Lines of a row by kind, each with one text per header.
 
-    The kinds are `ours`, `±` (the spread, in wide tables), `paper` where the paper prints a number, and `difference`
-    where it is comparable; or only `quoted`.
+    The kinds are `ours`, in wide tables `±` (the spread) and `95 %` (the interval of gains), `paper` where the paper
+    prints a number, and `difference` where it is comparable; or only `quoted`.
     """
     described = [value if isinstance(value, str) else MARK * value for value in row.describe.values()]
     blank = [""] * (len(described) + 1)
@@ -131,6 +131,8 @@ def row_lines(row: Row, table: Table) -> dict[str, list[str]]:
     lines = {"ours": [*described, seeds, *(_ours(column, cell, row.seeds, spread=not wide) for column, cell in cells)]}
     if wide and row.seeds > 1:
         lines["±"] = [*blank, *(_number(column, cell.deviation) for column, cell in cells)]
+        if any(cell.half_width is not None for cell in row.cells.values()):
+            lines["95 %"] = [*blank, *(_interval(column, cell) for column, cell in cells)]
     if any(cell.paper is not None for cell in row.cells.values()):
         lines["paper"] = [*blank, *paper]
         if table.comparable:
@@ -145,6 +147,10 @@ def _record(row: Row, comparable: bool) -> dict[str, str | int]:
     for column, cell in row.cells.items():
         key = column.replace(" ", "_")
         record[key] = _csv_number(cell.mean)
+        if column.endswith("_gain"):
+            record |= {
+                f"{key}_{end}": _csv_number(value) for end, value in zip(("low", "high"), cell.interval, strict=True)
+            }
         if column != "gflops":
             record |= {f"{key}_sd": _csv_number(cell.deviation), f"{key}_seeds": cell.seeds}
         difference = cell.difference if comparable else None
@@ -176,9 +182,17 @@ def _ours(column: str, cell: Cell, seeds: int, spread: bool) -> str:
     text = _result(column, cell.mean)
     if spread and cell.deviation is not None:
         text += f" ± {_number(column, cell.deviation)}"
+    if spread and cell.half_width is not None:
+        text += f" {_interval(column, cell)}"
     if column != "gflops" and cell.seeds not in (0, seeds):
         text += f" ({cell.seeds} seed{'s' * (cell.seeds > 1)})"
     return text
+
+
+def _interval(column: str, cell: Cell) -> str:
+    if cell.half_width is None:
+        return ""
+    return f"[{', '.join(_result(column, end) for end in cell.interval)}]"
 
 
 def _result(column: str, value: float | None) -> str:

@@ -13,6 +13,7 @@ from fbnet.report.cells import Cell, Row, Table
 from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
 from fbnet.report.server_scores import read_server_scores
+from fbnet.report.statistics import interval_half_width
 
 MEANS = ["miou", "f_miou"]
 
@@ -128,4 +129,5 @@ def _cell(column: str, values: pd.DataFrame, paper: float | None) -> Cell:
         deviation=float(found.std()) if len(found) > 1 else None,
         seeds=len(found),
         paper=paper,
+        half_width=interval_half_width(found) if column.endswith("_gain") else None,
     )

@@ -39,7 +39,7 @@ from fbnet.planning.disk import data_bytes
 from fbnet.planning.plan import make_plan
 from fbnet.planning.rates import load_rates
 from fbnet.provenance import graph
-from fbnet.provenance import records as provenance
+from fbnet.provenance.recording import recording
 from fbnet.report import curves, records
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
@@ -75,11 +75,11 @@ def make_project() -> None:
     study |= {"width": WIDTH, "seeds": [0]}
     paths.study_file("toy").write_text(yaml.safe_dump(study))
     toy = load_study("toy")
-    with provenance.recording(graph.build_graph(toy), graph.prepared(toy, "cityscapes")):
+    with recording(graph.build_graph(toy), graph.prepared(toy, "cityscapes")):
         prepare(toy.data)
     write_centroids(toy.data, "train", TILE)
     _make_network(toy)
-    with provenance.recording(graph.build_graph(toy), graph.of_run("evaluate", RUN, 0)):
+    with recording(graph.build_graph(toy), graph.of_run("evaluate", RUN, 0)):
         evaluate(toy, toy.run(RUN), 0, torch.device("cpu"))
     _make_camvid()
     _make_others(toy)

@@ -8,8 +8,8 @@ import pytest
 
 from fbnet import paths
 from fbnet.errors import InputError
-from fbnet.provenance import records as provenance
 from fbnet.provenance.graph import build_graph, of_run
+from fbnet.provenance.recording import recording
 from fbnet.report import curves, records
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
@@ -104,7 +104,7 @@ class TestRecords:
     @pytest.fixture
     def record(self, demo):
         result = of_run("evaluate", RUN, 0)
-        with provenance.recording(build_graph(demo), result):
+        with recording(build_graph(demo), result):
             write_metrics(demo, RUN, 0)
             write_samples(demo, RUN, 0, [street(0) % 19], [street(0)])
         return paths.provenance_file("demo", "evaluate", f"{RUN}/seed0")

@@ -115,7 +115,7 @@ def test_a_table_shows_ours_beside_the_papers(trio):
     assert page.line("table_2", 0, "ours")["mIoU"] == "42.0 ± 2.0"
     assert page.line("table_2", 0, "paper")["mIoU"] == "79.3"
     assert all("difference" not in line[0] for line in page.tables["table_2"])  # not comparable
-    assert page.line("table_2", 2, "ours")["mIoU gain"] == "+3.0 ± 2.0"
+    assert page.line("table_2", 2, "ours")["mIoU gain"] == "+3.0 ± 2.0 [−2.0, +8.0]"  # 2.0 * 4.303 / sqrt(3)
     assert page.line("table_2", 2, "ours")["Method"].startswith("PSPNet + FBNet")
     assert page.line("table_2", 2, "ours")["Seeds"] == "3"
 

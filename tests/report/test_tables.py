@@ -8,6 +8,7 @@ import yaml
 from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
+from fbnet.report.layout import headers, row_lines
 from fbnet.report.tables import make_table, write_table
 from tests.report.conftest import write_metrics
 
@@ -60,7 +61,28 @@ def test_gains_take_only_seeds_that_both_runs_have(trio):
     cell = row(make_table(trio, "table_2"), FBNET).cells["miou_gain"]
     assert (cell.mean, cell.seeds) == pytest.approx((2, 2))  # of +1 and +3
     write_table(trio, "table_2")
-    assert "+2.0 ± 1.4 (2 seeds)" in read_text(trio, "table_2", ".md")
+    assert "+2.0 ± 1.4 [−10.7, +14.7] (2 seeds)" in read_text(trio, "table_2", ".md")
+
+
+def test_a_gain_has_its_interval(trio):
+    """Gains of 1, 3 and 5 points: 3 ± 2 * 4.303 / sqrt(3)."""
+    write_pair(trio)
+    write_table(trio, "table_2")
+    csv = read_csv(trio, "table_2")
+    assert (csv[FBNET]["miou_gain_low"], csv[FBNET]["miou_gain_high"]) == ("-1.97", "7.97")
+    assert (csv[BASELINE]["miou_gain_low"], csv[BASELINE]["miou_gain_high"]) == ("-", "-")
+    assert "with its 95 % confidence interval by Student's t" in read_text(trio, "table_2", ".md")
+
+
+def test_a_wide_table_has_a_line_of_intervals(trio):
+    for seed, gain in enumerate((0.01, 0.03, 0.05)):
+        write_metrics(trio, "fcn_r50", seed, miou=0.4)
+        write_metrics(trio, "fcn_r50_fbnet", seed, miou=0.4 + gain)
+    table = make_table(trio, "table_1")
+    lines = row_lines(row(table, "fcn_r50_fbnet"), table)
+    assert lines["95 %"][headers(table).index("mIoU gain")] == "[−2.0, +8.0]"
+    assert not any(lines["95 %"][headers(table).index("f-mIoU gain") + 1 :])
+    assert "95 %" not in row_lines(row(table, "fcn_r50"), table)
 
 
 def test_csv_holds_everything(paper):
