@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.harness import Row, Spread, times_as_fast, write
 from benchmarks.networks import BATCH, CROP, DEVICE, Step, TorchvisionStep
+from fbnet.planning.rates import configuration
 from fbnet.runtime.precision import choose_precision
 
 ROUNDS = 7
@@ -33,6 +34,7 @@ def main() -> None:
         batch=BATCH,
         crop=CROP,
         precision=choose_precision("auto", DEVICE),
+        configuration=configuration(variants[""].training),
         operations=operations,
         operations_per_second={what: operations[what] / seconds[what] for what in seconds},
         rounds=ROUNDS,

@@ -151,7 +151,7 @@ def _run_cost(study: Study, entry: RunPlan, hardware: Hardware, rates: Rates, ne
     training, data = study.training_of(entry.run), study.data_of(entry.run)
     precision = _precision(training.precision)
     compiled = should_compile(training, torch.device("cuda"), entry.iterations or 0)
-    rate = rates[precision, compiled]
+    rate = rates.of(training, precision, compiled=compiled)
     pixels = training.batch_size * training.crop[0] * training.crop[1]
     seconds = OPERATIONS * PASSES * network.operations * pixels / rate.operations
     training_hours = None if entry.iterations is None else entry.iterations * seconds / HOUR
@@ -191,9 +191,7 @@ def _prediction_hours(
     if sizes is None:
         return None
     pixels = sum(images * seen_pixels(size, settings) for size, images in sizes.items())
-    # Evaluation does not compile the network. Its rate is an estimate: that of a training.
-    rate = rates[_precision(settings.precision), False]
-    return OPERATIONS * network.operations * pixels / rate.operations / HOUR
+    return OPERATIONS * network.operations * pixels / rates.of_predictions(_precision(settings.precision)) / HOUR
 
 
 def _hours_alone(part: Study, runs: dict[str, RunCost]) -> Amount:

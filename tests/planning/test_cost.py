@@ -31,6 +31,8 @@ RATES = {
     "training step, operations per second, R101, compiled": 5e12,
 }
 
+PLAIN = {"deterministic": True, "ohem": False, "photometric": False}
+
 
 @pytest.fixture
 def small(project):
@@ -50,10 +52,11 @@ def machine(project):
     return load_hardware()
 
 
-def write_benchmark(name, rates=RATES, precision="bfloat16"):
+def write_benchmark(name, rates=RATES, precision="bfloat16", configuration=PLAIN):
     path = paths.BENCHMARKS / f"training_step_{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"settings": {"precision": precision, "operations_per_second": rates}}))
+    settings = {"precision": precision, "configuration": configuration, "operations_per_second": rates}
+    path.write_text(json.dumps({"settings": settings}))
 
 
 def cost_of(study, machine):
@@ -196,13 +199,21 @@ class TestRates:
             ("test", "bfloat16", {"training step, operations per second": 2e12}),
         ],
     )
-    def test_a_benchmark_of_something_else_is_ignored(self, machine, name, precision, rates):
+    def test_a_benchmark_of_something_else_is_ignored(self, small, machine, name, precision, rates):
         write_benchmark(name, rates, precision)
-        assert load_rates(machine)["bfloat16", False] == (1e12, False)
+        assert load_rates(machine).of(small.settings.training, "bfloat16", compiled=False) == (1e12, False)
 
-    def test_a_gpu_s_name_may_continue_after_a_hyphen(self, machine):
+    def test_a_gpu_s_name_may_continue_after_a_hyphen(self, small, machine):
         write_benchmark("test-sxm4-80gb")
-        assert load_rates(machine)["bfloat16", True] == (5e12, True)
+        assert load_rates(machine).of(small.settings.training, "bfloat16", compiled=True) == (5e12, True)
+
+    @pytest.mark.parametrize("part", [*PLAIN, None])
+    def test_a_benchmark_of_another_training_is_not_taken_for_this_one(self, small, machine, part):
+        """Hard examples, colours and deterministic kernels take time: the rate is an estimate, and called one."""
+        write_benchmark("test", configuration=PLAIN | {part: not PLAIN[part]} if part else None)
+        cost = cost_of(small, machine)
+        assert not any(run.measured for run in cost.runs)
+        assert cost.totals["measured"] == Amount(0, 0)
 
     @pytest.mark.parametrize(
         ("content", "message"),
