@@ -27,7 +27,7 @@ from fbnet.config.training import OUTPUT_STRIDE, Precision
 from fbnet.data.normalisation import normalise
 from fbnet.evaluation.tiling import Size, Window, batch_size, chunks, feature_window, scaled_size, tiles
 from fbnet.models.build import SegmentationNetwork
-from fbnet.models.layers import resize_to
+from fbnet.models.resize import resize_to
 from fbnet.runtime.memory import ran_out, within_memory
 from fbnet.runtime.precision import autocast
 

@@ -9,7 +9,8 @@ from fbnet.config.registry import HEADS
 from fbnet.config.runs import RunConfig
 from fbnet.models.backbones.build import Backbone, build_backbone, stage_channels
 from fbnet.models.feature_balance import FeatureBalance
-from fbnet.models.layers import initialise, resize_to
+from fbnet.models.layers import initialise
+from fbnet.models.resize import resize_to
 
 
 class SegmentationNetwork(nn.Module):

@@ -1,10 +1,10 @@
 """Layers and initialisation shared by backbones, heads and feature balance modules."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 
 def scale_channels(channels: int, width: float) -> int:
@@ -31,9 +31,9 @@ def initialise(module: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def resize_to(values: Tensor, like: Tensor) -> Tensor:
-    """Resize (N, C, h, w) to the height and width of `like`: bilinear, half-pixel centres."""
-    return interpolate(values, size=like.shape[-2:], mode="bilinear", align_corners=False)
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """Context without autocast; the meta device, on which operations are counted, has none to switch off."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 class GlobalMean(nn.Module):
@@ -60,15 +60,13 @@ class RegionMeans(nn.Module):
         self.bins = bins
 
     def forward(self, values: Tensor) -> Tensor:
-        rows, columns = (self._regions(length).to(values) for length in values.shape[-2:])
+        rows, columns = (self._regions(length, values.device).to(values.dtype) for length in values.shape[-2:])
         # (bins^2, h w): indicators of the regions, exact in any floating dtype.
         regions = (rows[:, None, :, None] * columns[None, :, None, :]).flatten(2).flatten(0, 1)
         sums = values.flatten(2) @ regions.T
         return (sums / regions.sum(dim=1, dtype=torch.float32)).to(values.dtype).unflatten(2, (self.bins, self.bins))
 
-    def _regions(self, length: int) -> Tensor:
-        """Tell which positions along a side are in which region, (bins, length), bool."""
-        positions = torch.arange(length)
-        starts = [index * length // self.bins for index in range(self.bins)]
-        stops = [math.ceil((index + 1) * length / self.bins) for index in range(self.bins)]
-        return torch.stack([(positions >= a) & (positions < b) for a, b in zip(starts, stops, strict=True)])
+    def _regions(self, length: int, device: torch.device) -> Tensor:
+        """Tell which positions along a side are in which region, (bins, length), bool; made on the device."""
+        positions, index = torch.arange(length, device=device), torch.arange(self.bins, device=device)[:, None]
+        return (positions >= index * length // self.bins) & (positions < -(-(index + 1) * length // self.bins))

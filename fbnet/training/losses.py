@@ -75,14 +75,11 @@ def image_weighted_cross_entropy(logits: Tensor, labels: Tensor, *, bound: float
     """
     losses = pixel_cross_entropy(logits, labels)
     counted = labels != IGNORE_INDEX
-    # The last row takes the ignored pixels.
-    train_ids = torch.where(counted, labels, logits.shape[1]).long().flatten(1)
-    pixels = torch.zeros(len(labels), logits.shape[1] + 1, device=logits.device)
-    pixels.scatter_add_(1, train_ids, torch.ones_like(train_ids, dtype=torch.float32))
-    labelled = counted.flatten(1).sum(dim=1)
+    # One class at a time: adding up by index has no fixed order on a GPU.
+    pixels = torch.stack([(labels == train_id).sum(dim=(1, 2)) for train_id in range(logits.shape[1])], dim=1)
+    labelled = counted.sum(dim=(1, 2))
     weights = 1 + bound * (1 - pixels / labelled.clamp(min=1)[:, None])
-    weights[:, -1] = 0
-    pixel_weights = weights.gather(1, train_ids)
+    pixel_weights = weights.gather(1, torch.where(counted, labels, 0).long().flatten(1)) * counted.flatten(1)
     means = (losses.flatten(1) * pixel_weights).sum(dim=1) / pixel_weights.sum(dim=1).clamp(min=1)
     return global_mean_share(means.sum(), (labelled > 0).sum())
 

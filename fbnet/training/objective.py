@@ -7,7 +7,7 @@ from fbnet.config.labels import IGNORE_INDEX, LabelSpec
 from fbnet.config.runs import BalanceConfig, RunConfig
 from fbnet.config.training import TrainingConfig
 from fbnet.models.backbones.build import stage_strides
-from fbnet.models.layers import resize_to
+from fbnet.models.resize import resize_to
 from fbnet.training import losses
 
 

@@ -1,5 +1,7 @@
 """Device, precision, determinism and compilation."""
 
+import os
+
 import pytest
 import torch
 
@@ -107,3 +109,21 @@ class TestDeterministicAlgorithms:
             assert torch.backends.cudnn.benchmark is not wanted
         assert not torch.are_deterministic_algorithms_enabled()
         assert not torch.backends.cudnn.benchmark
+
+    @pytest.mark.parametrize("wanted", [True, False])
+    def test_does_not_fill_new_memory(self, wanted):
+        """Filling hides reads of memory that nothing wrote, at the cost of a pass over every new tensor."""
+        assert torch.utils.deterministic.fill_uninitialized_memory
+        with deterministic_algorithms(wanted):
+            assert not torch.utils.deterministic.fill_uninitialized_memory
+        assert torch.utils.deterministic.fill_uninitialized_memory
+
+    def test_leaves_out_sums_within_the_switch_between_gpus(self, monkeypatch):
+        monkeypatch.delenv("NCCL_ALGO", raising=False)
+        with deterministic_algorithms(False):
+            assert "NCCL_ALGO" not in os.environ
+        with deterministic_algorithms(True):
+            assert os.environ["NCCL_ALGO"] == "^NVLS"
+        monkeypatch.setenv("NCCL_ALGO", "Ring")
+        with deterministic_algorithms(True):
+            assert os.environ["NCCL_ALGO"] == "Ring"

@@ -3,7 +3,8 @@
 from torch import Tensor, cat, nn
 
 from fbnet.models.heads.fcn import SKIP_CHANNELS, decoder
-from fbnet.models.layers import GlobalMean, conv_bn_relu, resize_to, scale_channels
+from fbnet.models.layers import GlobalMean, conv_bn_relu, scale_channels
+from fbnet.models.resize import resize_to
 
 RATES = (12, 24, 36)  # of the 3x3 convolutions, for output stride 8
 

@@ -2,7 +2,8 @@
 
 from torch import Tensor, cat, nn
 
-from fbnet.models.layers import RegionMeans, conv_bn_relu, resize_to, scale_channels
+from fbnet.models.layers import RegionMeans, conv_bn_relu, scale_channels
+from fbnet.models.resize import resize_to
 
 BINS = (1, 2, 3, 6)
 
