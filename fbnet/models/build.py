@@ -61,7 +61,9 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
     auxiliary_classes = classes if run.balance.auxiliary == "pce" else len(labels.foreground)
     backbone = build_backbone(run, width)
     head = resolve_name(HEADS[run.head])(channels, classes, width=width)
-    initialise(head)
+    # NOTE not in the paper: fan in, as in the family of codes that it builds on. By fan out, the few outputs of the
+    # classifier would begin with logits as large as those of a trained network.
+    initialise(head, "fan_in")
     # Last and not re-initialised, so that a run and its baseline draw the same backbone and head at the same seed.
     balance = nn.ModuleDict(
         {stage: FeatureBalance(channels[stage], auxiliary_classes, run.balance) for stage in run.balance.stages}

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +23,16 @@ def conv_bn_relu(channels: int, out_channels: int, size: int, *, dilation: int =
     )
 
 
-def initialise(module: nn.Module) -> None:
-    """Initialise all convolutions by He's rule (fan out) and their biases by zero."""
+def initialise(module: nn.Module, fan: Literal["fan_in", "fan_out"]) -> None:
+    """Initialise all convolutions by He's rule, for ReLU, and their biases by zero.
+
+    Args:
+        module: what to initialise.
+        fan: `fan_in` keeps the variance of the features, `fan_out` that of their gradients.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(layer.weight, mode=fan, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -28,9 +28,9 @@ class _BilinearResize(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         dtype = torch.promote_types(grad.dtype, torch.float32)
+        matrix = _matrix if torch.compiler.is_compiling() else _cached_matrix  # torch traces through caches, and warns
         rows, columns = (
-            _matrix(source, target, dtype, grad.device)
-            for source, target in zip(ctx.size, grad.shape[-2:], strict=True)
+            matrix(source, target, dtype, grad.device) for source, target in zip(ctx.size, grad.shape[-2:], strict=True)
         )
         with full_precision(grad.device):
             # Channels last, as networks are trained: neither product then copies its operands.
@@ -40,8 +40,10 @@ class _BilinearResize(torch.autograd.Function):
         return values.permute(0, 3, 1, 2).to(grad.dtype), None
 
 
-@lru_cache(maxsize=64)
 def _matrix(source: int, target: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Interpolation weights (target, source) along an axis: its unit vectors, resized."""
     unit_vectors = torch.eye(source, dtype=dtype, device=device)[None, None]
     return torch.ops.aten.upsample_bilinear2d(unit_vectors, (target, source), False)[0, 0]
+
+
+_cached_matrix = lru_cache(maxsize=64)(_matrix)

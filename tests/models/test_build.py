@@ -1,10 +1,13 @@
 """Shapes and gradients of every declared run, and baselines against FBNet with the module off."""
 
+import math
+
 import pytest
 import torch
 
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
+from fbnet.config.registry import HEADS
 from fbnet.config.runs import BalanceConfig
 from fbnet.models.backbones.build import stage_channels, stage_strides
 from fbnet.models.backbones.resnet import Bottleneck, ResNet
@@ -60,6 +63,32 @@ class TestBesideItsBaseline:
 def test_heads(head):
     outputs = toy(RUNS["fcn_r50"], head=head).eval()(torch.randn(2, 3, 24, 48))
     assert outputs["out"].shape == (2, 19, 24, 48)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_heads_start_by_fan_in_and_backbones_by_fan_out(head):
+    """He's standard deviation of weights is sqrt(2 / fan)."""
+    torch.manual_seed(0)
+    network = build(RUNS["fcn_r50"].model_copy(update={"head": head}), CITYSCAPES, width=0.5)
+    for part, fan in ((network.head, 1), (network.backbone, 0)):
+        for layer in part.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                inputs = layer.weight.shape[fan] * layer.weight[0, 0].numel()
+                slack = 4 / math.sqrt(2 * layer.weight.numel())  # four standard deviations of an estimate
+                assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / inputs), rel=slack)
+                assert layer.bias is None or not layer.bias.any()
+
+
+def test_the_first_loss_of_the_fcn_head_is_that_of_a_guess():
+    """Logits sum 256 products of weights of variance 2 / 256 and rectified unit normals, of mean square 1 / 2.
+
+    So their variance is 1, and the cross-entropy of labels that do not depend on them is about ln 19 + 1 / 2.
+    """
+    torch.manual_seed(0)
+    head = build(RUNS["fcn_r50"], CITYSCAPES).head
+    logits = head({"res2": torch.randn(2, 256, 24, 24).relu(), "res5": torch.randn(2, 2048, 12, 12).relu()})
+    loss = torch.nn.functional.cross_entropy(logits, torch.randint(19, (2, 24, 24)))
+    assert loss.item() == pytest.approx(math.log(19) + 0.5, abs=0.35)
 
 
 def test_modulator_by_hand():

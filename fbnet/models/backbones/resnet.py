@@ -33,7 +33,7 @@ class ResNet(nn.Module):
             planes = scale_channels(planes, width)
             self.add_module(name, _stage(channels, planes, blocks, stride, dilation))
             channels = planes * Bottleneck.expansion
-        initialise(self)
+        initialise(self, "fan_out")
         for layer in self.modules():
             if isinstance(layer, Bottleneck):  # starts as the identity (Goyal et al., 2017)
                 nn.init.zeros_(layer.bn3.weight)

@@ -65,7 +65,7 @@ class WiderResNet(nn.Module):
                 layers[name] = _residual_blocks(channels, MODULES[name], width)
                 channels = scale_channels(MODULES[name].channels[-1], width)
             self.add_module(stage, nn.Sequential(layers))
-        initialise(self)
+        initialise(self, "fan_out")
 
     @classmethod
     def of_run(cls, run: RunConfig, width: float) -> "WiderResNet":
