@@ -19,16 +19,19 @@ has instructions for it, else float32."""
 class OhemConfig(Config):
     """Online hard example mining in the segmentation loss, see `fbnet.training.losses.ohem_cross_entropy`.
 
-    NOTE the paper names OHEM only; threshold and number of pixels are not in the paper.
+    NOTE the paper names OHEM only; threshold, number of pixels and mean are not in the paper.
     """
 
     threshold: Share = 0.7
     """Pixels whose true class is predicted with less than this probability are kept."""
     min_kept: PositiveInt = 10000
     """Labelled pixels that are kept of each image at least, as far as it has them."""
+    mean: Literal["image", "batch"] = "image"
+    """Whether the mean is over the kept pixels of each image and then over images, or over those of all images."""
 
     def __str__(self) -> str:
-        return f"OHEM (probability below {self.threshold:g}, at least {self.min_kept} pixels an image)"
+        mean = ", mean over the batch" if self.mean == "batch" else ""
+        return f"OHEM (probability below {self.threshold:g}, at least {self.min_kept} pixels an image{mean})"
 
 
 class ClassUniformConfig(Config):

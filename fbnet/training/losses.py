@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from fbnet.config.labels import IGNORE_INDEX
+from fbnet.config.training import OhemConfig
 from fbnet.runtime.distributed import global_mean_share
 
 MAX_CLASSES = 62  # bits of an int64 that hold classes; the next one marks a labelled pixel
@@ -35,29 +36,32 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, weights: Sequence[float] | 
 
 
 def ohem_cross_entropy(
-    logits: Tensor, labels: Tensor, *, threshold: float, min_kept: int, weights: Sequence[float] | None = None
+    logits: Tensor, labels: Tensor, settings: OhemConfig, *, weights: Sequence[float] | None = None
 ) -> Tensor:
     """L_ce of Eq. 8 with online hard example mining (Sec. 4.1): weighted mean over hard pixels.
 
-    In each image, a labelled pixel is kept if its true class has a probability below `threshold`; if fewer than
+    In each image, a labelled pixel is kept if its true class has a probability below the threshold; if fewer than
     `min_kept` are, the `min_kept` hardest are kept, and all that tie with the last of them. Class weights do not
-    affect this choice. The mean is over the kept pixels of all images together.
-    NOTE the paper names OHEM only; how it chooses and what the mean is over are not in the paper.
+    affect this choice. An image's loss is the weighted mean over its kept pixels, the loss the mean over labelled
+    images; or else one weighted mean over the kept pixels of all images.
+    NOTE the paper names OHEM only; how it chooses and what the mean is over are not in the paper. With eight images on
+    eight GPUs, as the paper trains, codes of its family average over the kept pixels of a GPU's image, then over GPUs.
 
     Args:
         logits: Z, (N, C, H, W), any floating type.
         labels: Y, (N, H, W), integers.
+        settings: threshold, `min_kept` and mean; an image with fewer labelled pixels than `min_kept` keeps them all.
         weights: of the C classes, as in `cross_entropy`.
-        threshold: probability above 0.
-        min_kept: at least 1; an image with fewer labelled pixels keeps them all.
     """
     losses = pixel_cross_entropy(logits, labels)
     hardness = losses.detach().masked_fill(labels == IGNORE_INDEX, -math.inf).flatten(1)
-    hardest = hardness.topk(min(min_kept, hardness.shape[1]), dim=1, sorted=False).values
+    hardest = hardness.topk(min(settings.min_kept, hardness.shape[1]), dim=1, sorted=False).values
     limit = hardest.amin(dim=1)[:, None, None]
-    hard = (losses > -math.log(threshold)) | (losses >= limit)
+    hard = (losses > -math.log(settings.threshold)) | (losses >= limit)
     counted = _pixel_weights(labels, weights) * hard
     # A product, unlike a selection of pixels, propagates NaN.
+    if settings.mean == "image":
+        return _mean_of_images(losses, counted)
     return global_mean_share((losses * counted).sum(), counted.sum())
 
 
@@ -80,8 +84,7 @@ def image_weighted_cross_entropy(logits: Tensor, labels: Tensor, *, bound: float
     labelled = counted.sum(dim=(1, 2))
     weights = 1 + bound * (1 - pixels / labelled.clamp(min=1)[:, None])
     pixel_weights = weights.gather(1, torch.where(counted, labels, 0).long().flatten(1)) * counted.flatten(1)
-    means = (losses.flatten(1) * pixel_weights).sum(dim=1) / pixel_weights.sum(dim=1).clamp(min=1)
-    return global_mean_share(means.sum(), (labelled > 0).sum())
+    return _mean_of_images(losses, pixel_weights.view_as(losses))
 
 
 def block_labels(
@@ -188,6 +191,13 @@ def _pixel_weights(labels: Tensor, weights: Sequence[float] | None) -> Tensor:
         return counted
     table = torch.tensor(weights, device=labels.device)
     return table[labels.long().clamp(max=len(weights) - 1)] * counted
+
+
+def _mean_of_images(losses: Tensor, weights: Tensor) -> Tensor:
+    """Mean over images of the weighted mean over their pixels, both (N, H, W); an image without weight is left out."""
+    totals = weights.sum(dim=(1, 2))
+    means = (losses * weights).sum(dim=(1, 2)) / torch.where(totals > 0, totals, 1)
+    return global_mean_share(means.sum(), (totals > 0).sum())
 
 
 def _or_rows(values: Tensor, stride: int) -> Tensor:

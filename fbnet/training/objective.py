@@ -43,7 +43,7 @@ def _segmentation_loss(logits: Tensor, labels: Tensor, training: TrainingConfig)
         return losses.image_weighted_cross_entropy(logits, labels, bound=training.image_weights)
     if ohem is None:
         return losses.cross_entropy(logits, labels, weights=weights)
-    return losses.ohem_cross_entropy(logits, labels, threshold=ohem.threshold, min_kept=ohem.min_kept, weights=weights)
+    return losses.ohem_cross_entropy(logits, labels, ohem, weights=weights)
 
 
 def _auxiliary_loss(logits: Tensor, labels: Tensor, stride: int, config: BalanceConfig, spec: LabelSpec) -> Tensor:

@@ -268,7 +268,7 @@ def test_latex_is_escaped(project):
         ),
         (
             lambda content: json.dumps(content | {"training": content["training"] | {"ohem": {"threshold": 0.5}}}),
-            "training.ohem: is OhemConfig(threshold=0.5, min_kept=10000), but the study says None",
+            "training.ohem: is OhemConfig(threshold=0.5, min_kept=10000, mean='image'), but the study says None",
         ),
         (lambda content: json.dumps(content | {"iou": {"road": 1.0}}), "iou: must hold one value for each class"),
     ],

@@ -26,6 +26,9 @@ LOSSES = {
     "cross-entropy": PLAIN,
     "class weights": TrainingConfig(**{**vars(PLAIN), "class_weights": tuple(0.5 + 0.1 * i for i in range(19))}),
     "hard examples": TrainingConfig(**{**vars(PLAIN), "ohem": OhemConfig(threshold=0.04, min_kept=50)}),
+    "hard examples of the batch": TrainingConfig(
+        **{**vars(PLAIN), "ohem": OhemConfig(threshold=0.04, min_kept=50, mean="batch")}
+    ),
     "image weights": TrainingConfig(**{**vars(PLAIN), "image_weights": 6.0}),
 }
 REST = [kind for kind in LOSSES if kind != "hard examples"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fbnet.config.training import OhemConfig
 from fbnet.training.losses import (
     MAX_CLASSES,
     block_bce,
@@ -158,12 +159,11 @@ class TestCrossEntropy:
         assert torch.equal(logits.grad, torch.zeros_like(logits))
 
 
-def slow_ohem(logits, labels, threshold, min_kept, weights):
+def slow_ohem(logits, labels, settings, weights):
     """Pixel by pixel in float64, by sorting probabilities; also the kept pixels as (image, row, column)."""
-    total = count = 0.0
-    positions = []
+    sums, positions = [], []
     for image in range(len(labels)):
-        found = []
+        found, total, count = [], 0.0, 0.0
         for row, column in zip(*np.nonzero(labels[image] != 255), strict=True):
             scores = logits[image, :, row, column].astype(float)
             train_id = labels[image, row, column]
@@ -171,13 +171,16 @@ def slow_ohem(logits, labels, threshold, min_kept, weights):
             found.append((probability, train_id, row, column))
         found.sort(key=lambda entry: entry[0])
         # the last of the hardest ones that are kept in any case, and all that are as hard
-        limit = found[min(min_kept, len(found)) - 1][0] if found else 0
+        limit = found[min(settings.min_kept, len(found)) - 1][0] if found else 0
         for probability, train_id, row, column in found:
-            if probability < threshold or probability <= limit:
+            if probability < settings.threshold or probability <= limit:
                 total -= weights[train_id] * np.log(probability)
                 count += weights[train_id]
                 positions.append((image, row, column))
-    return (total / count if count else 0.0), positions
+        sums += [(total, count)] if count else []
+    if settings.mean == "batch":
+        sums = [tuple(map(sum, zip(*sums, strict=True)))]
+    return sum(total / count for total, count in sums) / len(sums), positions
 
 
 class TestOhemCrossEntropy:
@@ -190,12 +193,13 @@ class TestOhemCrossEntropy:
         labels[1, :7] = 255
         return logits, labels
 
-    def check(self, logits, labels, threshold, min_kept, weights=None):
+    def check(self, logits, labels, threshold, min_kept, weights=None, mean="image"):
         """Value and gradient against the slow reference; returns the number of kept pixels."""
         given = torch.tensor(logits, requires_grad=True)
-        loss = ohem_cross_entropy(given, torch.tensor(labels), threshold=threshold, min_kept=min_kept, weights=weights)
+        settings = OhemConfig(threshold=threshold, min_kept=min_kept, mean=mean)
+        loss = ohem_cross_entropy(given, torch.tensor(labels), settings, weights=weights)
         loss.backward()
-        expected, positions = slow_ohem(logits, labels, threshold, min_kept, weights or [1.0] * logits.shape[1])
+        expected, positions = slow_ohem(logits, labels, settings, weights or [1.0] * logits.shape[1])
         # float32 keeps 7 digits; a sum of at most 126 terms loses a part of the last two
         assert loss.item() == pytest.approx(expected, rel=1e-5)
         moved = given.grad.abs().sum(dim=1) > 0
@@ -205,9 +209,30 @@ class TestOhemCrossEntropy:
     @pytest.mark.parametrize("weights", [None, [0.5, 1.0, 2.0, 4.0]])
     @pytest.mark.parametrize("min_kept", [1, 10, 20, 40, 63, 1000])
     @pytest.mark.parametrize("threshold", [1e-6, 0.3, 0.7, 1.0])
-    def test_equals_the_slow_reference(self, threshold, min_kept, weights):
+    @pytest.mark.parametrize("mean", ["image", "batch"])
+    def test_equals_the_slow_reference(self, threshold, min_kept, weights, mean):
         logits, labels = self.data()
-        self.check(logits, labels, threshold, min_kept, weights)
+        self.check(logits, labels, threshold, min_kept, weights, mean)
+
+    def test_each_image_weighs_the_same(self):
+        """A hard pixel of probability 1/2 in one image, three of 1/5 in the other; the third is not labelled."""
+        logits = torch.zeros(3, 5, 1, 3)
+        logits[0, 2:] = -math.inf
+        labels = torch.tensor([[[0, 255, 255]], [[1, 2, 3]], [[255, 255, 255]]])
+        by_image, by_batch = (
+            ohem_cross_entropy(logits, labels, OhemConfig(threshold=0.7, min_kept=1, mean=mean)).item()
+            for mean in ("image", "batch")
+        )
+        assert by_image == pytest.approx((math.log(2) + math.log(5)) / 2)
+        assert by_batch == pytest.approx((math.log(2) + 3 * math.log(5)) / 4)
+
+    def test_is_that_of_one_image_a_process_averaged(self):
+        """So it does not change with the number of GPUs that share the batch."""
+        logits, labels = (torch.tensor(values) for values in self.data())
+        settings = OhemConfig(threshold=0.7, min_kept=20)
+        alone = [ohem_cross_entropy(logits[i : i + 1], labels[i : i + 1], settings) for i in range(2)]
+        together = ohem_cross_entropy(logits, labels, settings)
+        assert together.item() == pytest.approx(torch.stack(alone).mean().item(), rel=1e-6)
 
     def test_the_cases_differ(self):
         """Few pixels are hard enough, or many, or all; an image with 14 labelled pixels cannot give 20."""
@@ -234,9 +259,7 @@ class TestOhemCrossEntropy:
 
     def test_no_labelled_pixel(self):
         logits = torch.randn(2, 3, 4, 4, requires_grad=True)
-        loss = ohem_cross_entropy(
-            logits, torch.full((2, 4, 4), 255), threshold=0.7, min_kept=5, weights=[1.0, 2.0, 3.0]
-        )
+        loss = ohem_cross_entropy(logits, torch.full((2, 4, 4), 255), OhemConfig(), weights=[1.0, 2.0, 3.0])
         loss.backward()
         assert loss.item() == 0
         assert torch.equal(logits.grad, torch.zeros_like(logits))
@@ -244,18 +267,18 @@ class TestOhemCrossEntropy:
     def test_all_pixels_are_plain_cross_entropy(self):
         logits, labels = (torch.tensor(values) for values in self.data())
         weights = [0.5, 1.0, 2.0, 4.0]
-        loss = ohem_cross_entropy(logits, labels, threshold=0.7, min_kept=63, weights=weights)
+        loss = ohem_cross_entropy(logits, labels, OhemConfig(min_kept=63, mean="batch"), weights=weights)
         assert loss.item() == pytest.approx(cross_entropy(logits, labels, weights=weights).item(), rel=1e-6)
 
     def test_a_loss_that_is_not_a_number_shows(self):
         logits = torch.zeros(1, 2, 2, 2)
         logits[0, 0, 1, 1] = math.nan
-        loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), threshold=0.1, min_kept=1)
+        loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), OhemConfig(threshold=0.1, min_kept=1))
         assert math.isnan(loss.item())
 
     def test_float32_whatever_the_logits(self):
         logits = torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16)
-        loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), threshold=0.7, min_kept=1)
+        loss = ohem_cross_entropy(logits, torch.zeros(1, 2, 2), OhemConfig(min_kept=1))
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(math.log(4), rel=1e-6)
 

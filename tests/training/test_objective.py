@@ -39,7 +39,7 @@ def test_class_weights_and_hard_examples_are_the_segmentation_loss_alone():
     both = weighted.model_copy(update={"ohem": OhemConfig(threshold=0.2, min_kept=7)})
     expected = cross_entropy(outputs["out"], labels, weights=weights)
     assert compute_loss(outputs, labels, RUNS["fcn_r50"], CAMVID, weighted)[0] == expected
-    expected = ohem_cross_entropy(outputs["out"], labels, threshold=0.2, min_kept=7, weights=weights)
+    expected = ohem_cross_entropy(outputs["out"], labels, both.ohem, weights=weights)
     assert compute_loss(outputs, labels, RUNS["fcn_r50"], CAMVID, both)[0] == expected
 
     run = RUNS["fcn_r50_fbnet"].model_copy(update={"balance": BalanceConfig(stages=("res5",), auxiliary="pce")})
