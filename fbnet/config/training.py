@@ -35,7 +35,7 @@ class OhemConfig(Config):
 
 
 class ClassUniformConfig(Config):
-    """Data oversampling: crops around the classes, each class equally often, see `fbnet.data.sampler`.
+    """Data oversampling: crops that show a class, each class equally often, see `fbnet.data.sampler`.
 
     NOTE the paper names data oversampling only; that it is class-uniform sampling is not in the paper.
     """

@@ -39,7 +39,7 @@ def draw_crop(
     crop: tuple[int, int],
     scale: tuple[float, float],
     rng: np.random.Generator,
-    centre: tuple[float, float] | None = None,
+    shown: tuple[float, float] | None = None,
 ) -> Crop:
     """Draw scale, position and mirroring of a crop.
 
@@ -50,18 +50,18 @@ def draw_crop(
         crop: height and width of the crop.
         scale: range of the scale factor.
         rng: random generator.
-        centre: row and column of the image to centre the crop on, as far as the image's edges allow; a random position
-            by default.
+        shown: row and column of an image pixel that the crop shows, anywhere in it as far as the image's edges allow;
+            by default, the crop is anywhere in the image.
     """
     factor = rng.uniform(*scale)
     scaled = tuple(max(1, round(side * factor)) for side in size)
     spaces = tuple(max(0, whole - part) for whole, part in zip(scaled, crop, strict=True))
-    if centre is None:
+    if shown is None:
         top, left = (int(rng.integers(space + 1)) for space in spaces)
     else:
         # The middle of a pixel is half a pixel from its edge, and stays at the same fraction of the image's side.
-        middles = ((index + 0.5) / side * whole for index, side, whole in zip(centre, size, scaled, strict=True))
-        starts = (round(middle - part / 2) for middle, part in zip(middles, crop, strict=True))
+        pixels = (int((index + 0.5) / side * whole) for index, side, whole in zip(shown, size, scaled, strict=True))
+        starts = (pixel - int(rng.integers(part)) for pixel, part in zip(pixels, crop, strict=True))
         top, left = (min(max(0, start), space) for start, space in zip(starts, spaces, strict=True))
     return Crop(scaled=scaled, top=top, left=left, flip=bool(rng.integers(2)))
 

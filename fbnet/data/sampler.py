@@ -1,7 +1,8 @@
 """Order of the training samples, a function of seed and sample number alone.
 
 An epoch is a shuffled pass over the images. With class-uniform sampling, some of its samples, at random positions, are
-replaced by crops around a class, each class equally often. Coarsely annotated images appear only in these.
+replaced by crops that show the centroid of a class, each class equally often. Coarsely annotated images appear only in
+these.
 """
 
 import numpy as np
@@ -76,7 +77,7 @@ class TrainingSamples(Dataset):
         return int(rng.permutation(self.classes)[rank % len(self.classes)])
 
     def position(self, number: int) -> tuple[int, tuple[float, float] | None]:
-        """Return the image of a sample and the (row, column) that its crop is centred on; None for a random crop."""
+        """Return the image of a sample and the (row, column) that its crop shows; None for a crop drawn uniformly."""
         train_id = self.sampled_class(number)
         if train_id is None:
             return self.image_index(number), None
@@ -86,9 +87,9 @@ class TrainingSamples(Dataset):
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, int]:
         """Return a (h, w, 3) uint8 image, its (h, w) uint8 labels, and the index of its image in the split."""
-        index, centre = self.position(number)
+        index, shown = self.position(number)
         training, size = self.training, self.split.sizes[index]
-        window = draw_crop(size, training.crop, training.scale, self._rng(_AUGMENTATION, number), centre)
+        window = draw_crop(size, training.crop, training.scale, self._rng(_AUGMENTATION, number), shown)
         image, labels = take_crop(self.split.image(index), self.split.labels(index), window, training.crop)
         if training.photometric is not None:
             image = change_colours(image, training.photometric, self._rng(_PHOTOMETRIC, number))
