@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from fbnet.config.training import TrainingConfig
 from fbnet.data.augment import draw_crop, take_crop
 from fbnet.data.packed import PackedSplit
-from fbnet.data.photometric import change_colours
+from fbnet.data.photometric import Colours, draw_colours
 
 # Independent random streams of one seed. Append new ones, so that the others keep their numbers.
 _ORDER, _AUGMENTATION, _CLASSES, _CENTROID, _PHOTOMETRIC = range(5)
@@ -85,15 +85,21 @@ class TrainingSamples(Dataset):
         chosen = choices[self._rng(_CENTROID, number).integers(len(choices))]
         return int(chosen["image"]), (float(chosen["row"]), float(chosen["column"]))
 
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, int]:
-        """Return a (h, w, 3) uint8 image, its (h, w) uint8 labels, and the index of its image in the split."""
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return a (h, w, 3) uint8 image, without its changes of colour, and its (h, w) uint8 labels."""
         index, shown = self.position(number)
         training, size = self.training, self.split.sizes[index]
         window = draw_crop(size, training.crop, training.scale, self._rng(_AUGMENTATION, number), shown)
         image, labels = take_crop(self.split.image(index), self.split.labels(index), window, training.crop)
-        if training.photometric is not None:
-            image = change_colours(image, training.photometric, self._rng(_PHOTOMETRIC, number))
-        return torch.from_numpy(image), torch.from_numpy(labels), index
+        return torch.from_numpy(image), torch.from_numpy(labels)
+
+    def colours(self, number: int) -> Colours:
+        """Return the changes of colour of a sample, for a training with photometric augmentation."""
+        return draw_colours(self.training.photometric, self._rng(_PHOTOMETRIC, number))
+
+    def name(self, number: int) -> str:
+        """Return the name of the image that a sample is cut from."""
+        return self.split.names[self.position(number)[0]]
 
     def _rng(self, stream: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream, number])

@@ -19,7 +19,18 @@ DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, Over
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def open_array(path: Path, hint: str) -> np.ndarray:
+class MappedArray(np.memmap):
+    """Memory-mapped .npy file that travels to another process by its path; a part of it travels by its values."""
+
+    hint = ""
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        if isinstance(self.base, MappedArray):
+            return np.array(self).__reduce_ex__(protocol)
+        return open_array, (Path(self.filename), self.hint)
+
+
+def open_array(path: Path, hint: str) -> MappedArray:
     """Open an .npy file memory-mapped, copy-on-write as torch needs writable arrays; the file does not change.
 
     Raises:
@@ -30,11 +41,13 @@ def open_array(path: Path, hint: str) -> np.ndarray:
             raise InputError(f"{path}: cannot be read (is no file); {hint}")
         with warnings.catch_warnings():  # about headers written by Python 2
             warnings.simplefilter("ignore")
-            return np.lib.format.open_memmap(path, mode="c")
+            array = np.lib.format.open_memmap(path, mode="c").view(MappedArray)
     except FileNotFoundError:
         raise InputError(f"{path}: not there; {hint}") from None
     except DAMAGED as error:
         raise InputError(f"{path}: cannot be read ({error}); {hint}") from None
+    array.hint = hint
+    return array
 
 
 def create_array(path: Path, length: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import logging
 import math
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import active_children
 
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fbnet.config.training import TrainingConfig
 from fbnet.data.normalisation import normalise
+from fbnet.data.photometric import change_colours
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.models.build import SegmentationNetwork
@@ -20,7 +21,7 @@ from fbnet.runtime.device import should_compile
 from fbnet.runtime.distributed import all_gather_object, all_reduce_mean, rank, world_size, wrap_ddp
 from fbnet.runtime.precision import autocast
 from fbnet.training.history import History
-from fbnet.training.loader import training_batches
+from fbnet.training.loader import to_device, training_batches
 from fbnet.training.resume import Interrupted, ResumeState, catch_stop_signals
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Trainer:
     ) -> None:
         self.network, self.samples, self.config, self.objective = network, samples, config, objective
         self.device, self.label, self.state = device, label, state
+        self.copies = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.iterations = len(samples) // config.batch_size
         self.optimiser = torch.optim.SGD(
             network.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
@@ -97,8 +99,8 @@ class Trainer:
                 loaded, desc=self.label, unit="it", initial=self.done, total=self.iterations, disable=hidden
             )
             with progress, _kill_loaders():
-                for images, labels, indices in self._load(progress):
-                    loss, stop = self._step(images, labels, indices, bool(signals))
+                for batch in self._load(progress):
+                    loss, stop = self._step(batch, bool(signals))
                     progress.set_postfix(loss=f"{loss:.3f}", refresh=False)
                     ended = self.done == self.iterations
                     if self.state is not None and (stop or ended or self.done % self.state.every == 0):
@@ -116,13 +118,18 @@ class Trainer:
                 self._save_resume_state()
             raise InputError(f"{self.label}: stopped after iteration {self.done}: {_reason(error)}") from error
 
-    def _step(self, images: Tensor, labels: Tensor, indices: Tensor, stop: bool) -> tuple[float, bool]:
+    def _step(self, batch: Sequence[Tensor], stop: bool) -> tuple[float, bool]:
         """Do one iteration; return its loss and whether any rank was asked to stop."""
         config, device = self.config, self.device
         rate = poly_learning_rate(config, self.done, self.iterations)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        labels = labels.to(device, non_blocking=True)
+        images, labels = to_device(batch, device, self.copies)
+        if config.photometric is not None:
+            share = len(images)
+            first = (self.done * world_size() + rank()) * share
+            drawn = [self.samples.colours(first + index) for index in range(share)]
+            images = change_colours(images, drawn, config.photometric)
         with autocast(config.precision, device):
             outputs = self.trained(normalise(images, device))
         shares = self.objective(outputs, labels)
@@ -134,8 +141,8 @@ class Trainer:
         segmentation, balance, stops = means.tolist()
         loss = segmentation + balance
         if not math.isfinite(loss):
-            batch = (index for part in all_gather_object(indices.tolist()) for index in part)
-            names = ", ".join(self.samples.split.names[index] for index in batch)
+            first = self.done * config.batch_size
+            names = ", ".join(self.samples.name(first + index) for index in range(config.batch_size))
             raise InputError(
                 f"{self.label}: the loss is {loss} at iteration {self.done} with images {names}; "
                 "check these images, or lower training.learning_rate"

@@ -1,17 +1,19 @@
 """Order of the training samples, a function of seed and number alone."""
 
 import hashlib
+import pickle
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, default_collate
 
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.training import ClassUniformConfig, PhotometricConfig, TrainingConfig
 from fbnet.data.augment import draw_crop, take_crop
 from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
 from fbnet.data.packed import concat, open_split
-from fbnet.data.photometric import change_colours
+from fbnet.data.photometric import draw_colours
 from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 from fbnet.training.loader import training_batches
@@ -47,14 +49,28 @@ def test_a_sample_depends_on_seed_and_number_only():
 
 
 def test_workers_do_not_change_the_batches():
-    batches = [list(training_batches(samples(), 2, workers=workers, pin_memory=False)) for workers in (0, 2)]
+    batches = [list(training_batches(samples(), 2, workers=workers, pin_memory=False)) for workers in (0, 1, 4)]
     assert len(batches[0]) == 6
-    for ours, theirs in zip(*batches, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
-    images, labels, indices = batches[0][0]
+    for ours, *theirs in zip(*batches, strict=True):
+        assert all(torch.equal(a, b) for other in theirs for a, b in zip(ours, other, strict=True))
+    images, labels = batches[0][0]
     assert (images.shape, images.dtype) == ((2, 8, 16, 3), torch.uint8)
     assert (labels.shape, labels.dtype) == ((2, 8, 16), torch.uint8)
-    assert indices.shape == (2,)
+
+
+def test_a_pickled_data_set_is_small(project):
+    """A loader process that is not forked gets paths and offsets, and opens the maps itself."""
+    scenes = SyntheticConfig(height=256, width=512, images={"train": 12}, seed=0)
+    data = DataConfig(dataset="synthetic", root="raw", train="train", synthetic=scenes)
+    prepare(data)
+    training = TrainingConfig(crop=(64, 64), batch_size=2, epochs=1, learning_rate=0.1)
+    ours = TrainingSamples(open_split(data, "train"), training, 0)
+    packed = pickle.dumps(ours)
+    assert len(packed) < 10_000 < 4 * 12 * 256 * 512
+    batches = DataLoader(ours, batch_size=2, num_workers=1, multiprocessing_context="forkserver")
+    for batch, first in zip(batches, range(0, len(ours), 2), strict=True):
+        expected = default_collate([ours[first], ours[first + 1]])
+        assert all(torch.equal(a, b) for a, b in zip(batch, expected, strict=True))
 
 
 def test_plain_samples_never_change():
@@ -69,7 +85,7 @@ def test_plain_samples_never_change():
         sample = ours[number]
         assert np.array_equal(sample[0], image)
         assert np.array_equal(sample[1], labels)
-        assert sample[2] == index
+        assert ours.name(number) == f"image_{index}"
         digest.update(labels.tobytes())
     assert (
         digest.hexdigest() == "52b034ca974b92d80580bb2140ab2bed8e72bff3f12a699f8d8526ddc0d7a641"
@@ -77,22 +93,18 @@ def test_plain_samples_never_change():
 
 
 class TestColours:
-    def test_change_the_image_alone(self):
+    def test_depend_on_seed_and_number_only(self):
+        first, again, other = (samples(seed=seed, photometric=PhotometricConfig()) for seed in (1, 1, 2))
+        in_order = [first.colours(number) for number in range(len(first))]
+        assert [again.colours(number) for number in reversed(range(len(first)))] == in_order[::-1]
+        assert len({change.sigma for change in in_order}) == len(first)
+        assert other.colours(0) != in_order[0]
+        assert in_order[5] == draw_colours(PhotometricConfig(), np.random.default_rng([1, 4, 5]))
+
+    def test_leave_the_loaded_samples_as_they_are(self):
         plain, coloured = samples(seed=1), samples(seed=1, photometric=PhotometricConfig())
         for number in range(len(plain)):
-            before, after = plain[number], coloured[number]
-            assert torch.equal(before[1], after[1])
-            assert before[2] == after[2]
-            rng = np.random.default_rng([1, 4, number])
-            expected = change_colours(before[0].numpy().copy(), PhotometricConfig(), rng)
-            assert np.array_equal(after[0], expected)
-            assert not torch.equal(before[0], after[0])
-
-    def test_workers_do_not_change_them(self):
-        ours = samples(photometric=PhotometricConfig())
-        batches = [list(training_batches(ours, 2, workers=workers, pin_memory=False)) for workers in (0, 2)]
-        for mine, theirs in zip(*batches, strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+            assert all(torch.equal(*pair) for pair in zip(plain[number], coloured[number], strict=True))
 
 
 SIZE, CROP, TILE = (40, 80), (16, 24), 40
@@ -202,13 +214,13 @@ class TestClassUniform:
         assert {window.left for window in corner} == {80 - 24}
 
     def test_the_class_is_in_the_crop(self):
-        """Patches of 3 x 3 hold their own centroid, so each crop drawn by the class shows some of it, mirrored or not."""
+        """Patches of 3 x 3 hold their own centroid, so each crop drawn by the class shows some of it."""
         ours = uniform(epochs=30, scale=(1.0, 1.0))
         for number in range(len(ours)):
             train_id = ours.sampled_class(number)
             if train_id == 4:
-                _, labels, index = ours[number]
-                assert index == 7
+                labels = ours[number][1]
+                assert ours.position(number)[0] == 7
                 assert 1 <= (labels == 4).sum() <= 9
 
     def test_a_sample_depends_on_seed_and_number_only(self):
@@ -298,8 +310,8 @@ class TestCoarse:
         boosted = [number for number in range(len(ours)) if ours.sampled_class(number) == 5]
         assert len(boosted) > 10
         for number in boosted:
-            _, labels, index = ours[number]
-            assert index == 15
+            labels = ours[number][1]
+            assert ours.position(number)[0] == 15
             assert (labels == 5).any()
 
 

@@ -7,7 +7,6 @@ amplify. Should training change on purpose, write the new numbers with `python -
 import json
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -32,17 +31,15 @@ CONFIG = TrainingConfig(
 class Noise(Dataset):
     """Random images and random label patches of 8 x 8 pixels."""
 
-    split = SimpleNamespace(names=[str(number) for number in range(STEPS * BATCH)])
-
     def __len__(self) -> int:
         return STEPS * BATCH
 
-    def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor, int]:
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(number)
         image = torch.randint(256, (*CROP, 3), generator=generator, dtype=torch.uint8)
         patches = torch.randint(20, (CROP[0] // 8, CROP[1] // 8), generator=generator)
         patches[patches == 19] = IGNORE_INDEX
-        return image, patches.byte().repeat_interleave(8, 0).repeat_interleave(8, 1), number
+        return image, patches.byte().repeat_interleave(8, 0).repeat_interleave(8, 1)
 
 
 def trained(run_id: str) -> tuple[SegmentationNetwork, list[tuple[float, float]]]:
