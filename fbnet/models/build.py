@@ -44,8 +44,8 @@ class SegmentationNetwork(nn.Module):
                 values, logits = self.balance[name](values)
                 auxiliary += [] if logits is None else [logits]
             features[name] = values
-        # In float32, as bfloat16 would round away the differences between neighbouring pixels.
-        return {"out": resize_to(self.head(features).float(), images), "balance": auxiliary}
+        # The head's logits are float32, so that resizing does not round away differences between neighbouring pixels.
+        return {"out": resize_to(self.head(features), images), "balance": auxiliary}
 
 
 def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> SegmentationNetwork:

@@ -42,6 +42,21 @@ def full_precision(device: torch.device) -> AbstractContextManager:
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
+class Classifier(nn.Conv2d):
+    """1x1 convolution to logits, computed in float32 also within autocast: bfloat16 has two to three decimal places.
+
+    Shape:
+        (N, C, h, w) to (N, classes, h, w), float32.
+    """
+
+    def __init__(self, channels: int, classes: int, *, bias: bool = True) -> None:
+        super().__init__(channels, classes, 1, bias=bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        with full_precision(features.device):
+            return super().forward(features.float())
+
+
 class GlobalMean(nn.Module):
     """Mean over height and width: (N, C, h, w) to (N, C, 1, 1) of the same dtype.
 

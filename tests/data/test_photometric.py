@@ -52,7 +52,7 @@ class TestJitter:
 
     @pytest.mark.parametrize("factors", FACTORS)
     def test_is_near_each_change_of_bytes(self, factors):
-        """Torchvision cuts fractions off bytes, and contrast a quarter of one more off the mean; ours is not rounded."""
+        """Torchvision cuts fractions off bytes, and contrast a quarter of one more off the mean; ours is exact."""
         image = scene()
         for position in range(4):
             change = Colours(factors, (position,), sigma=1.0)

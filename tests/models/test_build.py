@@ -66,6 +66,18 @@ def test_heads(head):
 
 
 @pytest.mark.parametrize("head", HEADS)
+def test_logits_of_every_head_are_not_rounded_to_bfloat16(head):
+    """Training and evaluation get them within autocast; only hidden layers may be rounded."""
+    network = toy(RUNS["fcn_r50"], head=head).eval()
+    seen = []
+    network.head.register_forward_hook(lambda _layer, _inputs, logits: seen.append(logits))
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        network(torch.randn(1, 3, 32, 64))
+    assert seen[0].dtype == torch.float32
+    assert not torch.equal(seen[0], seen[0].bfloat16().float())
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_heads_start_by_fan_in_and_backbones_by_fan_out(head):
     """He's standard deviation of weights is sqrt(2 / fan)."""
     torch.manual_seed(0)

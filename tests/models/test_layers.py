@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from fbnet.models.layers import GlobalMean, RegionMeans
+from fbnet.models.layers import Classifier, GlobalMean, RegionMeans
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -48,3 +48,15 @@ def test_region_means_keep_half_precision():
     means = RegionMeans(3)(values)
     assert means.dtype == torch.bfloat16
     assert means.eq(1).all()
+
+
+def test_a_classifier_computes_in_float32_within_autocast():
+    torch.manual_seed(0)
+    classifier, features = Classifier(256, 19), torch.randn(2, 256, 4, 4).bfloat16()
+    exact = torch.nn.functional.conv2d(features.double(), classifier.weight.double(), classifier.bias.double())
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = classifier(features)
+        logits.sum().backward()
+    assert logits.dtype == torch.float32
+    assert torch.allclose(logits.double(), exact, rtol=1e-5, atol=1e-5)
+    assert classifier.weight.grad.dtype == torch.float32

@@ -2,7 +2,7 @@
 
 from torch import Tensor, cat, nn
 
-from fbnet.models.layers import conv_bn_relu, scale_channels
+from fbnet.models.layers import Classifier, conv_bn_relu, scale_channels
 from fbnet.models.resize import resize_to
 
 SKIP_CHANNELS = 48
@@ -46,7 +46,7 @@ class PlainFCNHead(nn.Module):
     def __init__(self, channels: dict[str, int], classes: int, *, width: float) -> None:
         super().__init__()
         inner = scale_channels(512, width)
-        self.classifier = nn.Sequential(conv_bn_relu(channels["res5"], inner, 3), nn.Conv2d(inner, classes, 1))
+        self.classifier = nn.Sequential(conv_bn_relu(channels["res5"], inner, 3), Classifier(inner, classes))
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         return self.classifier(features["res5"])
@@ -57,5 +57,5 @@ def decoder(channels: int, inner: int, classes: int) -> nn.Sequential:
     return nn.Sequential(
         conv_bn_relu(channels, inner, 3),
         conv_bn_relu(inner, inner, 3),
-        nn.Conv2d(inner, classes, 1, bias=False),
+        Classifier(inner, classes, bias=False),
     )

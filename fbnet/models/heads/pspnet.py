@@ -2,7 +2,7 @@
 
 from torch import Tensor, cat, nn
 
-from fbnet.models.layers import RegionMeans, conv_bn_relu, scale_channels
+from fbnet.models.layers import Classifier, RegionMeans, conv_bn_relu, scale_channels
 from fbnet.models.resize import resize_to
 
 BINS = (1, 2, 3, 6)
@@ -28,7 +28,7 @@ class PSPNetHead(nn.Module):
             conv_bn_relu(deep + len(BINS) * inner, inner, 1),
             conv_bn_relu(inner, inner, 3),
             conv_bn_relu(inner, inner, 3),
-            nn.Conv2d(inner, classes, 1),
+            Classifier(inner, classes),
         )
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
