@@ -6,6 +6,7 @@ counts. Labels of IGNORE_INDEX never count.
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 
 import torch
@@ -112,15 +113,11 @@ def block_labels(
         raise ValueError(f"at most {MAX_CLASSES} classes, not {len(classes)}")
     if ignore_index in classes:
         raise ValueError(f"class {ignore_index} is ignored")
-    # One bit for each class and one for any label: a block's bits are those of its pixels, OR-ed.
-    bits = torch.full((256,), 1 << MAX_CLASSES, dtype=torch.int64, device=labels.device)
-    for position, index in enumerate(classes):
-        bits[index] += 1 << position
-    if ignore_index is not None:
-        bits[ignore_index] = 0
-    # One image at a time, so that its bits stay in the cache.
-    pixels = (torch.take(bits, image.long()) for image in labels)
-    blocks = torch.stack([_or_rows(_or_rows(image, stride).T, stride).T for image in pixels])
+    bits = _label_bits(tuple(classes), ignore_index, labels.device)
+    # On a CPU one image at a time, so that its bits stay in the cache.
+    parts = labels.split(1) if labels.device.type == "cpu" else (labels,)
+    pixels = (torch.take(bits, part.long()) for part in parts)
+    blocks = torch.cat([_or_rows(_or_rows(part, stride).mT, stride).mT for part in pixels])
     positions = torch.arange(len(classes), device=labels.device)[:, None, None]
     return (blocks[:, None] >> positions & 1).bool(), (blocks >> MAX_CLASSES & 1).bool()
 
@@ -177,11 +174,12 @@ def _losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _bands(labels: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Image and rows of each band: BAND_ROWS rows on a CPU, whole images elsewhere."""
-    images, height, _ = labels.shape
-    length = BAND_ROWS if labels.device.type == "cpu" else height
-    for image, top in product(range(images), range(0, height, length)):
-        yield slice(image, image + 1), slice(top, top + length)
+    """Images and rows of each band: BAND_ROWS rows of an image on a CPU, the whole batch elsewhere."""
+    if labels.device.type != "cpu":
+        yield slice(None), slice(None)
+        return
+    for image, top in product(range(len(labels)), range(0, labels.shape[1], BAND_ROWS)):
+        yield slice(image, image + 1), slice(top, top + BAND_ROWS)
 
 
 def _pixel_weights(labels: Tensor, weights: Sequence[float] | None) -> Tensor:
@@ -189,8 +187,23 @@ def _pixel_weights(labels: Tensor, weights: Sequence[float] | None) -> Tensor:
     counted = (labels != IGNORE_INDEX).float()
     if weights is None:
         return counted
-    table = torch.tensor(weights, device=labels.device)
-    return table[labels.long().clamp(max=len(weights) - 1)] * counted
+    return _weight_table(tuple(weights), labels.device)[labels.long().clamp(max=len(weights) - 1)] * counted
+
+
+@lru_cache  # making constants on a GPU waits for it
+def _weight_table(weights: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(weights, device=device)
+
+
+@lru_cache
+def _label_bits(classes: tuple[int, ...], ignore_index: int | None, device: torch.device) -> Tensor:
+    """One bit for each class and one for any label, (256,): a block's bits are those of its pixels, OR-ed."""
+    bits = torch.full((256,), 1 << MAX_CLASSES, dtype=torch.int64)
+    for position, index in enumerate(classes):
+        bits[index] += 1 << position
+    if ignore_index is not None:
+        bits[ignore_index] = 0
+    return bits.to(device)
 
 
 def _mean_of_images(losses: Tensor, weights: Tensor) -> Tensor:
@@ -201,10 +214,9 @@ def _mean_of_images(losses: Tensor, weights: Tensor) -> Tensor:
 
 
 def _or_rows(values: Tensor, stride: int) -> Tensor:
-    """OR (H, W) over each `stride` rows, to (ceil(H/stride), W)."""
-    height, width = values.shape
-    rows = functional.pad(values, (0, 0, 0, -height % stride)).view(-1, stride, width)
-    blocks = rows[:, 0].clone()
+    """OR (N, H, W) over each `stride` rows, to (N, ceil(H/stride), W)."""
+    rows = functional.pad(values, (0, 0, 0, -values.shape[1] % stride)).unflatten(1, (-1, stride))
+    blocks = rows[:, :, 0].clone()
     for row in range(1, stride):
-        blocks |= rows[:, row]
+        blocks |= rows[:, :, row]
     return blocks

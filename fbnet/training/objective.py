@@ -1,5 +1,7 @@
 """Training objective: L of Eq. 8."""
 
+from functools import cache, partial
+
 import torch
 from torch import Tensor
 
@@ -28,12 +30,17 @@ def compute_loss(
     Returns:
         Two float32 scalars.
     """
-    balance = labels.new_zeros((), dtype=torch.float32)
-    supervised = run.balance.stages if run.balance.auxiliary != "none" else ()
+    config, balance = run.balance, labels.new_zeros((), dtype=torch.float32)
+    supervised = config.stages if config.auxiliary != "none" else ()
     # The network lists its outputs in the order of the backbone, whatever the order in the configuration.
     strides = [stride for stage, stride in stage_strides(run.backbone).items() if stage in supervised]
+    block_labels = cache(partial(_block_labels, labels, config, spec))  # once for all stages of the same stride
     for stride, logits in zip(strides, outputs["balance"], strict=True):
-        balance = balance + run.balance.weight * _auxiliary_loss(logits, labels, stride, run.balance, spec)
+        if config.auxiliary == "pce":
+            loss = _pointwise_loss(logits, labels)
+        else:
+            loss = losses.block_bce(logits, *block_labels(stride))
+        balance = balance + config.weight * loss
     return _segmentation_loss(outputs["out"], labels, training), balance
 
 
@@ -46,10 +53,11 @@ def _segmentation_loss(logits: Tensor, labels: Tensor, training: TrainingConfig)
     return losses.ohem_cross_entropy(logits, labels, ohem, weights=weights)
 
 
-def _auxiliary_loss(logits: Tensor, labels: Tensor, stride: int, config: BalanceConfig, spec: LabelSpec) -> Tensor:
-    if config.auxiliary == "pce":
-        # NOTE not in the paper: without hard examples and class weights, whatever the segmentation loss has.
-        return losses.cross_entropy(resize_to(logits.float(), labels), labels)
+def _pointwise_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    # NOTE not in the paper: without hard examples and class weights, whatever the segmentation loss has.
+    return losses.cross_entropy(resize_to(logits.float(), labels), labels)
+
+
+def _block_labels(labels: Tensor, config: BalanceConfig, spec: LabelSpec, stride: int) -> tuple[Tensor, Tensor]:
     ignore_index = IGNORE_INDEX if config.ignored == "skip" else None
-    targets, mask = losses.block_labels(labels, spec.foreground_ids, stride, ignore_index)
-    return losses.block_bce(logits, targets, mask)
+    return losses.block_labels(labels, spec.foreground_ids, stride, ignore_index)

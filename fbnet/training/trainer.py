@@ -3,6 +3,7 @@
 import logging
 import math
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import active_children
@@ -17,7 +18,7 @@ from fbnet.data.photometric import change_colours
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.models.build import SegmentationNetwork
-from fbnet.runtime.device import should_compile
+from fbnet.runtime.device import LateValues, should_compile
 from fbnet.runtime.distributed import all_gather_object, all_reduce_mean, rank, world_size, wrap_ddp
 from fbnet.runtime.precision import autocast
 from fbnet.training.history import History
@@ -66,6 +67,8 @@ class Trainer:
             network.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
         )
         self.history = History(self.iterations // config.epochs, config.epochs, label)
+        self.queued: deque[tuple[int, float, LateValues]] = deque()  # iteration, learning rate and losses to be read
+        self.loss, self.stop = math.nan, False  # latest loss; whether any rank was asked to stop
         self.random: dict[str, Tensor] | None = None  # generator states to restore
         self.done = self._resume()
         self.trained = wrap_ddp(network, device).train()
@@ -100,13 +103,18 @@ class Trainer:
             )
             with progress, _kill_loaders():
                 for batch in self._load(progress):
-                    loss, stop = self._step(batch, bool(signals))
+                    stop = bool(signals)
+                    self._step(batch, stop)
+                    loss = self._read_losses(all_but=1)
                     progress.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                    if world_size() > 1:
+                        stop = self.stop  # of an iteration that all ranks have read
                     ended = self.done == self.iterations
                     if self.state is not None and (stop or ended or self.done % self.state.every == 0):
                         self._save_resume_state()
                     if stop and not ended:
                         raise self._interrupted(signals)
+                self._read_losses()
         return self.history
 
     def _load(self, batches: Iterable) -> Iterator:
@@ -118,8 +126,8 @@ class Trainer:
                 self._save_resume_state()
             raise InputError(f"{self.label}: stopped after iteration {self.done}: {_reason(error)}") from error
 
-    def _step(self, batch: Sequence[Tensor], stop: bool) -> tuple[float, bool]:
-        """Do one iteration; return its loss and whether any rank was asked to stop."""
+    def _step(self, batch: Sequence[Tensor], stop: bool) -> None:
+        """Queue one iteration and the reading of its losses; `stop` is whether this rank was asked to stop."""
         config, device = self.config, self.device
         rate = poly_learning_rate(config, self.done, self.iterations)
         for group in self.optimiser.param_groups:
@@ -133,26 +141,38 @@ class Trainer:
         with autocast(config.precision, device):
             outputs = self.trained(normalise(images, device))
         shares = self.objective(outputs, labels)
-        means = all_reduce_mean(torch.stack([*shares, torch.tensor(float(stop), device=device)]))
+        means = all_reduce_mean(torch.stack([*shares, torch.full((), float(stop), device=device)]))
         self.optimiser.zero_grad(set_to_none=True)
         sum(shares).backward()
         self.optimiser.step()
-        # The only wait for the GPU, after the whole iteration is queued.
-        segmentation, balance, stops = means.tolist()
-        loss = segmentation + balance
-        if not math.isfinite(loss):
-            first = self.done * config.batch_size
-            names = ", ".join(self.samples.name(first + index) for index in range(config.batch_size))
-            raise InputError(
-                f"{self.label}: the loss is {loss} at iteration {self.done} with images {names}; "
-                "check these images, or lower training.learning_rate"
-            )
-        if rank() == 0:
-            self.history.add(self.done, rate, segmentation, balance)
+        self.queued.append((self.done, rate, LateValues(means)))
         self.done += 1
-        return loss, stops > 0
+
+    def _read_losses(self, all_but: int = 0) -> float:
+        """Read the losses of queued iterations, all but the last ones, into the history; return the latest.
+
+        Reading an iteration's losses after the next one is queued keeps a GPU busy meanwhile.
+
+        Raises:
+            InputError: for a loss that is not finite.
+        """
+        while len(self.queued) > all_but:
+            iteration, rate, values = self.queued.popleft()
+            segmentation, balance, stops = values.read()
+            self.loss, self.stop = segmentation + balance, self.stop or stops > 0
+            if not math.isfinite(self.loss):
+                first = iteration * self.config.batch_size
+                names = ", ".join(self.samples.name(first + index) for index in range(self.config.batch_size))
+                raise InputError(
+                    f"{self.label}: the loss is {self.loss} at iteration {iteration} with images {names}; "
+                    "check these images, or lower training.learning_rate"
+                )
+            if rank() == 0:
+                self.history.add(iteration, rate, segmentation, balance)
+        return self.loss
 
     def _save_resume_state(self) -> None:
+        self._read_losses()  # a state after a loss that is not finite would be resumed in vain
         random = all_gather_object(_generator_states(self.device))
         if rank() == 0:
             self.state.save(

@@ -59,6 +59,20 @@ def test_stages_are_summed_at_their_own_strides():
     assert balance.item() == pytest.approx(0.5 * expected.item())
 
 
+def test_block_labels_are_made_once_for_each_stride(monkeypatch):
+    made = []
+
+    def making(labels, classes, stride, ignore_index):
+        made.append(stride)
+        return block_labels(labels, classes, stride, ignore_index)
+
+    monkeypatch.setattr("fbnet.training.losses.block_labels", making)
+    run = RUNS["fcn_r50_fbnet"].model_copy(update={"balance": BalanceConfig(stages=("res2", "res3", "res4", "res5"))})
+    for _ in range(2):  # those of one batch never serve the next
+        compute_loss(outputs_of(stages=(4, 8, 8, 8)), some_labels(), run, CAMVID, PLAIN)
+    assert made == [4, 8, 4, 8]
+
+
 def test_ignored_blocks_may_count_as_negative():
     labels = torch.full((1, 16, 24), 255, dtype=torch.uint8)
     outputs = outputs_of(stages=(8,))
