@@ -45,10 +45,13 @@ class ClassUniformConfig(Config):
     that runs are trained on."""
     fraction: Share = 0.5
     """Share of an epoch's samples that is drawn by class."""
+    epochs: PositiveInt | None = None
+    """First epochs that are sampled so, and that see coarsely annotated images; null for all."""
 
     def __str__(self) -> str:
         tiles = ", ".join(f"{side} on {role}" for role, side in self.tile.items())
-        return f"class-uniform sampling ({self.fraction:g} of the samples, tiles of {tiles})"
+        until = "" if self.epochs is None else f", in the first {self.epochs} epochs"
+        return f"class-uniform sampling ({self.fraction:g} of the samples{until}, tiles of {tiles})"
 
 
 class PhotometricConfig(Config):

@@ -67,12 +67,13 @@ class TrainingSamples(Dataset):
 
         In each epoch, all classes of the data have the same number of samples, give or take one.
         """
-        if self.training.class_uniform is None:
-            return None
+        settings = self.training.class_uniform
         epoch, position = divmod(number, self.epoch_samples)
+        if settings is None or (settings.epochs is not None and epoch >= settings.epochs):
+            return None
         rng = self._rng(_CLASSES, epoch)
         rank = rng.permutation(self.epoch_samples)[position]
-        if rank >= round(self.training.class_uniform.fraction * self.epoch_samples):
+        if rank >= round(settings.fraction * self.epoch_samples):
             return None
         return int(rng.permutation(self.classes)[rank % len(self.classes)])
 

@@ -56,7 +56,10 @@ class TestChains:
     def test_a_recipe_is_a_delta_over_the_training(self, project):
         study = load_study("paper")
         training, fine = study.settings.training, study.training_of(self.RUN)
-        assert fine == training.model_copy(update={"learning_rate": 0.001})
+        changed = {"crop": (896, 896), "batch_size": 16, "epochs": 175, "learning_rate": 0.001, "poly_power": 1.0}
+        tile = {"cityscapes": 1024, "cityscapes_coarse": 1024}
+        changed["class_uniform"] = ClassUniformConfig(tile=tile, fraction=0.5, epochs=150)
+        assert fine == training.model_copy(update=changed)
         pre = study.training_of("deeplabv3plus_wrn38_mapillary")
         assert (pre.crop, pre.batch_size, pre.epochs) == ((896, 896), 16, 175)
         assert (pre.learning_rate, pre.poly_power, pre.image_weights) == (0.02, 1.0, 6.0)
@@ -197,7 +200,7 @@ def test_the_recipe_is_off_by_default(project, study):
 def test_what_is_on_is_a_training_parameter(project):
     project.write_study(training__ohem={"threshold": 0.6})
     training = load_study("toy").training_parameters("fcn_r50")["training"]
-    assert training["ohem"] == {"threshold": 0.6, "min_kept": 10000}
+    assert training["ohem"] == {"threshold": 0.6, "min_kept": 10000, "mean": "image"}
 
 
 def test_a_study_of_few_runs_has_their_rows_only(project):

@@ -46,7 +46,7 @@ class ToyNet(nn.Module):
         for name, stride in STRIDES.items():
             layers = nn.Conv2d(channels, channels, 3, stride, 1), nn.BatchNorm2d(channels), nn.ReLU()
             self.add_module(name, nn.Sequential(*layers))
-        initialise(self)
+        initialise(self, "fan_out")
 
     @classmethod
     def of_run(cls, run, width):

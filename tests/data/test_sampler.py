@@ -125,7 +125,7 @@ def patches(images=12, seed=0):
     return data, np.array(rows, dtype=DTYPE)
 
 
-def uniform(seed=0, epochs=100, fraction=0.5, scale=(0.5, 2.0)):
+def uniform(seed=0, epochs=100, fraction=0.5, scale=(0.5, 2.0), by_class=None):
     data, centroids = patches()
     training = TrainingConfig(
         crop=CROP,
@@ -133,7 +133,7 @@ def uniform(seed=0, epochs=100, fraction=0.5, scale=(0.5, 2.0)):
         epochs=epochs,
         learning_rate=0.1,
         scale=scale,
-        class_uniform=ClassUniformConfig(tile={"cityscapes": TILE}, fraction=fraction),
+        class_uniform=ClassUniformConfig(tile={"cityscapes": TILE}, fraction=fraction, epochs=by_class),
     )
     return TrainingSamples(data, training, seed, centroids)
 
@@ -156,6 +156,16 @@ class TestClassUniform:
         extra = drawn / 4 % 1
         slack = 4 * np.sqrt(100 * extra * (1 - extra))
         assert (np.abs(present.sum(axis=0) - 100 * drawn / 4) <= slack).all()
+
+    def test_it_may_end_before_the_training(self):
+        """12 samples an epoch, half of them by class in the first 3 of 5 epochs; the first ones do not change."""
+        ours, always = uniform(epochs=5, by_class=3), uniform(epochs=5)
+        by_class = np.array([ours.sampled_class(number) is not None for number in range(60)]).reshape(5, 12)
+        assert by_class.sum(axis=1).tolist() == [6, 6, 6, 0, 0]
+        assert [ours.position(number) for number in range(36)] == [always.position(number) for number in range(36)]
+        assert [ours.position(number) for number in range(36, 60)] == [
+            (ours.image_index(number), None) for number in range(36, 60)
+        ]
 
     def test_positions_never_change(self):
         ours = uniform(seed=2, epochs=10)

@@ -127,8 +127,11 @@ class TestCaption:
             "180 epochs, batch 8 (66780 iterations), with initial weights from data/weights/resnet101-imagenet.pth,",
             "Recipes that change this – pretraining: crop 896 × 896, batch 16, 175 epochs, learning rate 0.02, "
             "poly power 1, with classes weighted by their rarity in each image (bound 6), "
-            "without OHEM, class weights and class-uniform sampling, on data set mapillary; "
-            "finetuning: learning rate 0.001, starting from deeplabv3plus_wrn38_mapillary.",
+            "with class-uniform sampling (0.5 of the samples, tiles of 1024 on mapillary), "
+            "without OHEM and class weights, on data set mapillary; "
+            "finetuning: crop 896 × 896, batch 16, 175 epochs, learning rate 0.001, poly power 1, "
+            "with class-uniform sampling (0.5 of the samples, in the first 150 epochs, tiles of 1024 on cityscapes, "
+            "1024 on cityscapes_coarse), starting from deeplabv3plus_wrn38_mapillary.",
             "of the test mIoU are the paper's (Cityscapes test set, full models); the study says",
         ):
             assert part in caption
