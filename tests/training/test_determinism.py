@@ -22,7 +22,7 @@ FBNET = Path(sys.executable).with_name("fbnet")
 @pytest.fixture
 def study(project):
     # Wide enough for torch to split a layer over all its threads.
-    project.write_study(width=0.25, training__crop=[64, 128], seeds=[0])
+    project.write_study(width=0.25, training__crop=[64, 128], training__photometric={}, seeds=[0])
     study = load_study("toy")
     prepare(study.data)
     return study

@@ -98,9 +98,9 @@ class TestInterrupted:
         assert "resuming from iteration 4 of 6" in said
 
     def test_random_numbers_go_on_as_well(self, project, signal_at):
-        """Dropout after resuming draws what an uninterrupted training draws."""
+        """After resuming, dropout and colours draw what an uninterrupted training draws."""
         dropped = "deeplabv3plus_wrn38_mapillary"
-        project.write_study(**EVERYTHING, training__epochs=2)
+        project.write_study(**EVERYTHING, training__epochs=2, training__photometric={})
         study = load_study("toy")
         prepare(study.role("mapillary"))
         train(study, study.run(dropped), 0, CPU)
