@@ -109,25 +109,31 @@ def record_weights(entry: str) -> None:
 @device_option
 @option("--gpus", type=click.IntRange(min=1), default=1, help="GPUs that share each batch.")
 @option("--workers", type=click.IntRange(min=0), default=4, help="Loader processes per GPU; a CPU uses none.")
-@option("--keep-every", type=click.IntRange(min=1), default=500, help="Iterations between two resume states.")
-def train(study: Study, run_id: str, seed: int | None, device: str, gpus: int, workers: int, keep_every: int) -> None:
+@option("--keep-every", type=click.FloatRange(min=0), default=10, help="Minutes between two resume states.")
+def train(study: Study, run_id: str, seed: int | None, device: str, gpus: int, workers: int, keep_every: float) -> None:
     """Train one run with one seed, or resume an interrupted training.
 
     SIGTERM, SIGUSR1 and SIGINT stop it after the current iteration; the same command resumes it.
     """
     run, seed = _lookup(study, run_id, seed)
     settings = study.training_of(run.id)
-    chosen = _use(device, settings.threads, gpus)
-    if gpus > 1 and chosen.type != "cuda":
+    from fbnet.runtime.distributed import launched
+
+    launch = launched()
+    chosen = _use(device, settings.threads, None if launch else gpus)
+    if gpus > 1 and chosen.type != "cuda" and launch is None:
         raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
     from fbnet.training.resume import ResumeState
     from fbnet.training.train import train as train_run
 
     whole, result = graph.build_graph(study), graph.of_run("train", run.id, seed)
-    state = ResumeState(paths.state_dir(study.name, run.id, seed), fingerprint(whole, result), every=keep_every)
-    with _recording(whole, result, chosen, settings.precision):
-        train_run(study, run, seed, chosen, workers=workers if chosen.type == "cuda" else 0, gpus=gpus, state=state)
-    state.remove()
+    state = ResumeState(paths.state_dir(study.name, run.id, seed), fingerprint(whole, result), every=60 * keep_every)
+    first = launch is None or launch.rank == 0
+    with _recording(whole, result, chosen, settings.precision) if first else nullcontext():
+        workers, gpus = workers if chosen.type == "cuda" else 0, launch.count if launch else gpus
+        train_run(study, run, seed, chosen, workers=workers, gpus=gpus, state=state)
+    if first:
+        state.remove()
 
 
 @cli.command()
@@ -357,14 +363,14 @@ def _recording(whole: graph.Graph, result: graph.Result, device, precision: Prec
         yield
 
 
-def _use(device: str, threads: int | None, gpus: int = 1):
-    """Choose the device, lease GPUs, and set the threads of a CPU."""
+def _use(device: str, threads: int | None, gpus: int | None = 1):
+    """Choose the device, lease GPUs unless a launcher shared them out, and set the threads of a CPU."""
     import torch
 
     from fbnet.runtime.device import choose_device
     from fbnet.runtime.gpu_lease import lease_gpus
 
-    if device != "cpu":
+    if device != "cpu" and gpus is not None:
         lease_gpus(gpus, torch.cuda.device_count())
     chosen = choose_device(device)
     if chosen.type == "cpu" and threads is not None:

@@ -37,8 +37,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def should_compile(training: TrainingConfig, device: torch.device, iterations: int) -> bool:
-    """Decide whether to compile the network of a training; compiling changes its numbers by rounding only."""
+def should_compile(training: TrainingConfig, device: torch.device, iterations: int, processes: int = 1) -> bool:
+    """Decide whether to compile the network of a training; compiling changes its numbers by rounding only.
+
+    `auto` does not with several processes, whose synchronised normalisation has not been measured when compiled.
+    """
     if training.compile == "auto":
-        return device.type == "cuda" and iterations >= COMPILED_LENGTH
+        return device.type == "cuda" and iterations >= COMPILED_LENGTH and processes == 1
     return training.compile == "always"

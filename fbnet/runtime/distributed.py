@@ -1,12 +1,18 @@
 """Data-parallel training: one process per GPU, each with its part of every batch.
 
+The processes are started here, or by torchrun or srun, on one machine or several.
+
 A loss is a mean over the global batch, so the number of processes does not change what is trained; on GPUs, batch
 normalisation is synchronised for the same reason (Sec. 4.1). Without a process group there is one rank, 0.
 """
 
+import os
+import signal
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
@@ -26,23 +32,56 @@ def run_processes(count: int, device: torch.device, work: Callable[[torch.device
         work: picklable function of the device.
 
     Raises:
-        InputError: if one of the processes raises it; the others are stopped.
+        InputError: if some of the processes raise it, with what each of them says, or if one is killed; the others are
+            stopped within a minute.
     """
     if count == 1:
         work(device)
         return
+    if launched() is not None:
+        _join(device, work, count)
+        return
     if device.type == "cuda" and torch.cuda.device_count() < count:
         raise InputError(f"--gpus {count}: torch finds {torch.cuda.device_count()}; ask for fewer")
     with tempfile.TemporaryDirectory() as folder:
-        failure = Path(folder) / "failure"
         try:
             multiprocessing.spawn(_process, (count, device.type, folder, work), nprocs=count)
-        except multiprocessing.ProcessExitedException as error:
-            if error.exit_code > 128:  # stopped by a signal, after saving its state
-                raise SystemExit(error.exit_code) from None
-            if not failure.is_file():
-                raise
-            raise InputError(failure.read_text(encoding="utf-8")) from None
+        except (multiprocessing.ProcessExitedException, multiprocessing.ProcessRaisedException) as error:
+            # Of the first process that ended; torch has stopped the others.
+            messages = [path.read_text(encoding="utf-8") for path in sorted(Path(folder).glob("failure*"))]
+            if messages:
+                raise InputError("; ".join(dict.fromkeys(messages))) from None
+            code = getattr(error, "exit_code", 1)
+            if code > 128:  # stopped by a signal, after saving its state
+                raise SystemExit(code) from None
+            if code < 0:
+                killed = f"process {error.error_index} was killed by {signal.Signals(-code).name}"
+                raise InputError(f"{killed}; run the same command again") from None
+            raise
+
+
+class Launched(NamedTuple):
+    """Place of this process among those that a launcher started."""
+
+    rank: int
+    count: int
+    local_rank: int
+    """Its index on this machine."""
+
+
+def launched() -> Launched | None:
+    """Return the place of this process if torchrun or srun started it as one of several; None otherwise.
+
+    For srun, MASTER_ADDR and MASTER_PORT must be set, which torchrun does itself.
+    """
+    if "MASTER_ADDR" not in os.environ:
+        return None
+    if "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1:
+        names = {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"}
+        os.environ.update({ours: os.environ[theirs] for ours, theirs in names.items()})
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return None
+    return Launched(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
 
 
 def rank() -> int:
@@ -61,7 +100,14 @@ def wrap_ddp(network: nn.Module, device: torch.device) -> nn.Module:
         return network
     if device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
+    with warnings.catch_warnings():  # newer versions have another name for `broadcast_buffers`, torch 2.11 has not
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(
+            network,
+            device_ids=[device.index] if device.type == "cuda" else None,
+            broadcast_buffers=False,  # synchronised normalisation keeps them equal
+            gradient_as_bucket_view=True,  # no second copy of the gradients
+        )
 
 
 def global_mean_share(total: Tensor, count: Tensor) -> Tensor:
@@ -93,20 +139,32 @@ def all_gather_object(value: object) -> list:
 
 
 def _process(number: int, count: int, kind: str, folder: str, work: Callable[[torch.device], None]) -> None:
+    """Work as one of the processes that `run_processes` starts; leave bad input for it in a file."""
     log.configure()
     device = torch.device("cuda", number) if kind == "cuda" else torch.device("cpu")
-    if kind == "cuda":
-        torch.cuda.set_device(device)
-    else:
+    if kind == "cpu":
         torch.set_num_threads(max(1, torch.get_num_threads() // count))
-    distributed.init_process_group(
-        "nccl" if kind == "cuda" else "gloo", init_method=f"file://{folder}/meeting", rank=number, world_size=count
-    )
+    try:
+        _work(device, work, init_method=f"file://{folder}/meeting", rank=number, world_size=count)
+    except InputError as error:
+        (Path(folder) / f"failure{number:04}").write_text(str(error), encoding="utf-8")
+        raise SystemExit(2) from None
+
+
+def _join(device: torch.device, work: Callable[[torch.device], None], count: int) -> None:
+    """Work as one of the processes that a launcher started."""
+    if launched().count != count:
+        raise InputError(f"--gpus {count}: the launcher started {launched().count} processes; ask for as many")
+    if device.type == "cuda":  # where each process sees its own GPU alone, that is number 0
+        device = torch.device("cuda", launched().local_rank % torch.cuda.device_count())
+    _work(device, work, init_method="env://")
+
+
+def _work(device: torch.device, work: Callable[[torch.device], None], **group: object) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", **group)
     try:
         work(device)
-    except InputError as error:
-        if number == 0:  # all ranks raise the same
-            (Path(folder) / "failure").write_text(str(error), encoding="utf-8")
-        raise SystemExit(2) from None
     finally:
         distributed.destroy_process_group()

@@ -5,6 +5,7 @@ import io
 import logging
 import shutil
 import signal
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,11 +36,12 @@ class ResumeState:
     Args:
         folder: folder of the state, which holds nothing else.
         fingerprint: digest of all that the training depends on; a state with another one is not resumed.
-        every: iterations between two saved states.
+        every: seconds between two saved states; a state of the paper's networks has hundreds of megabytes.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, every: int) -> None:
+    def __init__(self, folder: Path, fingerprint: str, every: float) -> None:
         self.folder, self.fingerprint, self.every = folder, fingerprint, every
+        self._saved = time.monotonic()  # or begun
         self.newest, self.previous = folder / "state.pt", folder / "state.previous.pt"
         self._owner_file, self._owner = folder / "owner", uuid.uuid4().hex
 
@@ -48,6 +50,10 @@ class ResumeState:
         write_text(self._owner_file, self._owner)
         for part in self.folder.glob("*.part"):  # of killed owners
             part.unlink(missing_ok=True)
+
+    def is_due(self) -> bool:
+        """Tell whether it is time to save the state again."""
+        return time.monotonic() - self._saved >= self.every
 
     def load(self) -> dict | None:
         """Latest valid resume state with a matching fingerprint; None if there is none."""
@@ -72,6 +78,7 @@ class ResumeState:
         """
         if not self._is_owner():
             raise InputError(f"{self._owner_file}: training taken over by another process; let that one finish")
+        self._saved = time.monotonic()
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, "fingerprint": self.fingerprint, **content}, buffer)
         payload = buffer.getvalue()

@@ -19,7 +19,7 @@ from fbnet.models.build import SegmentationNetwork, build
 from fbnet.models.pretrained import load_initial_weights, load_parent
 from fbnet.models.weight_files import verified
 from fbnet.runtime.determinism import deterministic_algorithms
-from fbnet.runtime.distributed import rank, run_processes
+from fbnet.runtime.distributed import launched, rank, run_processes
 from fbnet.runtime.memory import within_memory
 from fbnet.runtime.precision import choose_precision
 from fbnet.training.objective import compute_loss
@@ -55,7 +55,8 @@ def train(
         Interrupted: if a signal stopped the training; its progress is saved.
     """
     _check_batch(study, run, gpus)
-    if state is not None:
+    launch = launched()
+    if state is not None and (launch is None or launch.rank == 0):
         state.claim()
     run_processes(gpus, device, partial(_train, study, run, seed, workers, state))
 

@@ -68,11 +68,12 @@ class Trainer:
         )
         self.history = History(self.iterations // config.epochs, config.epochs, label)
         self.queued: deque[tuple[int, float, LateValues]] = deque()  # iteration, learning rate and losses to be read
-        self.loss, self.stop = math.nan, False  # latest loss; whether any rank was asked to stop
+        self.loss = math.nan  # the latest that was read
+        self.stop = self.due = False  # what all ranks know: one was asked to stop, the state is to be saved
         self.random: dict[str, Tensor] | None = None  # generator states to restore
         self.done = self._resume()
         self.trained = wrap_ddp(network, device).train()
-        if should_compile(config, device, self.iterations):
+        if should_compile(config, device, self.iterations, world_size()):
             self.trained.compile()
 
     def fit(self, workers: int = 0) -> History:
@@ -103,14 +104,14 @@ class Trainer:
             )
             with progress, _kill_loaders():
                 for batch in self._load(progress):
-                    stop = bool(signals)
-                    self._step(batch, stop)
+                    stop, due = bool(signals), self.state is not None and self.state.is_due()
+                    self._step(batch, stop, due)
                     loss = self._read_losses(all_but=1)
                     progress.set_postfix(loss=f"{loss:.3f}", refresh=False)
                     if world_size() > 1:
-                        stop = self.stop  # of an iteration that all ranks have read
+                        stop, due = self.stop, self.due  # of an iteration that all ranks have read
                     ended = self.done == self.iterations
-                    if self.state is not None and (stop or ended or self.done % self.state.every == 0):
+                    if self.state is not None and (stop or due or ended):
                         self._save_resume_state()
                     if stop and not ended:
                         raise self._interrupted(signals)
@@ -126,8 +127,14 @@ class Trainer:
                 self._save_resume_state()
             raise InputError(f"{self.label}: stopped after iteration {self.done}: {_reason(error)}") from error
 
-    def _step(self, batch: Sequence[Tensor], stop: bool) -> None:
-        """Queue one iteration and the reading of its losses; `stop` is whether this rank was asked to stop."""
+    def _step(self, batch: Sequence[Tensor], stop: bool, due: bool) -> None:
+        """Queue one iteration and the reading of its losses.
+
+        Args:
+            batch: of images and labels.
+            stop: whether this rank was asked to stop.
+            due: whether this rank would save the state.
+        """
         config, device = self.config, self.device
         rate = poly_learning_rate(config, self.done, self.iterations)
         for group in self.optimiser.param_groups:
@@ -141,7 +148,8 @@ class Trainer:
         with autocast(config.precision, device):
             outputs = self.trained(normalise(images, device))
         shares = self.objective(outputs, labels)
-        means = all_reduce_mean(torch.stack([*shares, torch.full((), float(stop), device=device)]))
+        wishes = (torch.full((), float(wish), device=device) for wish in (stop, due))
+        means = all_reduce_mean(torch.stack([*shares, *wishes]))
         self.optimiser.zero_grad(set_to_none=True)
         sum(shares).backward()
         self.optimiser.step()
@@ -158,8 +166,8 @@ class Trainer:
         """
         while len(self.queued) > all_but:
             iteration, rate, values = self.queued.popleft()
-            segmentation, balance, stops = values.read()
-            self.loss, self.stop = segmentation + balance, self.stop or stops > 0
+            segmentation, balance, stops, dues = values.read()
+            self.loss, self.stop, self.due = segmentation + balance, self.stop or stops > 0, dues > 0
             if not math.isfinite(self.loss):
                 first = iteration * self.config.batch_size
                 names = ", ".join(self.samples.name(first + index) for index in range(self.config.batch_size))
@@ -173,6 +181,7 @@ class Trainer:
 
     def _save_resume_state(self) -> None:
         self._read_losses()  # a state after a loss that is not finite would be resumed in vain
+        self.due = False
         random = all_gather_object(_generator_states(self.device))
         if rank() == 0:
             self.state.save(
@@ -186,14 +195,18 @@ class Trainer:
             )
 
     def _resume(self) -> int:
-        """Load the resume state and return its number of iterations; 0 if there is none for this number of ranks."""
+        """Load the resume state and return its number of iterations; 0 if there is none.
+
+        It may be of another number of ranks: batches and losses are the same, only dropout differs.
+        """
         saved = None if self.state is None else self.state.load()
-        if saved is None or len(saved["random"]) != world_size():
+        if saved is None:
             return 0
         self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.history.restore(saved["history"])
-        self.random = saved["random"][rank()]
+        if len(saved["random"]) == world_size():
+            self.random = saved["random"][rank()]
         self._log(f"resuming from iteration {saved['iteration']} of {self.iterations}")
         return saved["iteration"]
 

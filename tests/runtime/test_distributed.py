@@ -1,5 +1,11 @@
 """Two processes that share a batch train as one does; on the CPU, where torch cannot synchronise normalisation."""
 
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +21,14 @@ from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 from fbnet.models import checkpoint
 from fbnet.models.build import build
-from fbnet.runtime.distributed import rank, run_processes, wrap_ddp
+from fbnet.runtime.distributed import rank, run_processes, world_size, wrap_ddp
 from fbnet.training import train
 from fbnet.training.objective import compute_loss
+from fbnet.training.resume import ResumeState
+from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
+FBNET = str(Path(sys.executable).with_name("fbnet"))
 RUN = load_runs().runs["fcn_r50_fbnet"]
 PLAIN = TrainingConfig(crop=(32, 32), batch_size=4, epochs=1, learning_rate=0.1)
 LOSSES = {
@@ -108,6 +117,111 @@ def test_bad_input_is_one_line(project, study):
     # the images of the whole batch, whichever process had them
     assert sum(name in message for name in open_split(study.data, "train").names) == 4
     assert not paths.checkpoint_file("toy", "fcn_r50_fbnet", 0).exists()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that one process does while the other waits for it."""
+
+    kind: str
+    number: int
+
+    def __call__(self, device):
+        if rank() == self.number:
+            if self.kind == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise {"input": InputError(f"images of rank {rank()}"), "defect": ValueError("a defect")}[self.kind]
+        torch.distributed.all_reduce(torch.zeros(1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("kind", "error", "message"),
+    [
+        ("input", InputError, "^images of rank {number}$"),
+        ("killed", InputError, "^process {number} was killed by SIGKILL; run the same command again$"),
+        ("defect", Exception, "a defect|Connection closed"),
+    ],
+)
+def test_a_fault_of_any_process_is_told_and_ends_the_others(kind, error, message, number):
+    begun = time.monotonic()
+    with pytest.raises(error, match=message.format(number=number)):
+        run_processes(2, CPU, Fault(kind, number))
+    assert time.monotonic() - begun < 90  # a minute and the start of two processes on a busy machine
+    assert not multiprocessing.active_children()
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Twenty steps of SGD with fixed statistics of the normalisation, as those of half a batch would differ."""
+
+    path: Path
+
+    def __call__(self, device):
+        torch.manual_seed(0)
+        network = build(RUN, CITYSCAPES, width=0.0625).eval()
+        trained, optimiser = wrap_ddp(network, device), torch.optim.SGD(network.parameters(), 0.01, 0.9)
+        generator = torch.Generator().manual_seed(1)
+        share = 4 // world_size()
+        part = slice(share * rank(), share * (rank() + 1))
+        for _ in range(20):
+            images = torch.randn(4, 3, 32, 32, generator=generator)[part]
+            labels = torch.randint(0, 19, (4, 32, 32), generator=generator).to(torch.uint8)[part]
+            optimiser.zero_grad()
+            sum(compute_loss(trained(images), labels, RUN, CITYSCAPES, PLAIN)).backward()
+            optimiser.step()
+        if rank() == 0:
+            torch.save(network.state_dict(), self.path)
+
+
+@pytest.mark.slow
+def test_twenty_steps_end_with_the_same_weights(tmp_path):
+    found = []
+    for processes in (1, 2):
+        run_processes(processes, CPU, Steps(tmp_path / f"{processes}.pt"))
+        found.append(torch.load(tmp_path / f"{processes}.pt"))
+    alone, together = found
+    for name, weight in alone.items():
+        torch.testing.assert_close(together[name], weight, rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.slow
+def test_torchrun_gives_the_same_bytes(study):
+    """The processes of a launcher, which find each other by its variables, do what those started here do."""
+    run = "fcn_r50_fbnet"
+    train.train(study, study.runs[run], 0, CPU, gpus=2)
+    path = paths.checkpoint_file("toy", run, 0)
+    expected = path.read_bytes()
+    path.unlink()
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "--no-python",
+        "--",
+    ]
+    command = [FBNET, "train", "--study", "toy", "--run", run, "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*torchrun, *command], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes() == expected
+    assert done.stderr.count(f"{run} seed 0: epoch 2/2") == 1
+    assert paths.provenance_file("toy", "train", f"{run}/seed0").is_file()
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_with_another_number_of_processes(study, caplog, tmp_path):
+    caplog.set_level("INFO", "fbnet")
+    state = ResumeState(tmp_path / "state", "this training", every=0)
+    train.train(study, study.runs["fcn_r50"], 0, CPU, gpus=2, state=state)
+    expected = paths.history_file("toy", "fcn_r50", 0).read_text()
+    train.train(study, study.runs["fcn_r50"], 0, CPU, state=state)
+    assert "resuming from iteration 2 of 2" in caplog.text
+    assert paths.history_file("toy", "fcn_r50", 0).read_text() == expected
 
 
 def test_a_batch_that_cannot_be_shared(study):

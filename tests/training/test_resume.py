@@ -42,7 +42,7 @@ def study(project) -> Study:
     return study
 
 
-def state_of(study: Study, fingerprint: str = "this training", every: int = 2) -> ResumeState:
+def state_of(study: Study, fingerprint: str = "this training", every: float = 0) -> ResumeState:
     return ResumeState(paths.state_dir(study.name, RUN, 0), fingerprint, every)
 
 
@@ -211,7 +211,7 @@ class TestState:
 
 
 def command(*options: str) -> list[str]:
-    return [str(FBNET), "train", "--study", "toy", "--run", RUN, "--device", "cpu", "--keep-every", "1", *options]
+    return [str(FBNET), "train", "--study", "toy", "--run", RUN, "--device", "cpu", "--keep-every", "0", *options]
 
 
 @pytest.mark.slow

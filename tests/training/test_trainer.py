@@ -65,7 +65,7 @@ def test_a_loss_is_read_when_the_next_iteration_is_queued(monkeypatch):
     assert read == [*((iteration, iteration + 2) for iteration in range(ITERATIONS - 1)), (ITERATIONS - 1, ITERATIONS)]
 
 
-@pytest.mark.parametrize("every", [1, 2, 3, 100])
+@pytest.mark.parametrize("every", [0, 1000])
 @pytest.mark.parametrize("bad", range(ITERATIONS))
 def test_a_loss_that_is_not_finite_names_its_images_and_is_never_saved(tmp_path, bad, every):
     state = ResumeState(tmp_path / "state", "this training", every)
@@ -76,5 +76,5 @@ def test_a_loss_that_is_not_finite_names_its_images_and_is_never_saved(tmp_path,
     with pytest.raises(InputError, match=f"^it: the loss is nan at iteration {bad} with images {names}; "):
         ours.fit()
     saved = state.load()
-    assert (saved is None) == (bad < every)
-    assert saved is None or saved["iteration"] == bad // every * every
+    assert (saved is None) == (every > 0 or bad == 0)
+    assert saved is None or saved["iteration"] == bad
