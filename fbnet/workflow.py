@@ -14,6 +14,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from fbnet import log, paths
@@ -22,8 +23,9 @@ from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.io.files import set_back
 from fbnet.planning.plan import missing_inputs
+from fbnet.provenance import kept
 from fbnet.provenance.graph import Kind, Node, Result, build_graph, rule_outputs
-from fbnet.provenance.staleness import stale
+from fbnet.provenance.staleness import Stale, stale
 from fbnet.runtime import snakemake_lock
 
 logger = logging.getLogger(__name__)
@@ -37,17 +39,13 @@ class Workflow:
         main_process: False in a process that Snakemake started for a single job; there nothing is stale.
         dry_run: True if Snakemake only plans.
         cores: Cores for all jobs together; None if unlimited or unknown.
-
-    Raises:
-        InputError: for a damaged provenance record.
     """
 
     def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False, cores: int | None = None):
         self.study = study
+        self.main_process = main_process
         self.dry_run = dry_run
         self.graph = build_graph(study)
-        # Eager: Snakemake drops exceptions of input functions without a word.
-        self.stale = stale(self.graph) if main_process else {}
         self.marker: Path | None = None
         self.logs = str(paths.LOGS / study.name)
         self.threads = _threads(study, cores or 1)
@@ -60,6 +58,15 @@ class Workflow:
             "figure": "|".join(study.figures) or "none",
             "weights": "|".join(map(re.escape, self.weights)) or "none",
         }
+
+    @cached_property
+    def stale(self) -> dict[Result, Stale | None]:
+        """Why each result has to be made again, for the main process.
+
+        Raises:
+            InputError: for a damaged provenance record.
+        """
+        return stale(self.graph) if self.main_process else {}
 
     def inputs(self, kind: Kind, name: str) -> dict[str, list[str] | str]:
         """Return the input files of a job, with the marker as `stale` if its result is stale.
@@ -97,13 +104,16 @@ class Workflow:
         The marker, an input of all stale jobs, makes Snakemake run them again: it is newer than any stale result and
         unlike any other file. It is hardly newer, for new results to be newer still if the clock is set right
         meanwhile. Jobs on other hosts wait for it, so a real run has it in `work/`.
+
+        Raises:
+            InputError: for a damaged provenance record.
         """
         if self.dry_run:
             self.report()
             self._temporary = tempfile.TemporaryDirectory(prefix="fbnet-")  # removed at exit
             folder = Path(self._temporary.name)
         else:
-            self._alive = snakemake_lock.enter()  # held to the end
+            self._alive = snakemake_lock.enter(clean_up=self.settle)  # held to the end
             # Snakemake compares times, and a clock may have been ahead when they were written.
             set_back(path for node in self.graph.results.values() for path in node.outputs)
             folder = paths.WORK / "stale"
@@ -119,6 +129,18 @@ class Workflow:
         self.marker.write_text(self.marker.name)
         os.utime(self.marker, (newest + 1, newest + 1))
         atexit.register(self.marker.unlink, missing_ok=True)
+
+    def start(self) -> None:
+        """Keep what Snakemake deletes of existing results, up to the end, and report. To be called under its lock."""
+        atexit.register(self.settle)
+        for node in self.graph.results.values():
+            kept.keep(node)
+        self.report()
+
+    def settle(self) -> None:
+        """Put kept results without a successor back, and drop the others."""
+        for node in self.graph.results.values():
+            kept.settle(node)
 
     def report(self) -> None:
         """Say which raw data and weights are missing, and which results are stale by a change of their own."""

@@ -9,6 +9,7 @@ from importlib import metadata
 
 from fbnet.data import raw_changes as raw
 from fbnet.io.files import set_back, sha256, write_json
+from fbnet.provenance import kept
 from fbnet.provenance.graph import Graph, Result
 from fbnet.provenance.records import FORMAT, digest, now, present
 from fbnet.provenance.verification import verified_digests
@@ -36,6 +37,7 @@ def recording(graph: Graph, result: Result) -> Iterator[Device]:
         InputError: before the block, if an input is not the file that its record names, or the record is damaged.
     """
     node, device = graph[result], Device()
+    kept.link_back(node)
     raw_data = graph.raw_data(result)
     begun = {
         "format": FORMAT,

@@ -28,4 +28,4 @@ def inputs_of_run(kind):
 
 
 onstart:
-    WORKFLOW.report()
+    WORKFLOW.start()
