@@ -150,6 +150,18 @@ class Workflow:
             if why is not None and why.changed:
                 logger.warning(f"{result} is stale: {why}")
 
+    def report_end(self) -> None:
+        """Say which results were up to date when Snakemake began, and are not any more.
+
+        Snakemake itself plans nothing after a training that is repeated by force, and differs.
+        """
+        now = exit_on_bad_input(stale, self.graph)
+        found = {result: why for result, why in now.items() if why is not None and self.stale[result] is None}
+        for result, why in found.items():
+            logger.warning(f"{result} is stale now: {why}")
+        if found:
+            logger.warning("run snakemake again to make them")
+
 
 def open_workflow(study: str, *, main_process: bool, dry_run: bool, cores: int | None) -> Workflow:
     """Load a study for a Snakemake process; exit with code 2 on bad input. See `Workflow` for the arguments."""

@@ -193,6 +193,21 @@ class TestRestamp:
         assert accepted["changes"] == ["fbnet/training/losses.py changed"]
 
 
+def test_what_a_run_made_stale_is_said_at_its_end(copy):
+    """A training repeated by force that comes out otherwise; what was stale before is no news."""
+    copy.edit("fbnet/training/train.py", "torch.manual_seed(seed)", "torch.manual_seed(seed + 7)")
+    copy.run("fbnet", "restamp", "--study", "toy", "--because", "to see other bytes")
+    copy.change("params/runs.yaml", tables__table_2__note="Another note.")
+    result = copy.snakemake("-R", "train", "--", "results/toy/runs/fcn_r50/seed0/model.pt")
+    said = [line for line in result.stderr.partition("100%")[2].splitlines() if line.startswith("fbnet: ")]
+    assert said == [
+        "fbnet: evaluate fcn_r50 seed0 is stale now: made from another train fcn_r50 seed0",
+        "fbnet: table table_1 is stale now: evaluate fcn_r50 seed0 is made again",
+        "fbnet: figure figure_2 is stale now: evaluate fcn_r50 seed0 is made again",
+        "fbnet: run snakemake again to make them",
+    ]
+
+
 def test_a_record(made):
     record = json.loads((made.folder / "results/toy/provenance/train/fcn_r50_fbnet/seed0.json").read_text())
     assert record["parameters"]["training"]["learning_rate"] == 0.01

@@ -29,3 +29,7 @@ def inputs_of_run(kind):
 
 onstart:
     WORKFLOW.start()
+
+
+onsuccess:
+    WORKFLOW.report_end()
