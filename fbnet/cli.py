@@ -336,7 +336,7 @@ def main() -> None:
     try:
         cli()
     except (InputError, OSError) as error:
-        refused = error if isinstance(error, InputError) else of_system(error)
+        refused = of_system(error)
         if refused is None:
             raise
         logger.error(refused, exc_info=debug)

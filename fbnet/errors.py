@@ -20,8 +20,10 @@ class InputError(Exception):
         super().__init__(text)
 
 
-def of_system(error: OSError) -> InputError | None:
-    """Convert a system error about a file, such as missing permission or space; None for any other error."""
+def of_system(error: InputError | OSError) -> InputError | None:
+    """Convert a system error about a file, such as missing permission or space; None for any other error of it."""
+    if isinstance(error, InputError):
+        return error
     if error.filename is None and error.errno not in DISK:
         return None
     file = "" if error.filename is None else f"{error.filename}: "

@@ -20,8 +20,8 @@ from pathlib import Path
 from fbnet import log, paths
 from fbnet.config.load import load_study
 from fbnet.config.study import Study
-from fbnet.errors import InputError
-from fbnet.io.files import set_back
+from fbnet.errors import InputError, of_system
+from fbnet.io.files import refuse_lost_links, set_back
 from fbnet.planning.plan import missing_inputs
 from fbnet.provenance import kept
 from fbnet.provenance.graph import Kind, Node, Result, build_graph, rule_outputs
@@ -29,6 +29,7 @@ from fbnet.provenance.staleness import Stale, stale
 from fbnet.runtime import snakemake_lock
 
 logger = logging.getLogger(__name__)
+SNAKEMAKE = Path(".snakemake")
 
 
 class Workflow:
@@ -106,8 +107,10 @@ class Workflow:
         meanwhile. Jobs on other hosts wait for it, so a real run has it in `work/`.
 
         Raises:
-            InputError: for a damaged provenance record.
+            InputError: for a damaged provenance record, a link that leads nowhere, and a folder that takes no files.
+            OSError: if the system refuses a file.
         """
+        self._check_folders()
         if self.dry_run:
             self.report()
             self._temporary = tempfile.TemporaryDirectory(prefix="fbnet-")  # removed at exit
@@ -129,6 +132,16 @@ class Workflow:
         self.marker.write_text(self.marker.name)
         os.utime(self.marker, (newest + 1, newest + 1))
         atexit.register(self.marker.unlink, missing_ok=True)
+
+    def _check_folders(self) -> None:
+        """Refuse what Snakemake would stumble over later, with a traceback."""
+        files = [path for node in self.graph.results.values() for path in (*node.outputs, *node.files)]
+        for path in (SNAKEMAKE, paths.WORK, Path(self.logs), *files):
+            refuse_lost_links(path)
+        if not os.access(SNAKEMAKE if SNAKEMAKE.exists() else Path(), os.W_OK):
+            raise InputError(f"{SNAKEMAKE}: cannot be written, as Snakemake does even if it only plans; work in a copy")
+        if os.statvfs(Path()).f_bavail == 0:
+            raise InputError(f"{SNAKEMAKE}: no space left on device; make room, Snakemake needs some even to plan")
 
     def start(self) -> None:
         """Keep what Snakemake deletes of existing results, up to the end, and report. To be called under its lock."""
@@ -169,19 +182,22 @@ def open_workflow(study: str, *, main_process: bool, dry_run: bool, cores: int |
     loaded = exit_on_bad_input(load_study, study)
     workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run, cores=cores)
     if main_process:
-        workflow.begin()
+        exit_on_bad_input(workflow.begin)
     return workflow
 
 
 def exit_on_bad_input(work: Callable, *arguments: object, **keywords: object):
-    """Call a function, and end the process with one line and exit code 2 on bad input.
+    """Call a function, and end the process with one line and exit code 2 on bad input and system errors of files.
 
     SystemExit is the only exception of an input function that Snakemake does not swallow.
     """
     try:
         return work(*arguments, **keywords)
-    except InputError as error:
-        logger.error(error)
+    except (InputError, OSError) as error:
+        refused = of_system(error)
+        if refused is None:
+            raise
+        logger.error(refused)
         raise SystemExit(2) from None
 
 

@@ -78,7 +78,7 @@ class TestStale:
             jobs.inputs("evaluate", f"{RUN}/seed0")
 
     def test_a_read_only_folder_is_said_at_once(self, stale_study, monkeypatch, caplog):
-        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        monkeypatch.setattr(os, "access", lambda path, mode: path != paths.RESULTS)
         Workflow(stale_study).begin()
         assert caplog.messages == ["results: cannot be written; see to its permissions and the disk"]
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from fbnet.errors import InputError
+
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a file that replaces `path` only when it is complete and on the disk.
@@ -32,6 +34,13 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise OSError(refused.errno, refused.strerror or str(refused), str(path)) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def refuse_lost_links(path: Path) -> None:
+    """Raise InputError if a path, or a folder on its way, is a link to nowhere or to itself."""
+    for part in (*reversed(path.parents), path):
+        if part.is_symlink() and not part.exists():
+            raise InputError(f"{part}: a link to {part.readlink()}, where nothing is; remove it or make its target")
 
 
 def set_back(paths: Iterable[Path]) -> None:

@@ -93,6 +93,21 @@ def test_elsewhere_names_and_sizes_count(project, image):
     listing.write_text(kept)
 
 
+@pytest.mark.slow
+def test_dvc_sees_them_as_well(project, image):
+    """The stages depend on no raw file, as a clone may have none."""
+    project.run("dvc", "repro", "toy@table_1")
+    project.commit("Versions")
+    record = project.folder / "data/provenance/prepare/camvid.json"
+    before = record.read_bytes()
+    project.run("dvc", "repro", "toy@table_1")
+    assert project.git("status", "--porcelain") == ""
+    image.write_bytes(image.read_bytes() + b" ")
+    project.run("dvc", "repro", "toy@table_1")
+    assert record.read_bytes() != before
+    assert project.planned() == set()
+
+
 def test_without_the_raw_data(project):
     raw = project.folder / "data/raw"
     raw.rename(project.folder / "away")
