@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer and make; everything else comes from requirements.lock into .venv.
+# Needs Python 3.11, 3.12 or 3.13 and make; everything else comes from requirements.lock into .venv.
 PYTHON ?= python3
 STUDY ?= demo
 FUZZ_SECONDS ?= 60

@@ -4,7 +4,11 @@ import io
 import json
 import subprocess
 import sys
+<<<<<<< HEAD
 from contextlib import redirect_stderr, redirect_stdout
+=======
+from importlib import metadata
+>>>>>>> 93468dc (Try lowest bounds and three Pythons in CI; fbnet --version; document what stays)
 from pathlib import Path
 
 import pytest
@@ -115,6 +119,10 @@ def test_help(project, command):
     result = fbnet(command, "--help")
     assert result.returncode == 0
     assert "--study" in result.stdout
+
+
+def test_version():
+    assert fbnet("--version").stdout == f"fbnet, version {metadata.version('fbnet')}\n"
 
 
 def test_parameters_and_help_need_no_torch():

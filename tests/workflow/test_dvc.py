@@ -173,6 +173,7 @@ def test_killed_and_started_again(tmp_path):
 
 @pytest.mark.slow
 def test_metrics_and_plots(versioned, tmp_path):
+    assert versioned.run("git", "check-ignore", "dvc_plots/").stdout  # where plots go unless told otherwise
     shown = versioned.run("dvc", "metrics", "show").stdout
     assert "table_1.json" in shown
     assert "fcn_r50.miou" in shown
