@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -143,11 +143,17 @@ class Workflow:
         if os.statvfs(Path()).f_bavail == 0:
             raise InputError(f"{SNAKEMAKE}: no space left on device; make room, Snakemake needs some even to plan")
 
-    def start(self) -> None:
-        """Keep what Snakemake deletes of existing results, up to the end, and report. To be called under its lock."""
+    def start(self, outputs: Iterable[str]) -> None:
+        """Keep the results whose files Snakemake is going to delete, up to its end, and report.
+
+        To be called under Snakemake's lock. A result that is not made again is left alone: a link changes the time
+        by which a file that was verified is known.
+        """
+        made = set(outputs)
         atexit.register(self.settle)
         for node in self.graph.results.values():
-            kept.keep(node)
+            if str(node.record) in made:
+                kept.keep(node)
         self.report()
 
     def settle(self) -> None:

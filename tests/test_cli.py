@@ -4,11 +4,8 @@ import io
 import json
 import subprocess
 import sys
-<<<<<<< HEAD
 from contextlib import redirect_stderr, redirect_stdout
-=======
 from importlib import metadata
->>>>>>> 93468dc (Try lowest bounds and three Pythons in CI; fbnet --version; document what stays)
 from pathlib import Path
 
 import pytest

@@ -28,7 +28,7 @@ def inputs_of_run(kind):
 
 
 onstart:
-    WORKFLOW.start()
+    WORKFLOW.start(path for job in workflow.dag.needrun_jobs() for path in job.output)
 
 
 onsuccess:
