@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ study_option = option(
 run_option = option("--run", "run_id", required=True, help="A run of params/runs.yaml.")
 seed_option = option("--seed", type=int, help="A seed of the study; by default its first.")
 role_option = option("--data", "role", help="One of the paper's data sets only, such as cityscapes.")
+split_option = option("--split", help="One split only, such as train.")
 device_option = option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute.")
 json_option = partial(option, "--json", "as_json", is_flag=True)
 
@@ -54,30 +55,36 @@ def cli(debug: bool) -> None:
 @cli.command()
 @study_option
 @role_option
-def prepare(study: Study, role: str | None) -> None:
+@split_option
+def prepare(study: Study, role: str | None, split: str | None) -> None:
     """Check and pack a study's raw data; draw them first if they are synthetic."""
     from fbnet.data.prepare import prepare as prepare_data
 
-    for name in [role] if role else study.settings.data:
-        with recording(graph.build_graph(study), graph.prepared(study, name)):
-            click.echo(f"prepared {prepare_data(study.role(name))}", err=True)
+    chosen = _chosen(study.splits, role, split)
+    if not chosen:
+        known = ", ".join(map(" ".join, study.splits))
+        raise InputError(f"study {study.name}: no split of this name; choose --data and --split from {known}")
+    for name, part in chosen:
+        with recording(graph.build_graph(study), graph.prepared(study, name, part)):
+            click.echo(f"prepared {prepare_data(study.role(name), part)}", err=True)
 
 
 @cli.command()
 @study_option
 @role_option
-def centroids(study: Study, role: str | None) -> None:
+@split_option
+@option("--tile", type=int, help="Tiles of this size in pixels only.")
+def centroids(study: Study, role: str | None, split: str | None, tile: int | None) -> None:
     """Compute the class centroids of a study's prepared training images, for class-uniform sampling."""
     from fbnet.data.centroids import write_centroids
 
-    parts = dict.fromkeys(part for run in study.runs for part in study.centroids_of(run))
-    roles = dict.fromkeys(part[0] for part in parts if role in (None, part[0]))
-    if not roles:
-        raise InputError(f"study {study.name}: no run is sampled by class from {role or 'any data'}; see class_uniform")
-    for name in roles:
-        with recording(graph.build_graph(study), graph.centroids(study, name)):
-            for split, tile in (part[1:] for part in parts if part[0] == name):
-                click.echo(f"found {write_centroids(study.role(name), split, tile)}", err=True)
+    chosen = _chosen(study.centroids, role, split, tile)
+    if not chosen:
+        asked = " ".join(filter(None, (role, split, tile and f"in tiles of {tile}"))) or "any data"
+        raise InputError(f"study {study.name}: no run is sampled by class from {asked}; see class_uniform")
+    for name, part, side in chosen:
+        with recording(graph.build_graph(study), graph.centroids(study, name, part, side)):
+            click.echo(f"found {write_centroids(study.role(name), part, side)}", err=True)
 
 
 @cli.command()
@@ -237,12 +244,28 @@ def plan(study: Study, hardware: str | None, as_json: bool) -> None:
     machine = load_hardware(hardware)
     from fbnet.planning.cost import estimate
     from fbnet.planning.plan import make_plan
-    from fbnet.planning.text import cost_text, plan_text
+    from fbnet.planning.text import cost_text, plan_text, unused_text
+    from fbnet.planning.unused import unused_splits
 
-    planned = make_plan(study)
+    planned, unused = make_plan(study), unused_splits()
     cost = estimate(study, planned, machine)
-    content = {**planned.as_dict(), "cost": cost.as_dict()}
-    click.echo(_json(content) if as_json else f"{plan_text(planned)}\n\n{cost_text(cost)}")
+    content = {**planned.as_dict(), "cost": cost.as_dict(), "unused": [entry.as_dict() for entry in unused]}
+    text = "\n\n".join(filter(None, (plan_text(planned), cost_text(cost), unused_text(unused))))
+    click.echo(_json(content) if as_json else text)
+
+
+@cli.command()
+@option("--yes", is_flag=True, help="Do not ask.")
+def clean(yes: bool) -> None:
+    """Remove packed data that no study of params/studies/ uses, with their records."""
+    from fbnet.planning.text import unused_text
+    from fbnet.planning.unused import remove, unused_splits
+
+    found = unused_splits()
+    click.echo(unused_text(found) or "no unused packed data")
+    if found and (yes or click.confirm("Remove them?")):
+        for entry in found:
+            remove(entry)
 
 
 @cli.command()
@@ -342,6 +365,11 @@ def main() -> None:
             raise
         logger.error(refused, exc_info=debug)
         sys.exit(2)
+
+
+def _chosen(parts: Iterable[tuple], *wanted: object) -> list[tuple]:
+    """Return the parts whose entries are the wanted ones; None wants any."""
+    return [part for part in parts if all(want in (None, entry) for want, entry in zip(wanted, part, strict=True))]
 
 
 def _lookup(study: Study, run: str, seed: int | None) -> tuple[RunConfig, int]:

@@ -11,6 +11,7 @@ REPORTED = PARAMS / "reported"
 SERVER_SCORES = REPORTED / "server_scores.csv"
 DATA = Path("data")
 WEIGHTS = DATA / "weights"
+PREPARE_RECORDS = DATA / "provenance/prepare"
 RESULTS = Path("results")
 LOGS = Path("logs")
 WORK = Path("work")
@@ -26,28 +27,28 @@ def reported_file(table: str) -> Path:
     return REPORTED / f"{table}.csv"
 
 
-def prepared_dir(name: str) -> Path:
-    """Folder of a data set's packed arrays and manifest."""
-    return DATA / name
+def prepared_dir(packed: str) -> Path:
+    """Folder of a packed split, whose name is `<dataset>/<split>-<key>`."""
+    return DATA / packed
 
 
-def manifest_file(name: str) -> Path:
-    return prepared_dir(name) / "manifest.json"
+def manifest_file(packed: str) -> Path:
+    return prepared_dir(packed) / "manifest.json"
 
 
-def array_file(name: str, split: str, kind: str) -> Path:
+def array_file(packed: str, kind: str) -> Path:
     """Packed images or labels of a split."""
-    return prepared_dir(name) / f"{split}_{kind}.npy"
+    return prepared_dir(packed) / f"{kind}.npy"
 
 
-def centroids_file(name: str, split: str, tile: int) -> Path:
-    """Class centroids of a split, for tiles of a size in pixels."""
-    return prepared_dir(name) / f"{split}_centroids_{tile}.npy"
+def centroids_file(packed: str, tile: int) -> Path:
+    """Class centroids of a packed split, for tiles of a size in pixels."""
+    return prepared_dir(packed) / f"centroids_{tile}.npy"
 
 
-def prepared_files(name: str, splits: Iterable[str], arrays: Iterable[str] = ARRAYS) -> list[Path]:
-    """All files of a prepared data set with these arrays of each split, the manifest first."""
-    return [manifest_file(name), *(array_file(name, split, kind) for split in splits for kind in arrays)]
+def prepared_files(packed: str, arrays: Iterable[str] = ARRAYS) -> list[Path]:
+    """All files of a packed split with these arrays, the manifest first."""
+    return [manifest_file(packed), *(array_file(packed, kind) for kind in arrays)]
 
 
 def weights_file(name: str) -> Path:
@@ -98,15 +99,23 @@ def samples_file(study: str, run: str, seed: int) -> Path:
 
 
 def provenance_file(study: str, kind: str, name: str) -> Path:
-    """Provenance record of a result; prepared data belong to no study."""
-    if kind in ("prepare", "centroids"):
-        return DATA / "provenance" / kind / f"{name}.json"
+    """Provenance record of a result; prepared data and their centroids belong to no study."""
+    if kind == "prepare":
+        return PREPARE_RECORDS / f"{name}.json"
+    if kind == "centroids":
+        packed, _, tile = name.rpartition("/")
+        return centroid_records(packed) / f"{tile}.json"
     return study_dir(study) / "provenance" / kind / f"{name}.json"
 
 
-def raw_listing(dataset: str) -> Path:
-    """Times of the raw files that a data set was prepared from, on this machine."""
-    return WORK / "raw" / f"{dataset}.json"
+def centroid_records(packed: str) -> Path:
+    """Folder of the records of a packed split's centroids, one for each tile."""
+    return DATA / "provenance/centroids" / packed
+
+
+def raw_listing(packed: str) -> Path:
+    """Times of the raw files that a split was packed from, on this machine."""
+    return WORK / "raw" / f"{packed}.json"
 
 
 def verified_note(host: str, path: Path) -> Path:

@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from fbnet import paths
+from fbnet.config.datasets import DataConfig
+from fbnet.data.prepare import prepare
 from fbnet.runtime import precision
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +31,10 @@ TOY = {
     "tables": ["table_1", "table_2", "table_3", "table_4"],
     "figures": ["figure_1", "figure_2", "figure_7"],
 }
+
+
+TRAIN, VAL = map(DataConfig.model_validate(TOY["data"]["cityscapes"]).packed_name, ("train", "val"))
+"""Names of the packed splits of TOY."""
 
 
 def _scenes(dataset: str, images: dict[str, int], **uses: str) -> dict:
@@ -58,6 +64,12 @@ EVERYTHING = {
     "multi_scale": {"scales": [0.75, 1.0], "mirror": True},
     "tables": ["table_1", "table_2", "table_3", "table_4", "table_5", "table_6"],
 }
+
+
+def prepare_all(data: DataConfig) -> None:
+    """Pack every split of a data set that a study uses."""
+    for split in data.splits:
+        prepare(data, split)
 
 
 class Project:

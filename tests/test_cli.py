@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fbnet.cli import main
+from tests.conftest import TRAIN
 
 PREDICT = ("--checkpoint", "model.pt", "--output", "out")
 FBNET = str(Path(sys.executable).with_name("fbnet"))
@@ -43,13 +44,17 @@ def refused(result):
         (("train", "--study", "kitti", "--run", "fcn_r50"), "params/studies/kitti.yaml: no such study 'kitti'; choose"),
         (("train", "--study", "toy", "--run", "fcn_r18"), "study toy: no run 'fcn_r18'; choose from fcn_r50,"),
         (("train", "--study", "toy", "--run", "fcn_r50", "--seed", "9"), "study toy: no seed 9; choose from 0, 1"),
-        (("train", "--study", "toy", "--run", "fcn_r50"), "data/synthetic/manifest.json: not there; prepare"),
+        (("train", "--study", "toy", "--run", "fcn_r50"), f"data/{TRAIN}/manifest.json: not there; prepare"),
         (("train", "--study", "toy", "--run", "fcn_r50", "--device", "cuda"), "--device cuda: torch finds no CUDA GPU"),
         (("evaluate", "--study", "toy", "--run", "fcn_r50"), "results/toy/runs/fcn_r50/seed0/model.pt: not there"),
         (("export", "fcn_r50", "--study", "toy"), "study toy: no data 'cityscapes_test'; choose from cityscapes"),
         (("evaluate", "--multi-scale", "--study", "toy", "--run", "fcn_r50"), "toy.yaml: multi_scale: is missing"),
         (("train", "--study", "toy", "--run", "fcn_r50", "--gpus", "2", "--device", "cpu"), "--gpus 2: needs GPUs"),
         (("prepare", "--study", "camvid"), "data/raw/camvid: no such folder; point CAMVID_ROOT"),
+        (
+            ("prepare", "--study", "toy", "--split", "test"),
+            "--split from cityscapes train, cityscapes val",
+        ),
         (("centroids", "--study", "toy"), "study toy: no run is sampled by class from any data; see class_uniform"),
         (("table", "--study", "toy", "table_9"), "study toy: no table 'table_9'; choose from table_1"),
         (("figure", "--study", "toy", "figure_3"), "study toy: no figure 'figure_3'; choose from figure_1"),

@@ -12,11 +12,12 @@ from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.provenance.graph import of_run
 from fbnet.workflow import Workflow, exit_on_bad_input, job_command, open_workflow
+from tests.conftest import TRAIN, VAL
 from tests.provenance.conftest import made  # noqa: F401
 
 RUN = "fcn_r50"
 MODEL = f"results/toy/runs/{RUN}/seed0/model.pt"
-MANIFEST = "data/synthetic/manifest.json"
+MANIFESTS = [str(paths.manifest_file(name)) for name in (TRAIN, VAL)]
 YEAR = 365 * 24 * 3600
 
 
@@ -42,12 +43,12 @@ class TestUpToDate:
     def test_inputs_without_marker(self, made):  # noqa: F811
         jobs = Workflow(made.study)
         jobs.begin()
-        assert jobs.inputs("evaluate", f"{RUN}/seed0") == {"files": [MODEL, MANIFEST]}
+        assert jobs.inputs("evaluate", f"{RUN}/seed0") == {"files": [MODEL, MANIFESTS[1]]}
         assert not paths.WORK.exists()
 
     def test_a_missing_file_is_not_needed(self, made):  # noqa: F811
         Path(MODEL).unlink()
-        assert Workflow(made.study).inputs("evaluate", f"{RUN}/seed0") == {"files": [MODEL, MANIFEST]}
+        assert Workflow(made.study).inputs("evaluate", f"{RUN}/seed0") == {"files": [MODEL, MANIFESTS[1]]}
 
     def test_files_from_the_future_are_set_back(self, made):  # noqa: F811
         os.utime(MODEL, (time.time() + YEAR,) * 2)
@@ -62,7 +63,7 @@ class TestStale:
         marker = jobs.inputs("train", f"{RUN}/seed0")["stale"]
         assert Path(marker).parent == paths.WORK / "stale"
         assert Path(marker).stat().st_mtime > Path(MODEL).stat().st_mtime
-        assert jobs.inputs("prepare", "synthetic") == {"files": []}
+        assert jobs.inputs("prepare", TRAIN) == {"files": []}
 
     def test_no_two_markers_are_alike(self, stale_study):
         first, second = Workflow(stale_study), Workflow(stale_study)
@@ -93,14 +94,14 @@ class TestStale:
         jobs.begin()
         assert f"train {RUN} seed0 is stale: training.learning_rate 0.01 -> 0.02" in caplog.messages
         assert jobs.marker.stat().st_mtime > Path(MODEL).stat().st_mtime
-        assert jobs.inputs("train", f"{RUN}/seed0") == {"files": [MANIFEST], "stale": str(jobs.marker)}
+        assert jobs.inputs("train", f"{RUN}/seed0") == {"files": [MANIFESTS[0]], "stale": str(jobs.marker)}
         assert listing() == before
 
     def test_a_job_process_decides_nothing(self, stale_study, monkeypatch, caplog):
         monkeypatch.setattr(workflow, "stale", None)
         before = listing()
         jobs = open_workflow("toy", main_process=False, dry_run=False, cores=1)
-        assert jobs.inputs("train", f"{RUN}/seed0") == {"files": [MANIFEST]}
+        assert jobs.inputs("train", f"{RUN}/seed0") == {"files": [MANIFESTS[0]]}
         assert listing() == before
         assert caplog.messages == []
 
@@ -118,7 +119,7 @@ def test_outputs(project):
     ]
     result = of_run("train", RUN, 0)
     assert jobs.outputs("train", result.name) == [str(path) for path in jobs.graph[result].outputs]
-    assert "data/synthetic/train_labels.npy" in jobs.outputs("prepare", "synthetic")
+    assert f"data/{TRAIN}/labels.npy" in jobs.outputs("prepare", TRAIN)
     assert "results/toy/tables/{table}.csv" in jobs.outputs("table", "{table}")
 
 

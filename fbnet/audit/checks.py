@@ -12,6 +12,7 @@ import numpy as np
 from fbnet import paths
 from fbnet.audit.chain import Records
 from fbnet.audit.findings import Check, Failure
+from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import LabelSpec
 from fbnet.config.study import Study
 from fbnet.data.packed import array_hashes
@@ -68,11 +69,11 @@ def records(graph: Graph, results: dict[Result, Node], found: Records, damaged: 
     return Check("records", len(results), failures=tuple(failures))
 
 
-def files(study: Study, results: dict[Result, Node], found: Records) -> list[Check]:
+def files(graph: Graph, results: dict[Result, Node], found: Records) -> list[Check]:
     """Check that the files of every recorded result, as far as they are here, match its record."""
     expected: dict[str, list[_File]] = {}
     for result, record in found.items():
-        for what, file in _expected(study, result, results[result].identity, record.outputs):
+        for what, file in _expected(graph, result, results[result].identity, record.outputs):
             expected.setdefault(what, []).append(file)
     return [_check_files(what, listed) for what, listed in expected.items()]
 
@@ -136,7 +137,7 @@ class _File:
 
 
 def _expected(
-    study: Study, result: Result, outputs: tuple[Path, ...], recorded: dict[str, str]
+    graph: Graph, result: Result, outputs: tuple[Path, ...], recorded: dict[str, str]
 ) -> Iterator[tuple[str, _File]]:
     """The files of a result, and how checks call them."""
     for path in outputs:
@@ -144,15 +145,14 @@ def _expected(
         what = SAMPLES if path.suffix == ".npz" else FILES[result.kind]
         yield what, _File(path, recorded.get(path.as_posix()), versioned)
     if result.kind == "prepare":
-        for path, digest in _arrays(study, result.name).items():
+        for path, digest in _arrays(*graph.split_of(result)).items():
             yield FILES["prepare"], _File(path, digest, versioned=False)
 
 
-def _arrays(study: Study, dataset: str) -> dict[Path, str]:
+def _arrays(data: DataConfig, split: str) -> dict[Path, str]:
     """sha256 of the packed arrays that the manifest lists; none without a readable manifest, checked on its own."""
-    data = next(data for data in study.settings.data.values() if data.dataset == dataset)
     try:
-        return array_hashes(data)
+        return array_hashes(data, split)
     except InputError:
         return {}
 

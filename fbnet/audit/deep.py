@@ -60,7 +60,8 @@ def predictions(study: Study, results: dict[Result, Node], found: Records) -> Ch
 
 def _is_here(study: Study, run: RunConfig, seed: int) -> bool:
     results = (paths.checkpoint_file(study.name, run.id, seed), paths.samples_file(study.name, run.id, seed))
-    return all(path.is_file() for path in [*results, *study.data_of(run.id).prepared_files])
+    data = study.data_of(run.id)
+    return all(path.is_file() for path in [*results, *data.prepared_files(data.evaluate)])
 
 
 def _device(environment: dict) -> torch.device:

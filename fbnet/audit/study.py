@@ -48,7 +48,7 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
         problem = f"no results yet; make them with `snakemake --cores all --config study={study.name}`"
         made = [Check("records", len(results), failures=(Failure(f"study {study.name}", problem),))]
     else:
-        made = [checks.records(graph, results, found, damaged), *checks.files(study, results, found)]
+        made = [checks.records(graph, results, found, damaged), *checks.files(graph, results, found)]
         made += [checks.histories(study, found), checks.metrics(study, results), checks.tables(study)]
         made += [pictures.samples(study, results), pictures.figures(study, results, found)]
         if deep:

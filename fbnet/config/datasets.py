@@ -1,5 +1,7 @@
 """Datasets of a study: which one substitutes for each dataset of the paper, its folder and its splits."""
 
+import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -59,8 +61,6 @@ class DataConfig(Config):
             raise refuse("belongs to the synthetic datasets, and only to them", "synthetic")
         if self.synthetic is None:
             return self
-        if Path(self.root).name in ("", ".."):
-            raise refuse("must name a folder for the scenes alone, which is replaced as a whole", "root")
         images, choices = self.synthetic.images, self.entry.scene_splits
         for split in images:
             if split not in choices:
@@ -90,20 +90,26 @@ class DataConfig(Config):
         """Kinds of arrays that are packed of each split."""
         return paths.ARRAYS if self.labelled else ("images",)
 
-    @property
-    def prepared_files(self) -> list[Path]:
-        """Files that preparation writes, the manifest first."""
-        return paths.prepared_files(self.dataset, self.splits, self.arrays)
+    def packed_name(self, split: str) -> str:
+        """Name of a packed split, `<dataset>/<split>-<key>`: whatever has other parameters has another key."""
+        key = hashlib.sha256(json.dumps(self.source(split), sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.dataset}/{split}-{key}"
+
+    def prepared_files(self, split: str) -> list[Path]:
+        """Files that the preparation of a split writes, the manifest first."""
+        return paths.prepared_files(self.packed_name(split), self.arrays)
 
     @property
     def raw_root(self) -> Path:
         """Folder of the raw data."""
         return Path(os.environ.get(self.entry.root_variable or "") or self.root)
 
-    @property
-    def source(self) -> dict:
-        """Parameters of the prepared data, whatever folder the raw data are in."""
-        return {"dataset": self.dataset, "synthetic": self.synthetic and self.synthetic.model_dump()}
+    def source(self, split: str) -> dict:
+        """Parameters that a packed split depends on, whatever folder an environment variable names."""
+        named = {"dataset": self.dataset, "split": split}
+        if self.synthetic is None:
+            return {**named, "root": self.root}
+        return {**named, "scenes": self.synthetic.model_dump() | {"images": self.synthetic.images[split]}}
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class DatasetEntry:
     layout: str | None = None
     """Layout in which synthetic scenes are written; None if nothing is drawn."""
     scene_writer: str | None = None
-    """Function that draws the scenes."""
+    """Context manager that draws the scenes of a split."""
     scene_splits: tuple[str, ...] = ()
     """Splits of the scenes, named as the folders of the real dataset."""
 
@@ -64,7 +64,7 @@ def _synthetic(layout: str, *splits: str, reader: str, **entry: object) -> Datas
     return DatasetEntry(
         reader=f"{_READERS}.{reader}",
         layout=f"fbnet.data.synthetic.layouts:{layout}",
-        scene_writer="fbnet.data.synthetic.write:write_scenes",
+        scene_writer="fbnet.data.synthetic.write:drawn_scenes",
         scene_splits=splits,
         **entry,
     )

@@ -106,6 +106,16 @@ class Study:
             parts.append(("cityscapes_coarse", self.settings.data["cityscapes_coarse"].train))
         return tuple((role, split, sampling.tile[role]) for role, split in parts)
 
+    @property
+    def splits(self) -> tuple[tuple[Role, str], ...]:
+        """(dataset, split) pairs that the study uses."""
+        return tuple((role, split) for role, data in self.settings.data.items() for split in data.splits)
+
+    @property
+    def centroids(self) -> tuple[tuple[Role, str, int], ...]:
+        """(dataset, split, tile) triples that the runs need for class-uniform sampling, each once."""
+        return tuple(dict.fromkeys(part for run in self.runs for part in self.centroids_of(run)))
+
     def evaluation(self, scales: Scales) -> EvaluationConfig:
         """Evaluation at the given scales. Raises InputError for multi-scale evaluation if the study has none."""
         if scales == "single_scale":
@@ -125,7 +135,7 @@ class Study:
         return ancestors(self.runs, run)
 
     def training_parameters(self, run: str) -> dict:
-        """Return the parameters that a trained network depends on, except the seed and the run that it starts from.
+        """Return the parameters that a trained network depends on, except the seed and those of the results it reads.
 
         Parts that are switched off are left out, so that a network stays valid if a new part is added.
         """
@@ -133,12 +143,11 @@ class Study:
             "network": self.runs[run].network_key,
             "width": self.settings.width,
             "training": {key: value for key, value in self.training_of(run).model_dump().items() if value is not None},
-            "data": self.data_of(run).source,
+            "data": self.data_of(run).dataset,
             "splits": self.training_splits(run),
         }
         if self.runs[run].coarse_classes:
-            coarse = self.settings.data["cityscapes_coarse"]
-            parameters |= {"coarse": coarse.source, "coarse_classes": self.runs[run].coarse_classes}
+            parameters["coarse_classes"] = self.runs[run].coarse_classes
         return parameters
 
     def run(self, run: str) -> RunConfig:

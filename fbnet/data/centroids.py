@@ -52,7 +52,7 @@ def write_centroids(data: DataConfig, split: str, tile: int) -> Path:
     Raises:
         InputError: if the tile is larger than an image, the split is not prepared, or no pixel is labelled.
     """
-    path = paths.centroids_file(data.dataset, split, tile)
+    path = paths.centroids_file(data.packed_name(split), tile)
     packed = open_split(data, split)
     height, width = min(packed.sizes, key=min)
     if tile > min(height, width):
@@ -77,7 +77,7 @@ def open_centroids(data: DataConfig, split: str, tile: int, packed: PackedSplit)
     Raises:
         InputError: if the file is missing, damaged, or does not fit the split.
     """
-    path = paths.centroids_file(data.dataset, split, tile)
+    path = paths.centroids_file(data.packed_name(split), tile)
     hint = "make it with `fbnet centroids`"
     centroids = np.array(open_array(path, hint))
     if centroids.dtype != DTYPE or centroids.ndim != 1 or not len(centroids) or not _fit(centroids, data, packed):

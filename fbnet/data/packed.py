@@ -1,9 +1,8 @@
 """Prepared data: the manifest, and memory-mapped uint8 arrays of which reading an image touches only its own window."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from fbnet.io.arrays import check_length, open_array
 from fbnet.io.text import read_json
 from fbnet.names import is_file_name
 
-FORMAT = 1
+FORMAT = 2
 CHANNELS = {"images": 3, "labels": 1}
 
 
@@ -92,17 +91,14 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
     Raises:
         InputError: if it is not prepared, was prepared from other parameters, or its files do not fit its manifest.
     """
-    path, hint = paths.manifest_file(data.dataset), prepare_hint(data.dataset)
-    manifest = read_manifest(data.dataset)
-    images = _manifest_images(manifest, data.dataset, split)
-    expected = json.loads(json.dumps({"format": FORMAT, **data.source}))
+    name, hint = data.packed_name(split), prepare_hint(data.dataset)
+    path, manifest = paths.manifest_file(name), read_manifest(data, split)
+    images = _manifest_images(manifest, path, hint)
+    expected = {"format": FORMAT, **data.source(split)}
     if {key: manifest.get(key) for key in expected} != expected:
         raise InputError(f"{path}: made from other parameters than the study's; {hint}")
     *offsets, total = accumulate((height * width for _, height, width in images), initial=0)
-    arrays = {
-        kind: _open_array(paths.array_file(data.dataset, split, kind), CHANNELS[kind] * total, hint)
-        for kind in data.arrays
-    }
+    arrays = {kind: _open_array(paths.array_file(name, kind), CHANNELS[kind] * total, hint) for kind in data.arrays}
     return PackedSplit(
         PackedImage(name, (height, width), offset, arrays["images"], arrays.get("labels"), hint)
         for (name, height, width), offset in zip(images, offsets, strict=True)
@@ -117,31 +113,23 @@ def split_images(data: DataConfig, split: str) -> int | None:
     """
     if data.synthetic is not None:
         return data.synthetic.images[split]
-    return prepared_images(data).get(split, DATASETS[data.dataset].images.get(split))
+    if paths.manifest_file(data.packed_name(split)).is_file():
+        return len(read_manifest(data, split)["images"])
+    return DATASETS[data.dataset].images.get(split)
 
 
-def prepared_images(data: DataConfig) -> dict[str, int]:
-    """Return the number of images of each prepared split; empty if nothing is prepared."""
-    if not paths.manifest_file(data.dataset).is_file():
-        return {}
-    return {split: len(entry["images"]) for split, entry in read_manifest(data.dataset)["splits"].items()}
-
-
-def array_hashes(data: DataConfig) -> dict[Path, str]:
-    """Return the sha256 of each packed array that a study uses, as the manifest lists them.
+def array_hashes(data: DataConfig, split: str) -> dict[Path, str]:
+    """Return the sha256 of each packed array of a split, as the manifest lists them.
 
     Raises:
         InputError: for a missing or damaged manifest.
     """
-    splits = read_manifest(data.dataset)["splits"]
-    hashes = {}
-    for split, kind in product(data.splits, data.arrays):
-        listed = splits.get(split, {}).get("sha256")
+    name, listed = data.packed_name(split), read_manifest(data, split).get("sha256")
+    for kind in data.arrays:
         if not isinstance(listed, dict) or not isinstance(listed.get(kind), str):
-            path = paths.manifest_file(data.dataset)
-            raise InputError(f"{path}: damaged (no sha256 of {kind} of {split!r}); {prepare_hint(data.dataset)}")
-        hashes[paths.array_file(data.dataset, split, kind)] = listed[kind]
-    return hashes
+            path, hint = paths.manifest_file(name), prepare_hint(data.dataset)
+            raise InputError(f"{path}: damaged (no sha256 of {kind}); {hint}")
+    return {paths.array_file(name, kind): listed[kind] for kind in data.arrays}
 
 
 def prepare_hint(dataset: str) -> str:
@@ -149,21 +137,17 @@ def prepare_hint(dataset: str) -> str:
     return f"prepare data set {dataset!r} again with `fbnet prepare`"
 
 
-def read_manifest(dataset: str) -> dict:
-    """Return a manifest (see `fbnet.data.prepare`) whose `splits` each have a list `images` of mappings.
+def read_manifest(data: DataConfig, split: str) -> dict:
+    """Return the manifest of a split (see `fbnet.data.prepare`), which has a list `images` of mappings.
 
     Raises:
         InputError: for a missing or damaged file.
     """
-    path, hint = paths.manifest_file(dataset), prepare_hint(dataset)
+    path, hint = paths.manifest_file(data.packed_name(split)), prepare_hint(data.dataset)
     content = read_json(path, "damaged", hint)
-    splits = content.get("splits") if isinstance(content, dict) else None
-    if not isinstance(splits, dict):
-        raise InputError(f"{path}: damaged (no mapping 'splits'); {hint}")
-    for split, entry in splits.items():
-        images = entry.get("images") if isinstance(entry, dict) else None
-        if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
-            raise InputError(f"{path}: damaged (split {split!r} has no list 'images'); {hint}")
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
+        raise InputError(f"{path}: damaged (no list 'images'); {hint}")
     return content
 
 
@@ -174,20 +158,15 @@ def _open_array(path: Path, size: int, hint: str) -> np.ndarray:
     return array
 
 
-def _manifest_images(manifest: dict, dataset: str, split: str) -> list[tuple[str, int, int]]:
+def _manifest_images(manifest: dict, path: Path, hint: str) -> list[tuple[str, int, int]]:
     """Return name, height and width of each image of a split.
 
     Raises:
-        InputError: for a missing or empty split, a name that would leave the folder it is written to, or an impossible
-            size.
+        InputError: for an empty split, a name that would leave the folder it is written to, or an impossible size.
     """
-    path, hint = paths.manifest_file(dataset), prepare_hint(dataset)
-    if split not in manifest["splits"]:
-        raise InputError(f"{path}: damaged, or without the split {split!r}; {hint}")
-    entries = manifest["splits"][split]["images"]
-    images = [(entry.get("name"), entry.get("height"), entry.get("width")) for entry in entries]
+    images = [(entry.get("name"), entry.get("height"), entry.get("width")) for entry in manifest["images"]]
     if not images:
-        raise InputError(f"{path}: the split {split!r} has no images; {hint}")
+        raise InputError(f"{path}: damaged (no images); {hint}")
     for name, height, width in images:
         if not is_file_name(name):
             raise InputError(f"{path}: damaged ({name!r} is not an image name); {hint}")

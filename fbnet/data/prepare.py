@@ -1,7 +1,7 @@
-"""Preparation of a data set: check images and labels once, and pack them into arrays that training maps into memory.
+"""Preparation of a split: check images and labels once, and pack them into arrays that training maps into memory.
 
-`data/<name>/` holds a flat uint8 array of all images and one of all label maps for each split, and `manifest.json` with
-the size, class counts and sources of each image. Sizes may differ. A split whose labels are kept by a test server has
+`data/<dataset>/<split>-<key>/` holds a flat uint8 array of all images, one of all label maps, and `manifest.json` with
+the size, class counts and source of each image. Sizes may differ. A split whose labels are kept by a test server has
 images alone.
 """
 
@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -19,72 +20,74 @@ from tqdm import tqdm
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import IGNORE_INDEX, LabelSpec
-from fbnet.config.registry import DATASETS
 from fbnet.data import raw_files
 from fbnet.data.images import image_size, read_labels, read_stored_image
 from fbnet.data.packed import CHANNELS, FORMAT
 from fbnet.data.readers.pairs import Pair
 from fbnet.errors import InputError
 from fbnet.io.arrays import create_array
-from fbnet.io.files import sha256
+from fbnet.io.files import new_folder, sha256
 
 DECODERS = min(8, os.cpu_count() or 1)
 
 
-def prepare(data: DataConfig) -> Path:
-    """Pack the splits that a study uses into `data/<dataset>/`, after drawing them if they are synthetic.
+def prepare(data: DataConfig, split: str) -> Path:
+    """Pack a split into its folder, after drawing it if it is synthetic.
 
-    The folder is replaced as a whole; a failure leaves an earlier one untouched.
+    The folder is replaced as a whole, centroids and their records included; a failure leaves an earlier one untouched.
 
     Returns:
         Path of the manifest.
 
     Raises:
-        InputError: naming the raw file that is missing or damaged.
+        InputError: naming the raw file that is missing, damaged, or changed meanwhile.
     """
-    if data.synthetic is not None:
-        resolve_name(DATASETS[data.dataset].scene_writer)(data.raw_root, data.synthetic, data.dataset)
-    found = {split: raw_files.find(data, split) for split in data.splits}
-    folder = paths.prepared_dir(data.dataset)
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        manifest = {
-            "format": FORMAT,
-            **data.source,
-            "classes": data.labels.classes,
-            "ignore_index": IGNORE_INDEX,
-            "splits": {split: _pack_split(pairs, split, labels, part) for split, (pairs, labels) in found.items()},
-        }
-        (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-    part.replace(folder)
-    return paths.manifest_file(data.dataset)
+    name = data.packed_name(split)
+    with _raw_root(data, split) as root:
+        pairs, labels = raw_files.find(data, split, root)
+        with new_folder(paths.prepared_dir(name)) as part:
+            manifest = {
+                "format": FORMAT,
+                **data.source(split),
+                "classes": labels.classes,
+                "ignore_index": IGNORE_INDEX,
+                **_pack(pairs, split, labels, part),
+            }
+            (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+            shutil.rmtree(paths.centroid_records(name), ignore_errors=True)
+    return paths.manifest_file(name)
 
 
-def _pack_split(pairs: list[Pair], split: str, labels: LabelSpec, folder: Path) -> dict:
+def _raw_root(data: DataConfig, split: str) -> AbstractContextManager[Path]:
+    """Return the folder of the raw data, for as long as they are read; synthetic scenes are drawn in it first."""
+    if data.synthetic is None:
+        return nullcontext(data.raw_root)
+    return resolve_name(data.entry.scene_writer)(data.raw_root / split, data.synthetic, split, data.dataset)
+
+
+def _pack(pairs: list[Pair], split: str, labels: LabelSpec, folder: Path) -> dict:
     """Write the arrays of a split, and return its part of the manifest."""
+    states = [_state(pair) for pair in pairs]
     sizes = [_size(pair) for pair in pairs]
     pixels = sum(height * width for height, width in sizes)
     labelled = pairs[0].label is not None
     arrays = {
-        kind: create_array(folder / f"{split}_{kind}.npy", CHANNELS[kind] * pixels)
+        kind: create_array(folder / f"{kind}.npy", CHANNELS[kind] * pixels)
         for kind in (paths.ARRAYS if labelled else ("images",))
     }
     entries, start = [], 0
     progress = tqdm(_decoded(pairs, labels), desc=f"prepare {split}", total=len(pairs), unit="image", disable=None)
-    for pair, (height, width), (image, label) in zip(pairs, sizes, progress, strict=True):
+    for pair, state, (height, width), (image, label) in zip(pairs, states, sizes, progress, strict=True):
         stop = start + height * width
         entry = {"name": pair.name, "height": height, "width": width, "image_sha256": sha256(pair.image)}
+        if labelled:
+            entry["class_pixels"] = np.bincount(label.reshape(-1), minlength=256)[: len(labels.classes)].tolist()
+            entry["label_sha256"] = sha256(pair.label)
+        if _state(pair) != state:
+            raise InputError(f"{pair.image}: it or its label map changed meanwhile; prepare split {split!r} again")
         arrays["images"][3 * start : 3 * stop] = image.reshape(-1)
         if labelled:
             arrays["labels"][start:stop] = label.reshape(-1)
-            entry["class_pixels"] = np.bincount(label.reshape(-1), minlength=256)[: len(labels.classes)].tolist()
-            entry["label_sha256"] = sha256(pair.label)
         entries.append(entry)
         start = stop
     for array in arrays.values():
@@ -106,6 +109,12 @@ def _decoded(pairs: list[Pair], labels: LabelSpec) -> Iterator[tuple[np.ndarray,
     with ThreadPoolExecutor(DECODERS) as pool:
         for start in range(0, len(pairs), 4 * DECODERS):
             yield from pool.map(decode, pairs[start : start + 4 * DECODERS])
+
+
+def _state(pair: Pair) -> list[tuple[int, int, int]]:
+    """Return what changes if a file of a pair does."""
+    stats = [path.stat() for path in (pair.image, pair.label) if path is not None]
+    return [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats]
 
 
 def _size(pair: Pair) -> tuple[int, int]:

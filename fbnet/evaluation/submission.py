@@ -12,8 +12,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from fbnet import paths
+from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import CITYSCAPES
-from fbnet.config.registry import DATASETS
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 from fbnet.data.images import read_ids
@@ -48,7 +48,7 @@ def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Pat
             "export a run trained on Cityscapes classes"
         )
     split = open_split(data, data.predict)
-    _check_benchmark(data.dataset, data.predict, split)
+    _check_benchmark(data, split)
     network.to(device, memory_format=torch.channels_last)
     settings = study.evaluation(study.export_scales)
 
@@ -116,22 +116,22 @@ def _check_map(path: Path, name: str, content: bytes, size: tuple[int, int]) -> 
 _CLASS_IDS = tuple(raw for raw, train_id in CITYSCAPES.raw_ids.items() if train_id < len(CITYSCAPES.classes))
 
 
-def _check_benchmark(dataset: str, name: str, split: PackedSplit) -> None:
+def _check_benchmark(data: DataConfig, split: PackedSplit) -> None:
     """Check that the real dataset's test images are complete and of full size."""
-    entry = DATASETS[dataset]
-    images = entry.images.get(name)
+    name, manifest = data.predict, paths.manifest_file(data.packed_name(data.predict))
+    images = data.entry.images.get(name)
     if images is None:
         return
     if len(split) != images:
         raise InputError(
-            f"{paths.manifest_file(dataset)}: split {name!r} has {len(split)} images, the benchmark {images}; complete "
+            f"{manifest}: split {name!r} has {len(split)} images, the benchmark {images}; complete "
             "the raw data and prepare them again"
         )
     for image, size in zip(split.names, split.sizes, strict=True):
-        if size != entry.size:
+        if size != data.entry.size:
             raise InputError(
-                f"{paths.manifest_file(dataset)}: {image} is of {size[0]} x {size[1]} pixels, not "
-                f"{entry.size[0]} x {entry.size[1]}; replace the raw image and prepare it again"
+                f"{manifest}: {image} is of {size[0]} x {size[1]} pixels, not "
+                f"{data.entry.size[0]} x {data.entry.size[1]}; replace the raw image and prepare it again"
             )
 
 

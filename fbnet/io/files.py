@@ -1,12 +1,14 @@
 """Atomic writing of files: written aside, synced, and renamed into place."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +43,31 @@ def refuse_lost_links(path: Path) -> None:
     for part in (*reversed(path.parents), path):
         if part.is_symlink() and not part.exists():
             raise InputError(f"{part}: a link to {part.readlink()}, where nothing is; remove it or make its target")
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder, which takes the place of `folder` at the end of the block and is removed if that fails.
+
+    Its name is its own, as others may fill the same folder. Who has files of a former folder open keeps them.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    former = part.with_suffix(".former.part")
+    part.mkdir()
+    try:
+        yield part
+        while part.exists():
+            with suppress(FileNotFoundError):
+                folder.rename(former)
+            try:
+                part.rename(folder)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            shutil.rmtree(former, ignore_errors=True)  # before the next turn, if another one was faster
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def set_back(paths: Iterable[Path]) -> None:

@@ -1,6 +1,7 @@
 """Sizes of prepared data and checkpoints on disk. Imports no torch."""
 
 from collections import Counter
+from pathlib import Path
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
@@ -19,13 +20,11 @@ def image_sizes(data: DataConfig, split: str) -> Counter[tuple[int, int]] | None
     Raises:
         InputError: for a damaged manifest.
     """
-    images = split_images(data, split)
+    images, manifest = split_images(data, split), paths.manifest_file(data.packed_name(split))
     if data.synthetic is not None:
         return Counter({(data.synthetic.height, data.synthetic.width): images})
-    if paths.manifest_file(data.dataset).is_file():
-        prepared = read_manifest(data.dataset)["splits"]
-        if split in prepared:
-            return Counter(_size(data.dataset, image) for image in prepared[split]["images"])
+    if manifest.is_file():
+        return Counter(_size(image, manifest, data.dataset) for image in read_manifest(data, split)["images"])
     return None if images is None else Counter({DATASETS[data.dataset].size: images})
 
 
@@ -38,8 +37,8 @@ def data_bytes(data: DataConfig) -> int | None:
     return (4 if data.labelled else 3) * pixels
 
 
-def _size(dataset: str, image: dict) -> tuple[int, int]:
+def _size(image: dict, manifest: Path, dataset: str) -> tuple[int, int]:
     size = image.get("height"), image.get("width")
     if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size):
-        raise InputError(f"{paths.manifest_file(dataset)}: damaged (an image of {size}); {prepare_hint(dataset)}")
+        raise InputError(f"{manifest}: damaged (an image of {size}); {prepare_hint(dataset)}")
     return size

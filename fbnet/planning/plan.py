@@ -11,7 +11,7 @@ from fbnet.config.datasets import DataConfig, Role
 from fbnet.config.evaluation import Scales
 from fbnet.config.study import Study
 from fbnet.data import raw_files
-from fbnet.data.packed import prepared_images, split_images
+from fbnet.data.packed import split_images
 from fbnet.models.weight_files import weights_file
 
 
@@ -100,7 +100,7 @@ def missing_inputs(study: Study) -> list[str]:
     """
     lines = []
     for role, data in study.settings.data.items():
-        missing = () if _all_files(data) else raw_files.missing(data)
+        missing = raw_files.missing(data, _unpacked(data))
         if missing:
             tables = [name for name in study.tables if role in study.roles_of_table(name)]
             lines.append(
@@ -191,13 +191,14 @@ def _data_plan(study: Study, role: Role, needs: dict[str, _Need]) -> DataPlan:
         role=role,
         dataset=data.dataset,
         images={split: split_images(data, split) for split in data.splits},
-        prepared=set(data.splits) <= prepared_images(data).keys() and _all_files(data),
+        prepared=not _unpacked(data),
         drawn=data.synthetic is not None,
-        missing=tuple(map(str, raw_files.missing(data))),
+        missing=tuple(map(str, raw_files.missing(data, data.splits))),
         tables=tuple(name for name in study.tables if role in study.roles_of_table(name)),
         figures=tuple(study.figures) if shown else (),
     )
 
 
-def _all_files(data: DataConfig) -> bool:
-    return all(path.is_file() for path in data.prepared_files)
+def _unpacked(data: DataConfig) -> list[str]:
+    """Return the splits of which packed files are missing."""
+    return [split for split in data.splits if not all(path.is_file() for path in data.prepared_files(split))]

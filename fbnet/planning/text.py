@@ -6,12 +6,13 @@ from tabulate import tabulate
 
 from fbnet.planning.cost import Amount, StudyCost, total
 from fbnet.planning.plan import DataPlan, Jobs, Plan
+from fbnet.planning.unused import UnusedSplit
 
 NONE = "–"
 UNKNOWN = "unknown"
 GIGA = 1e9
 SMALLEST = 0.001  # positive number that is shown as such
-NUMBERS = ("s/iteration", "hours a training", "GPU hours", "in all", "left", "GiB")  # columns aligned to the right
+NUMBERS = ("s/iteration", "hours a training", "GPU hours", "in all", "left", "GiB", "GB")  # aligned to the right
 HOURS = {
     "gpu_hours": "GPU hours",
     "trainings": "- trainings",
@@ -88,6 +89,12 @@ def cost_text(cost: StudyCost) -> str:
     }
     together = [{"together": label, **_columns("in all", amount)} for label, amount in lines.items()]
     return _join(heading, _table(runs), _table(tables), _table(together), _memory(cost))
+
+
+def unused_text(unused: Iterable[UnusedSplit]) -> str:
+    """Lay out packed data that no study uses; empty if there are none."""
+    rows = [{"used by no study": str(entry.folder), "GB": number(entry.bytes / GIGA)} for entry in unused]
+    return f"{_table(rows)}\n`fbnet clean` removes them" if rows else ""
 
 
 def number(value: float | None) -> str:

@@ -24,7 +24,8 @@ class Result:
 
     kind: Kind
     name: str
-    """Data set of raw and prepared data and centroids, `<run>/seed<k>` of a run's results, or table or figure."""
+    """Packed split of raw and prepared data, `<packed split>/<tile>` of centroids, `<run>/seed<k>` of a run's results,
+    or table or figure."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name.replace('/', ' ')}"
@@ -84,17 +85,22 @@ class Graph:
             waiting += set(self[result].inputs) - found
         return {result: node for result, node in self.results.items() if result in found}
 
-    def raw_data(self, result: Result) -> DataConfig | None:
-        """Return the raw data that a result is prepared from; None for any other result and for synthetic scenes."""
-        names = {entry.name for entry in self[result].inputs if entry.kind == "raw"}
-        return next((data for data in self.study.settings.data.values() if data.dataset in names), None)
+    def split_of(self, result: Result) -> tuple[DataConfig, str]:
+        """Return the data set and the split of raw or prepared data."""
+        parts = ((self.study.role(role), split) for role, split in self.study.splits)
+        return next((data, split) for data, split in parts if data.packed_name(split) == result.name)
+
+    def raw_data(self, result: Result) -> tuple[DataConfig, str] | None:
+        """Return the raw split that a result is prepared from; None for any other result and for synthetic scenes."""
+        raw = [entry for entry in self[result].inputs if entry.kind == "raw"]
+        return self.split_of(raw[0]) if raw else None
 
 
 def build_graph(study: Study) -> Graph:
     """Build the dependency graph of a study."""
     nodes: dict[Result, Node] = {}
-    for role in study.settings.data:
-        nodes |= _data_nodes(study, role)
+    for role, split in study.splits:
+        nodes |= _data_nodes(study, role, split)
     parents_first = dict.fromkeys(link for name in study.runs for link in study.ancestors(name))
     for run in map(study.run, parents_first):
         for seed in study.settings.seeds:
@@ -109,14 +115,14 @@ def of_run(kind: Kind, run: str, seed: int | str) -> Result:
     return Result(kind, f"{run}/seed{seed}")
 
 
-def prepared(study: Study, role: Role) -> Result:
-    """Name the prepared data of one of a study's data sets."""
-    return Result("prepare", study.role(role).dataset)
+def prepared(study: Study, role: Role, split: str) -> Result:
+    """Name the prepared data of a split of one of a study's data sets."""
+    return Result("prepare", study.role(role).packed_name(split))
 
 
-def centroids(study: Study, role: Role) -> Result:
-    """Name the class centroids of one of a study's data sets."""
-    return Result("centroids", study.role(role).dataset)
+def centroids(study: Study, role: Role, split: str, tile: int) -> Result:
+    """Name the class centroids of a split of one of a study's data sets, for tiles of a size in pixels."""
+    return Result("centroids", f"{study.role(role).packed_name(split)}/{tile}")
 
 
 def rule_outputs(study: str, kind: Kind, name: str) -> dict:
@@ -148,33 +154,33 @@ def rule_outputs(study: str, kind: Kind, name: str) -> dict:
 
 
 def large_files(study: Study) -> list[Path]:
-    """List the files that DVC versions: folders of prepared data, checkpoints, samples and exports."""
+    """List the files that DVC versions: folders of packed splits, checkpoints, samples and exports."""
     files = (paths.checkpoint_file, paths.samples_file, paths.export_file)
-    data = [paths.prepared_dir(data.dataset) for data in study.settings.data.values()]
+    folders = [paths.prepared_dir(prepared(study, *part).name) for part in study.splits]
     runs = product(study.runs, study.settings.seeds, files)
-    return [*data, *(file(study.name, run, seed) for run, seed, file in runs)]
+    return [*folders, *(file(study.name, run, seed) for run, seed, file in runs)]
 
 
-def _data_nodes(study: Study, role: Role) -> dict[Result, Node]:
-    data, made = study.role(role), prepared(study, role)
-    raw = Result("raw", data.dataset)
+def _data_nodes(study: Study, role: Role, split: str) -> dict[Result, Node]:
+    data, made = study.role(role), prepared(study, role, split)
+    raw = Result("raw", made.name)
     nodes = {} if data.synthetic is not None else {raw: Node(parameters={})}  # synthetic scenes have no raw data
-    manifest, *arrays = data.prepared_files
+    manifest, *arrays = data.prepared_files(split)
     nodes[made] = Node(
-        parameters={**data.source, "splits": data.splits},
+        parameters=data.source(split),
         inputs=tuple(nodes),
         variants=(data.dataset,),
         identity=(manifest,),
         byproducts=tuple(arrays),
-        record=paths.provenance_file(study.name, "prepare", data.dataset),
+        record=paths.provenance_file(study.name, "prepare", made.name),
     )
-    tiles = sorted({part[1:] for run in study.runs for part in study.centroids_of(run) if part[0] == role})
-    if tiles:
-        nodes[centroids(study, role)] = Node(
-            parameters={"tiles": tiles},
+    for tile in (part[2] for part in study.centroids if part[:2] == (role, split)):
+        result = centroids(study, role, split, tile)
+        nodes[result] = Node(
+            parameters={"tile": tile},
             inputs=(made,),
-            identity=tuple(paths.centroids_file(data.dataset, split, tile) for split, tile in tiles),
-            record=paths.provenance_file(study.name, "centroids", data.dataset),
+            identity=(paths.centroids_file(made.name, tile),),
+            record=paths.provenance_file(study.name, "centroids", result.name),
         )
     return nodes
 
@@ -182,16 +188,14 @@ def _data_nodes(study: Study, role: Role) -> dict[Result, Node]:
 def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
     trained = of_run("train", run.id, seed)
     nodes = {trained: _training_node(study, run, trained, seed)}
+    data = study.data_of(run.id)
     if run.evaluated:
         for kind, scales in SCALES.items():
             if scales == "single_scale" or study.settings.multi_scale is not None:
                 result = of_run(kind, run.id, seed)
                 nodes[result] = Node(
-                    parameters={
-                        "evaluation": study.evaluation(scales).model_dump(),
-                        "split": study.data_of(run.id).evaluate,
-                    },
-                    inputs=(trained, prepared(study, run.data)),
+                    parameters={"evaluation": study.evaluation(scales).model_dump(), "split": data.evaluate},
+                    inputs=(trained, prepared(study, run.data, data.evaluate)),
                     variants=(run.head, run.backbone),
                     **rule_outputs(study.name, result.kind, result.name),
                 )
@@ -199,7 +203,7 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
         result = of_run("export", run.id, seed)
         nodes[result] = Node(
             parameters={"evaluation": study.evaluation(study.export_scales).model_dump()},
-            inputs=(trained, prepared(study, "cityscapes_test")),
+            inputs=(trained, prepared(study, "cityscapes_test", study.role("cityscapes_test").predict)),
             variants=(run.head, run.backbone),
             **rule_outputs(study.name, result.kind, result.name),
         )
@@ -207,14 +211,14 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
 
 
 def _training_node(study: Study, run: RunConfig, result: Result, seed: int) -> Node:
-    sampled = list(dict.fromkeys(part[0] for part in study.centroids_of(run.id)))
-    inputs = [prepared(study, role) for role in dict.fromkeys([run.data, *sampled])]
-    inputs += [centroids(study, role) for role in sampled]
+    sampled = study.centroids_of(run.id)
+    splits = [*((run.data, split) for split in study.training_splits(run.id)), *(part[:2] for part in sampled)]
+    inputs = [prepared(study, *part) for part in splits] + [centroids(study, *part) for part in sampled]
     inputs += [] if run.start is None else [of_run("train", run.start, seed)]
     entry = study.initial_weights(run.id)
     return Node(
         parameters={**study.training_parameters(run.id), "seed": seed},
-        inputs=tuple(inputs),
+        inputs=tuple(dict.fromkeys(inputs)),
         files=() if entry is None else (paths.weights_record(entry),),
         variants=(run.head, run.backbone),
         **rule_outputs(study.name, result.kind, result.name),

@@ -39,12 +39,13 @@ def recording(graph: Graph, result: Result) -> Iterator[Device]:
     node, device = graph[result], Device()
     kept.link_back(node)
     raw_data = graph.raw_data(result)
+    raw_files = {} if raw_data is None else raw.list_files(*raw_data)
     begun = {
         "format": FORMAT,
         "kind": result.kind,
         "name": result.name,
         **present(result, node),
-        "raw": None if raw_data is None else raw.digest(raw_data),
+        "raw": raw.digest(raw_files),
         "inputs": verified_digests(graph, node),
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": None if (status := _git("status", "--porcelain", "--", *CODE)) is None else bool(status),
@@ -59,7 +60,7 @@ def recording(graph: Graph, result: Result) -> Iterator[Device]:
         **{key: value for key, value in asdict(device).items() if value is not None},
     }
     if raw_data is not None:
-        raw.keep_listing(raw_data)
+        raw.keep_listing(*raw_data, raw_files)
     write_json(
         node.record,
         {**begun, "outputs": outputs, "digest": digest(outputs), "environment": environment, "ended": now()},

@@ -60,7 +60,7 @@ def restamp(graph: Graph, because: str, kinds: Iterable[str] = ()) -> list[tuple
         accepted = Accepted(at=now(), because=because, changes=tuple(found))
         content = record.model_dump() | present(result, node)
         if raw_data := graph.raw_data(result):
-            content["raw"] = raw.digest(raw_data) or record.raw
+            content["raw"] = raw.digest(raw.list_files(*raw_data)) or record.raw
         write_json(node.record, content | {"accepted": [*content["accepted"], accepted.model_dump()]})
         done.append((result, found))
     return done
@@ -97,7 +97,7 @@ def _changes(graph: Graph, result: Result, node: Node, record: Provenance) -> li
         found += [f"{name} is new" for name in after if name not in before]
         found += [f"{name} is gone" for name in before if name not in after]
     raw_data = graph.raw_data(result)
-    return found if raw_data is None else [*found, *raw.changes(raw_data, record.raw)]
+    return found if raw_data is None else [*found, *raw.changes(*raw_data, record.raw)]
 
 
 def _differences(before: object, after: object, key: str = "") -> list[str]:

@@ -34,8 +34,7 @@ def verified_digests(graph: Graph, node: Node) -> dict[str, str]:
         if record is not None:
             _verify(graph[entry], record)
             if entry.kind == "prepare":
-                data = next(data for data in graph.study.settings.data.values() if data.dataset == entry.name)
-                for path, recorded in array_hashes(data).items():
+                for path, recorded in array_hashes(*graph.split_of(entry)).items():
                     _compare(path, recorded, graph[entry], known_sha256)
         digests[str(entry)] = "unknown" if record is None else record.digest
     return digests

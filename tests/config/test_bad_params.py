@@ -109,7 +109,6 @@ def change(path: Path, by: Callable[[dict], object]) -> None:
         ({"data__cityscapes__root": ""}, "data.cityscapes.root", "must be the path of a file or folder"),
         ({"data__cityscapes__root": "x" * 300}, "data.cityscapes.root", "must be the path of a file or folder"),
         ({"data__cityscapes__root": "a\nb"}, "data.cityscapes.root", "must be the path of a file or folder"),
-        ({"data__cityscapes__root": "data/.."}, "data.cityscapes.root", "must name a folder for the scenes alone"),
         ({"data__cityscapes__train": "../x"}, "data.cityscapes.train", "must match pattern"),
         ({"data__cityscapes__evaluate": "a; touch x"}, "data.cityscapes.evaluate", "must match pattern"),
         ({"training__learning_rate": float("nan")}, "training.learning_rate", "must be a finite number, not nan"),

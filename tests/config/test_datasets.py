@@ -1,5 +1,6 @@
 """Datasets that a study may name, and their folders and files."""
 
+import hashlib
 from pathlib import Path
 from typing import get_args
 
@@ -87,13 +88,43 @@ def test_refused(data, role, changes, message):
 
 
 def test_prepared_files():
-    assert TOY.prepared_files == [
-        Path("data/synthetic", name)
-        for name in ("manifest.json", "train_images.npy", "train_labels.npy", "val_images.npy", "val_labels.npy")
-    ]
-    assert REAL["cityscapes_test"].prepared_files == [
-        Path("data/cityscapes_test", name) for name in ("manifest.json", "test_images.npy")
-    ]
+    folder = Path("data", TOY.packed_name("train"))
+    assert TOY.prepared_files("train") == [folder / name for name in ("manifest.json", "images.npy", "labels.npy")]
+    test = REAL["cityscapes_test"]
+    folder = Path("data", test.packed_name("test"))
+    assert test.prepared_files("test") == [folder / name for name in ("manifest.json", "images.npy")]
+
+
+class TestPackedName:
+    """Every difference in what a split depends on has a name of its own, and nothing else has."""
+
+    def test_by_hand(self):
+        text = '{"dataset": "camvid", "root": "raw", "split": "val"}'
+        key = hashlib.sha256(text.encode()).hexdigest()[:8]
+        data = DataConfig(dataset="camvid", root="raw", train="train", evaluate="val")
+        assert data.packed_name("val") == f"camvid/val-{key}"
+
+    def test_of_real_data(self, monkeypatch):
+        data = DataConfig(dataset="camvid", root="raw", train="train", evaluate="val")
+        name = data.packed_name("train")
+        assert data.model_copy(update={"evaluate": "test"}).packed_name("train") == name
+        assert data.model_copy(update={"root": "other"}).packed_name("train") != name
+        monkeypatch.setenv("CAMVID_ROOT", "elsewhere")
+        assert data.packed_name("train") == name
+
+    @pytest.mark.parametrize(
+        ("change", "same"),
+        [
+            ({"images": {"train": 2, "val": 9}}, True),
+            ({"images": {"train": 3, "val": 1}}, False),
+            ({"height": 64}, False),
+            ({"width": 128}, False),
+            ({"seed": 1}, False),
+        ],
+    )
+    def test_of_scenes(self, change, same):
+        other = TOY.model_copy(update={"root": "other", "synthetic": TOY.synthetic.model_copy(update=change)})
+        assert (other.packed_name("train") == TOY.packed_name("train")) == same
 
 
 def test_all_of_cityscapes_lies_in_one_folder(monkeypatch):

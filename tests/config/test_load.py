@@ -74,7 +74,7 @@ class TestChains:
         assert not study.run(self.RUN).evaluated
         assert study.run("deeplabv3plus_wrn38_fbnet").evaluated
         parameters = study.training_parameters(self.RUN)
-        assert parameters["coarse"] == {"dataset": "cityscapes_coarse", "synthetic": None}
+        assert (parameters["data"], parameters["splits"]) == ("cityscapes", ("train", "val"))
 
     def test_initial_weights_are_for_the_first(self, project):
         study = load_study("paper")

@@ -82,7 +82,8 @@ for split in ("train", "val"):
             Image.fromarray(np.full(shape, 7 + index, np.uint8)).save(Path("raw", split, kind, f"{index}.png"))
 study = load_study("toy")
 make_plan(study)
-prepare(study.data)
+for split in study.data.splits:
+    prepare(study.data, split)
 train(study, study.run("toy_net"), 0, torch.device("cpu"))
 network, _ = checkpoint.load(Path("results/toy/runs/toy_net/seed0/model.pt"))
 sources = {f"{result.kind}": [path.name for path in source_files(result.kind, node.variants)]

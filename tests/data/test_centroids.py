@@ -7,11 +7,12 @@ from fbnet import paths
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
 from fbnet.data.packed import concat, open_split
-from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
+from tests.conftest import prepare_all
 
 SCENES = SyntheticConfig(height=64, width=128, images={"train": 4, "val": 2})
 DATA = DataConfig(dataset="synthetic", root="raw", train="train", evaluate="val", synthetic=SCENES)
+TRAIN = DATA.packed_name("train")
 
 
 def brute_force(labels, tile, classes):
@@ -44,7 +45,7 @@ class TestTileCentroids:
 @pytest.fixture
 def split(project):
     """Prepared training split."""
-    prepare(DATA)
+    prepare_all(DATA)
     return open_split(DATA, "train")
 
 
@@ -52,7 +53,7 @@ class TestFiles:
     @pytest.mark.parametrize("name", ["train", "val"])
     def test_all_images_and_their_classes(self, split, name):
         split = open_split(DATA, name)
-        assert write_centroids(DATA, name, 64) == paths.centroids_file("synthetic", name, 64)
+        assert write_centroids(DATA, name, 64) == paths.centroids_file(DATA.packed_name(name), 64)
         centroids = open_centroids(DATA, name, 64, split)
         assert set(centroids["image"]) == set(range(len(split)))
         for index in range(len(split)):
@@ -67,42 +68,42 @@ class TestFiles:
         with pytest.raises(InputError) as raised:
             write_centroids(DATA, "train", 65)
         assert str(raised.value) == (
-            "data/synthetic/train_centroids_65.npy: a tile of 65 pixels is larger than an image of 64 x 128 in split "
+            f"data/{TRAIN}/centroids_65.npy: a tile of 65 pixels is larger than an image of 64 x 128 in split "
             "'train'; take at most 64"
         )
 
     def test_the_smallest_of_several_sizes_counts(self, project):
         scenes = SyntheticConfig(height=64, width=128, images={"training": 3})
         data = DataConfig(dataset="synthetic_mapillary", root="raw", train="training", synthetic=scenes)
-        prepare(data)
+        prepare_all(data)
         with pytest.raises(InputError, match="larger than an image of 56 x 128 in split 'training'; take at most 56"):
             write_centroids(data, "training", 60)
 
     def test_a_split_without_labels(self, project):
         scenes = SyntheticConfig(height=32, width=64, images={"test": 1})
         data = DataConfig(dataset="synthetic_test", root="raw", predict="test", synthetic=scenes)
-        prepare(data)
+        prepare_all(data)
         with pytest.raises(InputError, match="farnholt_000000_000019: has no labels"):
             write_centroids(data, "test", 32)
 
     def test_labels_of_nothing_but_void(self, split):
-        path = paths.array_file("synthetic", "train", "labels")
+        path = paths.array_file(TRAIN, "labels")
         np.save(path, np.full_like(np.load(path), 255))
         with pytest.raises(InputError, match="split 'train' has no labelled pixel; check the raw labels"):
             write_centroids(DATA, "train", 64)
 
     def test_not_prepared(self, project):
-        with pytest.raises(InputError, match=r"data/synthetic/manifest\.json: not there"):
+        with pytest.raises(InputError, match=rf"data/{TRAIN}/manifest\.json: not there"):
             write_centroids(DATA, "train", 64)
 
     def test_of_another_tile_are_not_there(self, split):
         write_centroids(DATA, "train", 64)
-        with pytest.raises(InputError, match=r"train_centroids_32\.npy: not there; make it with `fbnet centroids`"):
+        with pytest.raises(InputError, match=r"centroids_32\.npy: not there; make it with `fbnet centroids`"):
             open_centroids(DATA, "train", 32, split)
 
     def test_data_prepared_anew_have_none(self, split):
         write_centroids(DATA, "train", 64)
-        prepare(DATA)
+        prepare_all(DATA)
         with pytest.raises(InputError, match="not there"):
             open_centroids(DATA, "train", 64, split)
 
@@ -117,7 +118,7 @@ class TestFiles:
     )
     def test_damaged(self, split, damage, message):
         damage(write_centroids(DATA, "train", 64))
-        with pytest.raises(InputError, match=f"train_centroids_64.npy: {message}.*make it with `fbnet centroids`"):
+        with pytest.raises(InputError, match=f"centroids_64.npy: {message}.*make it with `fbnet centroids`"):
             open_centroids(DATA, "train", 64, split)
 
     @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Preparation of hand-made files, and each kind of bad raw data."""
 
 import json
+import multiprocessing
 import os
 import shutil
 from pathlib import Path
@@ -13,16 +14,22 @@ from fbnet import paths
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.labels import BDD100K, CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.config.load import load_study
+from fbnet.data import prepare as prepare_module
+from fbnet.data.images import read_stored_image
 from fbnet.data.packed import open_split
 from fbnet.data.prepare import prepare
 from fbnet.data.readers.bdd100k import LAYOUTS
 from fbnet.data.synthetic import write as synthetic
 from fbnet.errors import InputError
+from fbnet.io.files import write_json
+from tests.conftest import prepare_all
 from tests.data.test_images import png
 
 CAMVID_DATA = DataConfig(dataset="camvid", root="raw", train="train", evaluate="test")
 BDD100K_DATA = DataConfig(dataset="bdd100k", root="raw", train="train", evaluate="val")
 CITYSCAPES_DATA = DataConfig(dataset="cityscapes", root="raw", train="train", evaluate="val")
+TRAIN = CAMVID_DATA.packed_name("train")
+MANIFEST = rf"data/{TRAIN}/manifest\.json"
 SIZE = (6, 10)
 
 
@@ -77,7 +84,7 @@ def by_hand(label, spec):
 
 class TestPrepare:
     def test_camvid(self, camvid):
-        prepare(CAMVID_DATA)
+        prepare(CAMVID_DATA, "train")
         split = open_split(CAMVID_DATA, "train")
         assert split.names == ("a", "b")
         for index, name in enumerate(split.names):
@@ -85,7 +92,7 @@ class TestPrepare:
             assert np.array_equal(split.labels(index), by_hand(camvid[name][1], CAMVID))
 
     def test_cityscapes(self, cityscapes):
-        prepare(CITYSCAPES_DATA)
+        prepare_all(CITYSCAPES_DATA)
         for split_name, name in (("train", "aachen_000001_000019"), ("val", "bonn_000002_000019")):
             split = open_split(CITYSCAPES_DATA, split_name)
             assert split.names == (name,)
@@ -93,7 +100,7 @@ class TestPrepare:
             assert np.array_equal(split.labels(0), by_hand(cityscapes[name][1], CITYSCAPES))
 
     def test_bdd100k(self, bdd100k):
-        prepare(BDD100K_DATA)
+        prepare_all(BDD100K_DATA)
         for split_name, name in (("train", "0a0a0b1a-7c39d841"), ("val", "7d2f7975-e0c1c5a7")):
             split = open_split(BDD100K_DATA, split_name)
             assert split.names == (name,)
@@ -103,13 +110,13 @@ class TestPrepare:
     def test_bdd100k_unpaired_image(self, bdd100k):
         next(Path("raw").rglob("*/val/*.png")).unlink()
         with pytest.raises(InputError, match=r"val/7d2f7975-e0c1c5a7\.jpg: has no label"):
-            prepare(BDD100K_DATA)
+            prepare_all(BDD100K_DATA)
 
     def test_bdd100k_of_label_ids(self, bdd100k):
         """Raw ids of Cityscapes instead of train ids are refused."""
         write(next(Path("raw").rglob("*/train/*.png")), np.full(SIZE, 33, dtype=np.uint8))
         with pytest.raises(InputError, match="label value 33 out of range; bdd100k has ids 0 to 18 and 255"):
-            prepare(BDD100K_DATA)
+            prepare_all(BDD100K_DATA)
 
     def test_cityscapes_ids(self):
         """Raw ids and train ids of the data set's own scripts."""
@@ -118,9 +125,9 @@ class TestPrepare:
         assert CITYSCAPES.raw_ids == {raw: expected.get(raw, IGNORE_INDEX) for raw in range(34)}
 
     def test_manifest(self, camvid):
-        manifest = json.loads(prepare(CAMVID_DATA).read_text())
-        assert manifest["classes"] == list(CAMVID.classes)
-        train = manifest["splits"]["train"]
+        train = json.loads(prepare(CAMVID_DATA, "train").read_text())
+        assert (train["dataset"], train["split"], train["root"]) == ("camvid", "train", "raw")
+        assert train["classes"] == list(CAMVID.classes)
         labels = np.concatenate([by_hand(camvid[name][1], CAMVID) for name in "ab"])
         assert train["class_pixels"] == {name: int((labels == i).sum()) for i, name in enumerate(CAMVID.classes)}
         assert train["ignored_pixels"] == (labels == 255).sum()
@@ -134,7 +141,7 @@ class TestPrepare:
         image, label = scene(9, [1, 2], (11, 7))
         write(Path("raw/train/aa.png"), image)
         write(Path("raw/trainannot/aa.png"), label)
-        prepare(CAMVID_DATA)
+        prepare(CAMVID_DATA, "train")
         split = open_split(CAMVID_DATA, "train")
         assert split.sizes == (SIZE, (11, 7), SIZE)
         assert np.array_equal(split.image(1), image)
@@ -145,7 +152,7 @@ class TestPrepare:
         image = Image.open("raw/train/a.png")
         image.save(f"raw/train/a.{suffix}", quality=95)
         Path("raw/train/a.png").unlink()
-        prepare(CAMVID_DATA)
+        prepare(CAMVID_DATA, "train")
         with Image.open(f"raw/train/a.{suffix}") as saved:
             assert np.array_equal(open_split(CAMVID_DATA, "train").image(0), np.asarray(saved.convert("RGB")))
 
@@ -153,29 +160,29 @@ class TestPrepare:
         label = Image.fromarray(camvid["a"][1])
         label.putpalette([value for colour in CAMVID.palette for value in colour] + [0, 0, 0])
         label.save("raw/trainannot/a.png")
-        prepare(CAMVID_DATA)
+        prepare(CAMVID_DATA, "train")
         assert np.array_equal(open_split(CAMVID_DATA, "train").labels(0), by_hand(camvid["a"][1], CAMVID))
 
     def test_the_environment_names_the_root(self, camvid, monkeypatch):
         Path("raw").rename("elsewhere")
         monkeypatch.setenv("CAMVID_ROOT", "elsewhere")
-        prepare(CAMVID_DATA)
+        prepare(CAMVID_DATA, "test")
         assert len(open_split(CAMVID_DATA, "test")) == 1
 
     def test_twice_gives_the_same_bytes(self, camvid):
-        files = [prepare(CAMVID_DATA), *paths.prepared_files("camvid", ("train", "test"))]
-        before = [file.read_bytes() for file in files]
-        prepare(CAMVID_DATA)
-        assert [file.read_bytes() for file in files] == before
+        prepare(CAMVID_DATA, "train")
+        before = [file.read_bytes() for file in CAMVID_DATA.prepared_files("train")]
+        prepare(CAMVID_DATA, "train")
+        assert [file.read_bytes() for file in CAMVID_DATA.prepared_files("train")] == before
 
     def test_synthetic_scenes_go_through_the_cityscapes_reader(self, project):
         data = load_study("toy").data
-        prepare(data)
+        prepare(data, "train")
         split = open_split(data, "train")
         assert split.sizes == ((64, 128),) * 4
         name = split.names[1]
         city = name.split("_")[0]
-        with Image.open(f"data/raw/synthetic/gtFine/train/{city}/{name}_gtFine_labelIds.png") as label:
+        with Image.open(f"data/raw/synthetic/train/gtFine/train/{city}/{name}_gtFine_labelIds.png") as label:
             assert np.array_equal(split.labels(1), by_hand(np.asarray(label), CITYSCAPES))
 
 
@@ -245,55 +252,105 @@ BAD = {
 }
 
 
+class TestMeanwhile:
+    """What other processes do while a split is packed."""
+
+    @pytest.mark.parametrize("size", [SIZE, (11, 7)])
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_a_file_that_is_replaced_is_named(self, camvid, monkeypatch, size, when):
+        """Between the look at all files and the end of its own packing."""
+
+        def read(path):
+            pixels = None if when == "before" else read_stored_image(path)
+            if path.name == "b.png":
+                write(path.with_name("new.png"), scene(7, [1], size)[0])
+                path.with_name("new.png").replace(path)
+            return read_stored_image(path) if pixels is None else pixels
+
+        monkeypatch.setattr(prepare_module, "read_stored_image", read)
+        message = r"^raw/train/b\.png: it or its label map changed meanwhile; prepare split 'train' again$"
+        with pytest.raises(InputError, match=message):
+            prepare(CAMVID_DATA, "train")
+        assert not list(paths.DATA.rglob("*.*"))
+
+    def test_several_that_pack_the_same_split_at_once(self, camvid):
+        """All of them end well, and who has opened the split reads on."""
+        prepare(CAMVID_DATA, "train")
+        split = open_split(CAMVID_DATA, "train")
+        context = multiprocessing.get_context("fork")
+        processes = [context.Process(target=prepare_often, args=(30,)) for _ in range(4)]
+        for process in processes:
+            process.start()
+        while any(process.is_alive() for process in processes):
+            assert np.array_equal(split.image(1), camvid["b"][0])
+        assert [process.exitcode for process in processes] == [0] * 4
+        assert np.array_equal(open_split(CAMVID_DATA, "train").image(1), camvid["b"][0])
+        assert [path.name for path in Path("data/camvid").iterdir()] == [Path(TRAIN).name]
+
+    def test_packed_again_no_record_of_centroids_is_left(self, camvid):
+        records = [paths.provenance_file("toy", "centroids", f"{TRAIN}/{tile}") for tile in (32, 64)]
+        other = paths.provenance_file("toy", "centroids", f"{CAMVID_DATA.packed_name('test')}/32")
+        for path in (*records, other):
+            write_json(path, {})
+        prepare(CAMVID_DATA, "train")
+        assert [path.exists() for path in (*records, other)] == [False, False, True]
+
+
+def prepare_often(times):
+    for _ in range(times):
+        prepare(CAMVID_DATA, "train")
+
+
 @pytest.mark.parametrize("case", BAD)
 class TestBadRawData:
     def test_is_named(self, camvid, case):
         spoil, message = BAD[case]
         spoil(Path("raw"))
         with pytest.raises(InputError) as raised:
-            prepare(CAMVID_DATA)
+            prepare_all(CAMVID_DATA)
         assert message in str(raised.value)
         assert "\n" not in str(raised.value)
-        assert not paths.prepared_dir("camvid").exists()
-        assert not paths.DATA.exists() or os.listdir(paths.DATA) == []
+        packed = [split for split in CAMVID_DATA.splits if CAMVID_DATA.prepared_files(split)[0].exists()]
+        assert packed in ([], ["train"])
+        assert sum(path.is_dir() for path in paths.DATA.glob("*/*")) == len(packed)
 
     def test_leaves_earlier_data_as_they_were(self, camvid, case):
-        prepare(CAMVID_DATA)
-        files = paths.prepared_files("camvid", ("train", "test"))
+        prepare_all(CAMVID_DATA)
+        files = [file for split in CAMVID_DATA.splits for file in CAMVID_DATA.prepared_files(split)]
         before = [file.read_bytes() for file in files]
         BAD[case][0](Path("raw"))
         with pytest.raises(InputError):
-            prepare(CAMVID_DATA)
+            prepare_all(CAMVID_DATA)
         assert [file.read_bytes() for file in files] == before
-        assert os.listdir(paths.DATA) == ["camvid"]
+        assert sorted(path for path in paths.DATA.rglob("*") if path.is_file()) == sorted(files)
 
 
 class TestOpen:
     def test_not_prepared(self, project):
-        with pytest.raises(InputError, match=r"data/camvid/manifest\.json: not there; .*fbnet prepare"):
+        with pytest.raises(InputError, match=rf"{MANIFEST}: not there; .*fbnet prepare"):
             open_split(CAMVID_DATA, "train")
 
     def test_other_split(self, camvid):
-        prepare(CAMVID_DATA)
-        with pytest.raises(InputError, match="without the split 'val'"):
-            open_split(CAMVID_DATA, "val")
+        prepare(CAMVID_DATA, "train")
+        with pytest.raises(InputError, match=r"data/camvid/test-\w{8}/manifest\.json: not there"):
+            open_split(CAMVID_DATA, "test")
 
     def test_damaged_manifest(self, camvid):
-        prepare(CAMVID_DATA).write_text("{")
+        prepare(CAMVID_DATA, "train").write_text("{")
         with pytest.raises(InputError, match=r"manifest\.json: damaged"):
             open_split(CAMVID_DATA, "train")
 
     @pytest.mark.parametrize("kind", paths.ARRAYS)
     def test_truncated_array(self, camvid, kind):
-        prepare(CAMVID_DATA)
-        truncate(paths.array_file("camvid", "train", kind))
-        with pytest.raises(InputError, match=f"train_{kind}.npy: (cannot be read|does not fit)"):
+        prepare(CAMVID_DATA, "train")
+        truncate(paths.array_file(TRAIN, kind))
+        with pytest.raises(InputError, match=f"/{kind}.npy: (cannot be read|does not fit)"):
             open_split(CAMVID_DATA, "train")
 
     def test_an_array_of_other_data(self, camvid):
-        prepare(CAMVID_DATA)
-        np.save(paths.array_file("camvid", "train", "labels"), np.zeros(7, np.uint8))
-        with pytest.raises(InputError, match=r"train_labels\.npy: does not fit its manifest"):
+        prepare(CAMVID_DATA, "train")
+        np.save(paths.array_file(TRAIN, "labels"), np.zeros(7, np.uint8))
+        with pytest.raises(InputError, match=r"/labels\.npy: does not fit its manifest"):
             open_split(CAMVID_DATA, "train")
 
     @pytest.mark.parametrize(
@@ -316,17 +373,17 @@ class TestOpen:
         ],
     )
     def test_a_manifest_of_impossible_images(self, camvid, change):
-        path = prepare(CAMVID_DATA)
+        path = prepare(CAMVID_DATA, "train")
         manifest = json.loads(path.read_text())
-        manifest["splits"]["train"]["images"][0] |= change
+        manifest["images"][0] |= change
         path.write_text(json.dumps(manifest))
-        with pytest.raises(InputError, match=r"^data/camvid/manifest\.json: damaged \(.*; prepare .* again"):
+        with pytest.raises(InputError, match=rf"^{MANIFEST}: damaged \(.*; prepare .* again"):
             open_split(CAMVID_DATA, "train")
 
-    @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"splits": {"train": {"images": [3]}}}', "NaN"])
+    @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"images": [3]}', "NaN"])
     def test_a_manifest_that_is_none(self, camvid, content):
-        prepare(CAMVID_DATA).write_text(content)
-        with pytest.raises(InputError, match=r"^data/camvid/manifest\.json: damaged .*; prepare .* again"):
+        prepare(CAMVID_DATA, "train").write_text(content)
+        with pytest.raises(InputError, match=rf"^{MANIFEST}: damaged .*; prepare .* again"):
             open_split(CAMVID_DATA, "train")
 
     @pytest.mark.parametrize(
@@ -343,33 +400,36 @@ class TestOpen:
         ids=["objects", "more than there is", "a sum", "an archive", "empty", "a folder", "missing"],
     )
     def test_an_array_that_is_none(self, camvid, spoil):
-        prepare(CAMVID_DATA)
-        spoil(paths.array_file("camvid", "train", "labels"))
-        with pytest.raises(InputError, match=r"^data/camvid/train_labels\.npy: .*; prepare .* again"):
+        prepare(CAMVID_DATA, "train")
+        spoil(paths.array_file(TRAIN, "labels"))
+        with pytest.raises(InputError, match=rf"^data/{TRAIN}/labels\.npy: .*; prepare .* again"):
             open_split(CAMVID_DATA, "train")
 
-    def test_other_scenes_than_the_studys(self, project):
-        prepare(load_study("toy").data)
-        project.write_study(data__cityscapes__synthetic__seed=1)
+    def test_data_under_the_name_of_others(self, camvid):
+        prepare_all(CAMVID_DATA)
+        test = paths.prepared_dir(CAMVID_DATA.packed_name("test"))
+        shutil.rmtree(test)
+        paths.prepared_dir(TRAIN).rename(test)
         with pytest.raises(InputError, match="made from other parameters"):
-            open_split(load_study("toy").data, "train")
+            open_split(CAMVID_DATA, "test")
 
 
 @pytest.mark.skipif("CAMVID_ROOT" not in os.environ, reason="CAMVID_ROOT names no CamVid folder")
 def test_real_camvid(tmp_path, monkeypatch):
     root = os.environ["CAMVID_ROOT"]
     monkeypatch.chdir(tmp_path)
-    manifest = json.loads(prepare(DataConfig(dataset="camvid", root=root, train="val", evaluate="val")).read_text())
-    counts = manifest["splits"]["val"]["class_pixels"]
-    assert len(manifest["splits"]["val"]["images"]) == 101
+    data = DataConfig(dataset="camvid", root=root, train="val", evaluate="val")
+    manifest = json.loads(prepare(data, "val").read_text())
+    counts = manifest["class_pixels"]
+    assert len(manifest["images"]) == 101
     assert all(counts.values())
-    assert sum(counts.values()) + manifest["splits"]["val"]["ignored_pixels"] == 101 * 360 * 480
+    assert sum(counts.values()) + manifest["ignored_pixels"] == 101 * 360 * 480
 
 
 def test_synthetic_scenes_go_through_the_bdd100k_reader(project):
     scenes = SyntheticConfig(height=32, width=64, images={"train": 2, "val": 1}, seed=3)
     data = DataConfig(dataset="synthetic_bdd100k", root="raw", train="train", evaluate="val", synthetic=scenes)
-    prepare(data)
+    prepare(data, "train")
     split = open_split(data, "train")
     drawn = synthetic.scene(scenes, "train", 1)
     assert np.array_equal(split.labels(1), by_hand(drawn.labels, CITYSCAPES))

@@ -13,12 +13,12 @@ from PIL import Image
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX
 from fbnet.config.registry import DATASETS
+from fbnet.data import raw_files
 from fbnet.data.packed import open_split
 from fbnet.data.prepare import prepare
-from fbnet.data.raw_files import missing
 from fbnet.data.readers.mapillary_labels import CLASS_OF, V1_2, V2_0
 from fbnet.errors import InputError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, prepare_all
 
 TEST = DataConfig(dataset="cityscapes_test", root="raw", predict="test")
 COARSE = DataConfig(dataset="cityscapes_coarse", root="raw", train="train_extra")
@@ -47,9 +47,13 @@ def write_config(path, names):
     Path(path).write_text(json.dumps({"labels": [{"name": name, "evaluate": True} for name in names]}))
 
 
+def missing(data):
+    return raw_files.missing(data, data.splits)
+
+
 def refused(data, message):
     with pytest.raises(InputError) as raised:
-        prepare(data)
+        prepare_all(data)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -73,19 +77,21 @@ class TestCityscapesTest:
 
     def test_the_images_alone_are_packed(self, image):
         """The dummy labels beside them are not opened: their size is wrong."""
-        manifest = json.loads(prepare(TEST).read_text())
+        manifest = json.loads(prepare(TEST, "test").read_text())
         split = open_split(TEST, "test")
         assert split.names == ("berlin_000000_000019",)
         assert np.array_equal(split.image(0), image)
-        assert sorted(Path("data/cityscapes_test").iterdir()) == sorted(TEST.prepared_files)
-        assert [path.name for path in TEST.prepared_files] == ["manifest.json", "test_images.npy"]
-        assert set(manifest["splits"]["test"]) == {"sha256", "images"}
-        entry = manifest["splits"]["test"]["images"][0]
+        files = TEST.prepared_files("test")
+        assert sorted(path for path in Path("data").rglob("*") if path.is_file()) == sorted(files)
+        assert [path.name for path in files] == ["manifest.json", "images.npy"]
+        assert set(manifest["sha256"]) == {"images"}
+        assert "class_pixels" not in manifest
+        (entry,) = manifest["images"]
         assert (entry["name"], entry["height"], entry["width"]) == ("berlin_000000_000019", *SIZE)
         assert set(entry) == {"name", "height", "width", "image_sha256"}
 
     def test_labels_are_refused(self, image):
-        prepare(TEST)
+        prepare_all(TEST)
         with pytest.raises(
             InputError,
             match="berlin_000000_000019: has no labels, as its split is one to predict; choose a labelled split",
@@ -114,7 +120,7 @@ class TestCityscapesCoarse:
         return image, label
 
     def test_the_coarse_labels_are_read(self, arrays):
-        prepare(COARSE)
+        prepare_all(COARSE)
         split = open_split(COARSE, "train_extra")
         assert split.names == ("augsburg_000000_000000",)
         assert np.array_equal(split.image(0), arrays[0])
@@ -136,7 +142,7 @@ class TestCityscapesCoarse:
     def test_the_root_is_that_of_cityscapes(self, arrays, monkeypatch):
         Path("raw").rename("elsewhere")
         monkeypatch.setenv("CITYSCAPES_ROOT", "elsewhere")
-        prepare(COARSE)
+        prepare_all(COARSE)
 
 
 # Labels of each version by their ids in the data set's configuration files.
@@ -196,7 +202,7 @@ class TestMapillary:
     @pytest.mark.parametrize("layout", [FIRST, SECOND_OLD, SECOND_NEW], ids=["1", "2 with 1.2", "2 with 2.0"])
     def test_each_layout(self, project, layout):
         label = write_mapillary(layout)
-        prepare(MAPILLARY)
+        prepare_all(MAPILLARY)
         split = open_split(MAPILLARY, "training")
         names = layout[2]
         for raw, train in zip(label.ravel().tolist(), split.labels(0).ravel().tolist(), strict=True):
@@ -208,7 +214,7 @@ class TestMapillary:
         write_mapillary(FIRST)
         write("raw/training/images/b.jpg", picture(2, (8, 4)))
         write("raw/training/labels/b.png", choice(2, range(66), (8, 4)))
-        prepare(MAPILLARY)
+        prepare_all(MAPILLARY)
         split = open_split(MAPILLARY, "training")
         assert split.sizes == (SIZE, (8, 4))
         assert split.labels(1).shape == (8, 4)
@@ -217,13 +223,13 @@ class TestMapillary:
         write_mapillary(SECOND_NEW)
         write_mapillary(SECOND_OLD)
         write("raw/training/v1.2/labels/aaaaaaaaaaaaaaaaaaaaaa.png", np.full(SIZE, 55, np.uint8))
-        prepare(MAPILLARY)
+        prepare_all(MAPILLARY)
         assert (open_split(MAPILLARY, "training").labels(0) == CITYSCAPES.classes.index("car")).all()
 
     def test_ids_follow_the_configuration_file(self, project):
         write_mapillary(FIRST, names=V1_2[::-1])
         write("raw/training/labels/aaaaaaaaaaaaaaaaaaaaaa.png", np.full(SIZE, 65 - 55, np.uint8))
-        prepare(MAPILLARY)
+        prepare_all(MAPILLARY)
         assert (open_split(MAPILLARY, "training").labels(0) == CITYSCAPES.classes.index("car")).all()
 
     def test_an_id_beyond_the_list(self, project):
@@ -301,7 +307,7 @@ class TestMissing:
 
     def test_what_can_be_prepared_misses_nothing(self, project):
         write_mapillary(SECOND_OLD)
-        prepare(MAPILLARY)
+        prepare_all(MAPILLARY)
         assert missing(MAPILLARY) == ()
 
     def test_the_environment_names_the_root(self, project, monkeypatch):

@@ -14,9 +14,9 @@ from fbnet.data.augment import draw_crop, take_crop
 from fbnet.data.centroids import DTYPE, open_centroids, pool_centroids, tile_centroids, write_centroids
 from fbnet.data.packed import concat, open_split
 from fbnet.data.photometric import draw_colours
-from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 from fbnet.training.loader import training_batches
+from tests.conftest import prepare_all
 from tests.data.splits import packed_split
 
 
@@ -329,7 +329,7 @@ def test_each_class_is_drawn_equally_often_in_packed_data(project):
     """Class-uniform sampling through preparation and centroid files, on images with and without each class."""
     scenes = SyntheticConfig(height=64, width=128, images={"train": 12, "val": 1})
     data = DataConfig(dataset="synthetic", root="raw", train="train", evaluate="val", synthetic=scenes)
-    prepare(data)
+    prepare_all(data)
     split = open_split(data, "train")
     write_centroids(data, "train", 64)
     epochs = 300

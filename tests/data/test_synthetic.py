@@ -15,11 +15,11 @@ from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX
 from fbnet.config.registry import DATASETS
 from fbnet.data.packed import open_split
-from fbnet.data.prepare import prepare
 from fbnet.data.readers.mapillary_labels import V1_2, V2_0
 from fbnet.data.synthetic import write as synthetic
 from fbnet.data.synthetic.layouts import CITIES, coarse
 from fbnet.errors import InputError
+from tests.conftest import prepare_all
 
 SMALL = SyntheticConfig(height=32, width=64, images={"train": 4, "val": 3})
 MEDIUM = SyntheticConfig(height=128, width=256, images={"train": 16, "val": 1})
@@ -38,6 +38,11 @@ def scenes():
 
 def contents(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def write_scenes(folder: Path, config: SyntheticConfig, dataset: str = "synthetic", split: str = "train") -> None:
+    with synthetic.drawn_scenes(folder, config, split, dataset):
+        pass
 
 
 def fail_at(monkeypatch, index: int) -> None:
@@ -153,9 +158,9 @@ def test_every_raw_id_is_known_to_the_label_set(scenes):
 
 
 def test_polygons_are_the_label_map(tmp_path):
-    synthetic.write_scenes(tmp_path / "data", SMALL)
+    write_scenes(tmp_path / "data", SMALL)
     files = sorted((tmp_path / "data" / "gtFine").rglob("*_polygons.json"))
-    assert len(files) == 7
+    assert len(files) == 4
     for file in files:
         content = json.loads(file.read_text())
         painted = Image.new("L", (content["imgWidth"], content["imgHeight"]))
@@ -166,42 +171,53 @@ def test_polygons_are_the_label_map(tmp_path):
         assert np.array_equal(np.asarray(painted), np.asarray(labels))
 
 
-def test_folder_layout(tmp_path):
-    synthetic.write_scenes(tmp_path / "data", SMALL)
-    names = set(contents(tmp_path / "data"))
-    stems = [("train", city, sequence) for city, sequence in [("aldermoor", 0), ("aldermoor", 1)]]
-    stems += [("train", "brennick", 0), ("train", "cortavel", 0), ("val", "dunhalde", 0), ("val", "dunhalde", 1)]
+@pytest.mark.parametrize(
+    ("split", "frames"),
+    [
+        ("train", [("aldermoor", 0), ("aldermoor", 1), ("brennick", 0), ("cortavel", 0)]),
+        ("val", [("dunhalde", 0), ("dunhalde", 1), ("ellwick", 0)]),
+    ],
+)
+def test_folder_layout(tmp_path, split, frames):
+    write_scenes(tmp_path / "data", SMALL, split=split)
     expected = {"synthetic.json"}
-    for split, city, sequence in [*stems, ("val", "ellwick", 0)]:
+    for city, sequence in frames:
         stem = f"{split}/{city}/{city}_{sequence:06d}_000019"
         expected |= {f"leftImg8bit/{stem}_leftImg8bit.png"}
         expected |= {f"gtFine/{stem}_gtFine_labelIds.png", f"gtFine/{stem}_gtFine_polygons.json"}
-    assert names == expected
+    assert set(contents(tmp_path / "data")) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert json.loads((tmp_path / "data" / "synthetic.json").read_text())["height"] == 32
 
 
 def test_writing_again_gives_the_same_bytes(tmp_path):
-    synthetic.write_scenes(tmp_path / "data", SMALL)
+    write_scenes(tmp_path / "data", SMALL)
     first = contents(tmp_path / "data")
-    synthetic.write_scenes(tmp_path / "data", SMALL)
+    write_scenes(tmp_path / "data", SMALL)
     assert contents(tmp_path / "data") == first
 
 
-def test_a_former_data_set_is_replaced(tmp_path):
-    synthetic.write_scenes(tmp_path / "data", SMALL)
-    synthetic.write_scenes(tmp_path / "data", SMALL.model_copy(update={"images": {"train": 1, "val": 1}, "seed": 5}))
-    assert len(contents(tmp_path / "data")) == 1 + 2 * 3
+def test_former_scenes_are_replaced(tmp_path):
+    write_scenes(tmp_path / "data", SMALL)
+    write_scenes(tmp_path / "data", SMALL.model_copy(update={"images": {"train": 1, "val": 1}, "seed": 5}))
+    assert len(contents(tmp_path / "data")) == 1 + 3
     assert json.loads((tmp_path / "data" / "synthetic.json").read_text())["seed"] == 5
 
 
-@pytest.mark.parametrize("name", ["data", "data.part", "data.former"])
-def test_a_foreign_folder_is_refused(tmp_path, name):
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "thesis.tex").write_text("precious")
+def test_another_split_is_drawn_the_same_whatever_the_numbers(tmp_path):
+    """The scenes of a split depend on no other split."""
+    write_scenes(tmp_path / "one", SMALL, split="val")
+    write_scenes(tmp_path / "two", SMALL.model_copy(update={"images": {"train": 9, "val": 3}}), split="val")
+    one, two = (contents(tmp_path / name) for name in ("one", "two"))
+    assert [name for name in one if one[name] != two.get(name)] == ["synthetic.json"]
+
+
+def test_a_foreign_folder_is_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.tex").write_text("precious")
     before = contents(tmp_path)
-    with pytest.raises(InputError, match=rf"{name}: .*move it away") as error:
-        synthetic.write_scenes(tmp_path / "data", SMALL)
+    with pytest.raises(InputError, match=r"data: .*move it away") as error:
+        write_scenes(tmp_path / "data", SMALL)
     assert "\n" not in str(error.value)
     assert contents(tmp_path) == before
 
@@ -209,28 +225,24 @@ def test_a_foreign_folder_is_refused(tmp_path, name):
 def test_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "data").write_text("precious")
     with pytest.raises(InputError, match="data: "):
-        synthetic.write_scenes(tmp_path / "data", SMALL)
+        write_scenes(tmp_path / "data", SMALL)
     assert (tmp_path / "data").read_text() == "precious"
 
 
-def test_an_interrupted_write_leaves_the_former_data_set(tmp_path, monkeypatch):
-    synthetic.write_scenes(tmp_path / "data", SMALL)
-    before = contents(tmp_path / "data")
-    with monkeypatch.context() as patched:
-        fail_at(patched, 2)
-        with pytest.raises(KeyboardInterrupt):
-            synthetic.write_scenes(tmp_path / "data", SMALL.model_copy(update={"seed": 9}))
-    assert contents(tmp_path / "data") == before
-    synthetic.write_scenes(tmp_path / "data", SMALL.model_copy(update={"seed": 9}))
-    assert contents(tmp_path / "data") != before
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+def test_interrupted_drawing_leaves_the_former_scenes(tmp_path, monkeypatch):
+    write_scenes(tmp_path / "data", SMALL)
+    before = contents(tmp_path)
+    fail_at(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        write_scenes(tmp_path / "data", SMALL.model_copy(update={"seed": 9}))
+    assert contents(tmp_path) == before
 
 
-def test_an_interrupted_first_write_leaves_nothing_in_place(tmp_path, monkeypatch):
+def test_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
     fail_at(monkeypatch, 1)
     with pytest.raises(KeyboardInterrupt):
-        synthetic.write_scenes(tmp_path / "data", SMALL)
-    assert not (tmp_path / "data").exists()
+        write_scenes(tmp_path / "data", SMALL)
+    assert list(tmp_path.iterdir()) == []
 
 
 USES = {
@@ -265,7 +277,7 @@ class TestThroughTheReaders:
 
     def test_images_and_labels_are_the_scenes(self, project, dataset):
         data = data_set(dataset)
-        prepare(data)
+        prepare_all(data)
         for name in data.splits:
             split = open_split(data, name)
             assert len(split) == 4
@@ -283,10 +295,10 @@ class TestThroughTheReaders:
                     assert np.array_equal(split.labels(index), train_ids(drawn.labels))
 
     def test_writing_again_gives_the_same_bytes(self, tmp_path, dataset):
-        config = data_set(dataset, 32, 64, 2).synthetic
-        synthetic.write_scenes(tmp_path / "data", config, dataset)
+        config, split = data_set(dataset, 32, 64, 2).synthetic, DATASETS[dataset].scene_splits[0]
+        write_scenes(tmp_path / "data", config, dataset, split)
         first = contents(tmp_path / "data")
-        synthetic.write_scenes(tmp_path / "data", config, dataset)
+        write_scenes(tmp_path / "data", config, dataset, split)
         assert contents(tmp_path / "data") == first
 
 
@@ -307,7 +319,7 @@ def scene_number(split, name, index):
 class TestTestSplit:
     def test_labels_are_written_for_the_official_evaluator(self, tmp_path):
         config = data_set("synthetic_test").synthetic
-        synthetic.write_scenes(tmp_path / "data", config, "synthetic_test")
+        write_scenes(tmp_path / "data", config, "synthetic_test", "test")
         stem = "test/gellmar/gellmar_000001_000019"
         names = contents(tmp_path / "data")
         assert f"leftImg8bit/{stem}_leftImg8bit.png" in names
@@ -349,7 +361,8 @@ class TestCoarse:
 class TestMapillaryLayout:
     @pytest.fixture
     def root(self, tmp_path):
-        synthetic.write_scenes(tmp_path / "data", data_set("synthetic_mapillary").synthetic, "synthetic_mapillary")
+        config = data_set("synthetic_mapillary").synthetic
+        write_scenes(tmp_path / "data", config, "synthetic_mapillary", "training")
         return tmp_path / "data"
 
     def test_sizes_differ(self, root):
@@ -373,18 +386,17 @@ class TestMapillaryLayout:
 
     def test_both_versions_are_the_same_classes(self, root, project):
         data = data_set("synthetic_mapillary").model_copy(
-            update={"dataset": "mapillary", "synthetic": None, "root": str(root)}
+            update={"dataset": "mapillary", "synthetic": None, "root": str(root), "evaluate": None}
         )
-        prepare(data)
+        prepare_all(data)
         first = [open_split(data, "training").labels(index).copy() for index in range(4)]
-        for split in DATASETS["synthetic_mapillary"].scene_splits:
-            shutil.rmtree(root / split / "v1.2")
-        prepare(data)
+        shutil.rmtree(root / "training/v1.2")
+        prepare_all(data)
         split = open_split(data, "training")
         assert all(np.array_equal(split.labels(index), first[index]) for index in range(4))
 
 
 @pytest.mark.parametrize("dataset", USES)
 def test_the_smallest_scenes_have_a_layout(tmp_path, dataset):
-    synthetic.write_scenes(tmp_path / "data", data_set(dataset, 32, 64, 3).synthetic, dataset)
+    write_scenes(tmp_path / "data", data_set(dataset, 32, 64, 3).synthetic, dataset, DATASETS[dataset].scene_splits[0])
     assert len(contents(tmp_path / "data")) > 3

@@ -13,13 +13,13 @@ from PIL import Image
 from fbnet import paths
 from fbnet.config.labels import CAMVID, CITYSCAPES
 from fbnet.config.load import load_study
-from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 from fbnet.evaluation import tiling
 from fbnet.evaluation.predict import find_images, overlay, predict_images
 from fbnet.evaluation.predictor import predict
 from fbnet.models import checkpoint
 from fbnet.training.train import train
+from tests.conftest import prepare_all
 
 CPU = torch.device("cpu")
 OUTPUT = Path("predicted")
@@ -29,7 +29,7 @@ OUTPUT = Path("predicted")
 def trained(project):
     """A checkpoint with FBNet, and a folder of three images of different sizes and formats."""
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     train(study, study.runs["fcn_r50_fbnet"], 0, CPU)
     folder = Path("images")
     folder.mkdir()

@@ -14,14 +14,15 @@ from PIL import Image
 from fbnet import paths
 from fbnet.config.labels import CAMVID, CITYSCAPES, IGNORE_INDEX
 from fbnet.config.load import load_study
+from fbnet.data.images import read_labels
 from fbnet.data.packed import open_split
-from fbnet.data.prepare import prepare, read_labels
 from fbnet.errors import InputError
 from fbnet.evaluation.evaluate import evaluate
 from fbnet.evaluation.predictor import predict_labels
 from fbnet.evaluation.score import score
 from fbnet.models import checkpoint
 from fbnet.training.train import train
+from tests.conftest import prepare_all
 from tests.test_cli import fbnet, refused
 
 CLASS_IDS = [raw for raw, train in CITYSCAPES.raw_ids.items() if train != IGNORE_INDEX]
@@ -91,7 +92,7 @@ def assert_equal(result, expected):
 
 def test_the_evaluation_of_a_trained_run_equals_the_official_evaluator(project, tmp_path, monkeypatch):
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     train(study, study.run("fcn_r50_fbnet"), 0, CPU)
     evaluate(study, study.run("fcn_r50_fbnet"), 0, CPU)
     network, _ = checkpoint.load(paths.checkpoint_file("toy", "fcn_r50_fbnet", 0))
@@ -99,7 +100,7 @@ def test_the_evaluation_of_a_trained_run_equals_the_official_evaluator(project, 
     files = []
     for index, name in enumerate(split.names):
         prediction = predict_labels(network, split.image(index), study.settings.evaluation, CPU)
-        truth = next(study.data.raw_root.glob(f"gtFine/val/*/{name}_gtFine_labelIds.png"))
+        truth = next(study.data.raw_root.glob(f"val/gtFine/val/*/{name}_gtFine_labelIds.png"))
         files.append((save(tmp_path / f"{name}.png", CITYSCAPES.to_raw(prediction)), truth))
     metrics = json.loads(paths.metrics_file("toy", "fcn_r50_fbnet", 0).read_text())
     assert_equal(metrics, official_scores(files, monkeypatch))

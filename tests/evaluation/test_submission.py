@@ -1,6 +1,7 @@
 """Tests of the zip for the test server, by cityscapesScripts' own evaluator and by damaged and foreign zips."""
 
 import io
+import shutil
 import zipfile
 from dataclasses import replace
 from typing import ClassVar
@@ -16,7 +17,6 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_study
 from fbnet.config.registry import DATASETS
 from fbnet.data.packed import open_split
-from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 from fbnet.evaluation import submission
 from fbnet.evaluation.predictor import predict_labels
@@ -24,7 +24,7 @@ from fbnet.evaluation.score import score
 from fbnet.models import checkpoint
 from fbnet.models.build import build
 from fbnet.training import train
-from tests.conftest import EVERYTHING
+from tests.conftest import EVERYTHING, prepare_all
 from tests.data.test_images import png
 from tests.evaluation.test_score import official_scores
 
@@ -36,7 +36,7 @@ RUN = "deeplabv3plus_r101_fbnet_trainval"
 def study(project):
     project.write_study(**{key: EVERYTHING[key] for key in ("data", "recipes", "multi_scale", "tables")})
     study = load_study("toy")
-    prepare(study.role("cityscapes_test"))
+    prepare_all(study.role("cityscapes_test"))
     return study
 
 
@@ -85,7 +85,7 @@ def test_the_official_evaluator_takes_it(study, tmp_path, monkeypatch):
         archive.extractall(tmp_path / "predictions")
     monkeypatch.setattr(official.args, "predictionPath", str(tmp_path / "predictions"))
     monkeypatch.setattr(official.args, "predictionWalk", None)
-    labels = study.role("cityscapes_test").raw_root / "gtFine" / "test"
+    labels = study.role("cityscapes_test").raw_root / "test/gtFine/test"
     truths = sorted(labels.glob("*/*_gtFine_labelIds.png"))
     assert len(truths) == 3
     found = [(official.getPrediction(official.args, str(truth)), truth) for truth in truths]
@@ -126,8 +126,10 @@ class TestRefused:
 
     def test_test_images_that_are_not_prepared(self, study):
         save(study)
-        paths.manifest_file("synthetic_test").unlink()
-        self.refused(study, r"synthetic_test/manifest\.json: not there; prepare data set 'synthetic_test' again")
+        shutil.rmtree("data/synthetic_test")
+        self.refused(
+            study, r"synthetic_test/test-\w{8}/manifest\.json: not there; prepare data set 'synthetic_test' again"
+        )
 
     @pytest.mark.parametrize(
         ("images", "message"), [(2, "has 3 images, the benchmark 2"), (3, "is of 64 x 128 pixels, not 1024 x 2048")]
@@ -172,7 +174,7 @@ class TestCheck:
 
 def test_train_and_export(study):
     """Train on train and val, then export."""
-    prepare(study.data)
+    prepare_all(study.data)
     train.train(study, study.run(RUN), 0, CPU)
     assert len(contents(submission.export(study, study.run(RUN), 0, CPU))) == 3
 

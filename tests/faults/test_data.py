@@ -1,6 +1,7 @@
 """Prepared data that disappear or shrink while a training reads them, and loader processes that die."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,11 @@ import torch
 
 from fbnet import paths
 from fbnet.config.load import load_study
-from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.training.resume import ResumeState
 from fbnet.training.train import train
+from tests.conftest import TRAIN, prepare_all
 from tests.faults.conftest import Disk
 
 CPU = torch.device("cpu")
@@ -33,7 +34,7 @@ def _log_progress(caplog):
 def study(project):
     project.write_study(training__epochs=3, seeds=[0])
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     return study
 
 
@@ -71,7 +72,7 @@ def undisturbed(study) -> bytes:
 
 
 def array() -> Path:
-    return paths.array_file("synthetic", "train", "images")
+    return paths.array_file(TRAIN, "images")
 
 
 def cut(path: Path) -> None:
@@ -160,19 +161,24 @@ def test_a_disk_too_small_for_prepared_arrays_is_said_before_they_are_filled(pro
     """Writing to a mapped file without room on the disk would kill the process."""
     scenes = {"height": 256, "width": 512, "images": {"train": 4, "val": 2}, "seed": 0}
     project.write_study(data__cityscapes__synthetic=scenes)
-    prepare(load_study("toy").data)
-    before = array().read_bytes()
+    data = load_study("toy").data
+    prepare_all(data)
+    files = data.prepared_files("train")
+    before = files[1].read_bytes()
     # Room for the scenes, which are drawn again beside the existing ones, and for a part of the arrays.
-    room = sum(-(-path.stat().st_size // 4096) * 4096 for path in paths.DATA.glob("raw/**/*") if path.is_file())
+    room = sum(-(-path.stat().st_size // 4096) * 4096 for path in paths.DATA.glob("raw/*/train/**/*") if path.is_file())
     assert room < len(before) + len(before) // 3  # the first array has room, its labels have none
     disk = Disk(paths.DATA)
     disk.mount()
     try:
         disk.fill(room)
-        result = subprocess.run([FBNET, "prepare", "--study", "toy"], capture_output=True, text=True, check=False)
-        assert array().read_bytes() == before
-        assert sorted(path.name for path in paths.DATA.iterdir()) == ["filler", "raw", "synthetic"]
+        result = subprocess.run(
+            [FBNET, "prepare", "--study", "toy", "--split", "train"], capture_output=True, text=True, check=False
+        )
+        assert files[1].read_bytes() == before
+        assert not list(paths.DATA.rglob("*.part"))
     finally:
         subprocess.run(["umount", "-l", paths.DATA], check=True)
     assert result.returncode == 2, result.stderr
-    assert result.stderr.splitlines()[-1] == f"fbnet: data/synthetic.part/train_labels.npy: {FULL}"
+    folder = re.escape(str(files[0].parent))
+    assert re.fullmatch(rf"fbnet: {folder}\.\w{{8}}\.part/labels\.npy: {FULL}", result.stderr.splitlines()[-1])

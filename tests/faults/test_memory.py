@@ -9,7 +9,7 @@ import pytest
 
 from fbnet import paths
 from fbnet.config.load import load_study
-from fbnet.data.prepare import prepare
+from tests.conftest import prepare_all
 
 RUN = "fcn_r50_fbnet"
 HALVED = r"out of memory with (\d+) tiles in a batch; continuing with (\d+)"
@@ -98,7 +98,7 @@ def test_a_single_tile_that_is_too_large_is_said(tmp_path):
 def study(project):
     project.write_study(seeds=[0], training__crop=[1024, 1024])
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     return study
 
 

@@ -75,8 +75,9 @@ def make_project() -> None:
     study |= {"width": WIDTH, "seeds": [0]}
     paths.study_file("toy").write_text(yaml.safe_dump(study))
     toy = load_study("toy")
-    with recording(graph.build_graph(toy), graph.prepared(toy, "cityscapes")):
-        prepare(toy.data)
+    for split in toy.data.splits:
+        with recording(graph.build_graph(toy), graph.prepared(toy, "cityscapes", split)):
+            prepare(toy.data, split)
     write_centroids(toy.data, "train", TILE)
     _make_network(toy)
     with recording(graph.build_graph(toy), graph.of_run("evaluate", RUN, 0)):
@@ -91,7 +92,7 @@ def make_kinds() -> tuple[Kind, ...]:
     table = load_runs().tables["table_1"]
     checkpoint_file = paths.checkpoint_file("toy", RUN, 0)
     record = paths.provenance_file("toy", "evaluate", f"{RUN}/seed0")
-    manifest, array = paths.manifest_file("synthetic"), paths.array_file("synthetic", "train", "labels")
+    manifest, _, array = study.data.prepared_files("train")
     label, images = _read_all("label.png", "palette.png"), _read_all("image.png", "alpha.png")
     return (
         Kind("label map", Path("label.png"), lambda: read_labels(Path("label.png"), CITYSCAPES), _png(label)),
@@ -152,8 +153,8 @@ def _make_camvid() -> None:
     for folder, pixels in (("train", np.zeros((8, 8, 3), np.uint8)), ("trainannot", np.zeros((8, 8), np.uint8))):
         Path("camvid", folder).mkdir(parents=True)
         Image.fromarray(pixels).save(Path("camvid", folder, "a.png"))
-    prepare(CAMVID)
-    raw.keep_listing(CAMVID)
+    prepare(CAMVID, "train")
+    raw.keep_listing(CAMVID, "train", raw.list_files(CAMVID, "train"))
     Path("camvid/train/a.png").touch()
 
 
@@ -192,13 +193,13 @@ def _make_others(study: Study) -> None:
 
 
 def _centroids(study: Study) -> Kind:
-    path, packed = paths.centroids_file("synthetic", "train", TILE), open_split(study.data, "train")
+    path, packed = paths.centroids_file(study.data.packed_name("train"), TILE), open_split(study.data, "train")
     return Kind("centroids", path, lambda: open_centroids(study.data, "train", TILE, packed), _plain(path))
 
 
 def _raw_listing() -> Kind:
-    path, digest = paths.raw_listing("camvid"), raw.digest(CAMVID)
-    return Kind("times of raw files", path, lambda: raw.changes(CAMVID, digest), _json(path))
+    path, digest = paths.raw_listing(CAMVID.packed_name("train")), raw.digest(raw.list_files(CAMVID, "train"))
+    return Kind("times of raw files", path, lambda: raw.changes(CAMVID, "train", digest), _json(path))
 
 
 def _weights_record() -> Kind:

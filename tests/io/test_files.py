@@ -3,10 +3,11 @@
 import errno
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fbnet.io.files import write_whole
+from fbnet.io.files import new_folder, write_whole
 
 
 def test_it_appears_whole(tmp_path):
@@ -75,3 +76,44 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         write_whole(tmp_path / "file", lambda file: os.stat(tmp_path / "other"))
     assert error.value.filename == str(tmp_path / "other")
+
+
+class TestNewFolder:
+    def test_it_appears_whole_in_place_of_another(self, tmp_path):
+        folder = tmp_path / "new/folder"
+        for content in ("first", "second"):
+            with new_folder(folder) as part:
+                (part / content).write_text(content)
+                assert not (folder / content).exists()
+            assert [path.name for path in folder.iterdir()] == [content]
+            assert list(folder.parent.iterdir()) == [folder]
+
+    def test_a_failure_leaves_the_old_one_and_nothing_else(self, tmp_path):
+        folder = tmp_path / "folder"
+        (folder / "old").mkdir(parents=True)
+
+        def fail():
+            with new_folder(folder) as part:
+                (part / "half").write_text("half")
+                raise KeyError("x")
+
+        with pytest.raises(KeyError):
+            fail()
+        assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["folder", "folder/old"]
+
+    def test_many_at_once_leave_one_whole_folder(self, tmp_path):
+        """All of them end their blocks together."""
+        folder, filled = tmp_path / "folder", threading.Barrier(8)
+
+        def fill(content):
+            for _ in range(50):
+                with new_folder(folder) as part:
+                    for name in "ab":
+                        (part / name).write_text(content)
+                    filled.wait()
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(fill, map(str, range(8))))
+        assert list(tmp_path.iterdir()) == [folder]
+        assert (folder / "a").read_text() == (folder / "b").read_text()

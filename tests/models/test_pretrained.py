@@ -13,7 +13,6 @@ import torchvision
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs, load_study
 from fbnet.config.runs import BalanceConfig
-from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 from fbnet.models import checkpoint
 from fbnet.models.backbones.resnet import ResNet
@@ -22,6 +21,7 @@ from fbnet.models.build import build
 from fbnet.models.pretrained import load_initial_weights, load_parent
 from fbnet.models.weight_files import record
 from fbnet.training.train import train
+from tests.conftest import prepare_all
 
 WIDTH = 0.0625
 # Written out by hand, so that the renaming is not tested against itself.
@@ -230,7 +230,7 @@ def test_training_starts_from_them(project):
     files = {"resnet50": "r50.pth", "resnet101": "r101.pth"}
     project.write_study(width=1.0, runs=["fcn_r50"], tables=[], figures=[], seeds=[0])
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     torch.manual_seed(5)
     theirs = ResNet("resnet50")
     torch.save(published(theirs), "r50.pth")
@@ -251,7 +251,7 @@ def test_training_takes_no_file_but_the_recorded_one(project):
         width=1.0, runs=["fcn_r50"], tables=[], figures=[], seeds=[0], training__initial_weights={"resnet50": "r50.pth"}
     )
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     Path("r50.pth").write_bytes(b"one")
     record("r50.pth")
     Path("r50.pth").write_bytes(b"another")

@@ -20,7 +20,7 @@ from fbnet.planning.footprint import footprint, trace_forward
 from fbnet.planning.plan import make_plan
 from fbnet.planning.rates import load_rates
 from fbnet.planning.text import cost_text, number
-from tests.planning.test_plan import change_study, write_checkpoint, write_manifest
+from tests.planning.test_plan import change_study, write_checkpoint, write_manifests
 from tests.report.conftest import write_metrics
 from tests.test_cli import fbnet, refused
 
@@ -296,24 +296,20 @@ class TestDisk:
 
     def test_as_prepared(self, project, machine):
         study = load_study("camvid_small")
-        write_manifest("camvid", {"train": 2, "test": 1})
-        path = paths.manifest_file("camvid")
-        content = json.loads(path.read_text())
-        sizes = [(10, 20), (30, 40), (10, 20)]
-        images = [image for split in content["splits"].values() for image in split["images"]]
-        for image, (height, width) in zip(images, sizes, strict=True):
-            image |= {"height": height, "width": width}
-        path.write_text(json.dumps(content))
+        write_manifests(study.data, {"train": 2, "test": 1}, height=10, width=20)
+        path = paths.manifest_file(study.data.packed_name("train"))
+        images = [{"height": 10, "width": 20}, {"height": 30, "width": 40}]
+        path.write_text(json.dumps({"images": images}))
         assert image_sizes(study.data, "train") == {(10, 20): 1, (30, 40): 1}
         assert cost_of(study, machine).prepared == {"cityscapes": Amount(4 * (200 + 1200 + 200), 0)}
 
     @pytest.mark.parametrize("side", [None, 0, -3, "8", True, 2.5])
     def test_prepared_images_without_a_size_are_refused(self, project, side):
-        write_manifest("camvid", {"train": 1})
-        path = paths.manifest_file("camvid")
-        path.write_text(json.dumps({"splits": {"train": {"images": [{"height": 8, "width": side}]}}}))
+        data = load_study("camvid_small").data
+        write_manifests(data, {"train": 1}, height=8, width=side)
+        path = paths.manifest_file(data.packed_name("train"))
         with pytest.raises(InputError, match=f"^{path}: damaged .*prepare data set 'camvid' again"):
-            data_bytes(load_study("camvid").data)
+            data_bytes(data)
 
 
 def test_money(small, machine):

@@ -20,15 +20,14 @@ CITYSCAPES_IMAGES = {"train": 2975, "val": 500}
 TRAINVAL, PRETRAINED = "deeplabv3plus_wrn38_fbnet_trainval", "deeplabv3plus_wrn38_mapillary"
 
 
-def write_manifest(dataset, images, arrays=True):
+def write_manifests(data, images, arrays=True, **entry):
     """Write a manifest with a number of images for each split, and empty arrays."""
-    path = paths.manifest_file(dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    splits = {split: {"images": [{"name": str(index)} for index in range(count)]} for split, count in images.items()}
-    path.write_text(json.dumps({"splits": splits}))
-    for split in images if arrays else ():
-        for kind in paths.ARRAYS:
-            paths.array_file(dataset, split, kind).touch()
+    for split, count in images.items():
+        manifest, *others = data.prepared_files(split)
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text(json.dumps({"images": [{"name": str(index), **entry} for index in range(count)]}))
+        for path in others if arrays else ():
+            path.touch()
 
 
 def write_checkpoint(study, run, seed):
@@ -110,11 +109,12 @@ class TestIterations:
         assert None not in plan.totals["iterations"].values()
 
     def test_scenes_are_counted_as_the_study_declares_them(self, project):
-        write_manifest("synthetic", {"train": 7, "val": 7})
-        assert split_images(load_study("demo").data, "train") == 160
+        data = load_study("demo").data
+        write_manifests(data, {"train": 7, "val": 7})
+        assert split_images(data, "train") == 160
 
     def test_prepared_images_count_before_published_ones(self, paper):
-        write_manifest("cityscapes", {"train": 1600})
+        write_manifests(paper.data, {"train": 1600})
         plan = make_plan(paper)
         assert run_plan(plan, "fcn_r50").iterations == 200 * 180
         assert run_plan(plan, TRAINVAL).images == 1600 + 500
@@ -192,7 +192,7 @@ class TestJobs:
 
 class TestData:
     def test_of_the_paper(self, paper, project):
-        write_manifest("cityscapes", CITYSCAPES_IMAGES)
+        write_manifests(paper.data, CITYSCAPES_IMAGES)
         for split in ("train", "val"):
             folder = project / "data/raw/cityscapes/leftImg8bit" / split / "town"
             folder.mkdir(parents=True)
@@ -220,21 +220,22 @@ class TestData:
             assert (entry.drawn, entry.missing, entry.prepared) == (True, (), False)
 
     def test_incomplete_files_are_not_prepared_data(self, paper):
-        write_manifest("cityscapes", CITYSCAPES_IMAGES, arrays=False)
+        write_manifests(paper.data, CITYSCAPES_IMAGES, arrays=False)
         assert not data_plan(make_plan(paper), "cityscapes").prepared
-        write_manifest("cityscapes", {"train": 2975})
+        write_manifests(paper.data, {"train": 2975})
         assert not data_plan(make_plan(paper), "cityscapes").prepared
-        write_manifest("cityscapes", CITYSCAPES_IMAGES)
+        write_manifests(paper.data, CITYSCAPES_IMAGES)
         assert data_plan(make_plan(paper), "cityscapes").prepared
-        paths.array_file("cityscapes", "val", "labels").unlink()
+        paper.data.prepared_files("val")[-1].unlink()
         assert not data_plan(make_plan(paper), "cityscapes").prepared
 
-    @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"splits": [1]}', '{"splits": {"train": {"images": 3}}}'])
+    @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"images": [1]}', '{"images": 3}'])
     def test_a_damaged_manifest_is_refused(self, paper, content):
-        write_manifest("cityscapes", CITYSCAPES_IMAGES)
-        paths.manifest_file("cityscapes").write_text(content)
+        write_manifests(paper.data, CITYSCAPES_IMAGES)
+        path = paths.manifest_file(paper.data.packed_name("train"))
+        path.write_text(content)
         hint = "prepare data set 'cityscapes' again with `fbnet prepare`"
-        with pytest.raises(InputError, match=f"^data/cityscapes/manifest.json: damaged .*; {hint}"):
+        with pytest.raises(InputError, match=f"^{path}: damaged .*; {hint}"):
             make_plan(paper)
 
 
@@ -245,8 +246,8 @@ class TestCommand:
         result = fbnet("plan", "--study", "paper", "--json")
         assert result.returncode == 0, result.stderr
         content = json.loads(result.stdout)
-        assert list(content) == ["study", "data", "runs", "totals", "cost"]
-        del content["cost"]
+        assert list(content) == ["study", "data", "runs", "totals", "cost", "unused"]
+        del content["cost"], content["unused"]
         assert content == json.loads(json.dumps(make_plan(paper).as_dict()))
         entry = next(run for run in content["runs"] if run["run"] == "fcn_r50")
         assert entry["training"] == {"needed": [0, 1, 2], "done": [1]}

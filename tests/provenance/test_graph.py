@@ -4,8 +4,8 @@ import pytest
 
 from fbnet import paths
 from fbnet.config.load import load_study
-from fbnet.provenance.graph import Result, build_graph, of_run, rule_outputs
-from tests.conftest import EVERYTHING
+from fbnet.provenance.graph import Result, build_graph, of_run, prepared, rule_outputs
+from tests.conftest import EVERYTHING, TRAIN, VAL
 
 RUN = "fcn_r50"
 
@@ -35,23 +35,39 @@ def test_a_history_is_written_but_identifies_nothing(everything):
 
 
 def test_prepared_data_are_identified_by_their_manifest(everything):
-    node = everything[Result("prepare", "synthetic")]
-    assert node.identity == (paths.manifest_file("synthetic"),)
-    assert {*node.identity, *node.byproducts} == set(everything.study.data.prepared_files)
+    node = everything[Result("prepare", TRAIN)]
+    assert node.identity == (paths.manifest_file(TRAIN),)
+    assert {*node.identity, *node.byproducts} == set(everything.study.data.prepared_files("train"))
 
 
 def test_raw_data_feed_preparation(camvid):
-    raw, prepare = Result("raw", "camvid"), Result("prepare", "camvid")
+    name = camvid.study.data.packed_name("train")
+    raw, prepare = Result("raw", name), Result("prepare", name)
     assert camvid[prepare].inputs == (raw,)
     assert camvid[prepare].results == ()
     assert camvid[raw].outputs == ()
     assert raw not in camvid.results
-    assert camvid.raw_data(prepare) == camvid.study.data
+    assert camvid.raw_data(prepare) == (camvid.study.data, "train")
     assert camvid.raw_data(of_run("train", RUN, 0)) is None
 
 
 def test_synthetic_scenes_have_no_raw_data(everything):
     assert everything.nodes.keys() == everything.results.keys()
+
+
+def test_jobs_depend_on_the_splits_that_they_read(everything):
+    train, val = Result("prepare", TRAIN), Result("prepare", VAL)
+    assert everything[of_run("train", RUN, 0)].inputs == (train,)
+    assert everything[of_run("evaluate", RUN, 0)].inputs == (of_run("train", RUN, 0), val)
+    coarse = prepared(everything.study, "cityscapes_coarse", "train_extra")
+    assert everything[of_run("train", "deeplabv3plus_wrn38_fbnet_trainval", 0)].inputs == (
+        *(train, val, coarse),
+        *(Result("centroids", f"{entry.name}/64") for entry in (train, val, coarse)),
+        of_run("train", "deeplabv3plus_wrn38_mapillary", 0),
+    )
+    test = prepared(everything.study, "cityscapes_test", "test")
+    trained = of_run("train", "deeplabv3plus_wrn38_fbnet_trainval", 0)
+    assert everything[of_run("export", "deeplabv3plus_wrn38_fbnet_trainval", 0)].inputs == (trained, test)
 
 
 def test_needed_leaves_out_what_no_table_reads(everything):

@@ -10,16 +10,18 @@ from fbnet.errors import InputError
 from fbnet.provenance.graph import Result, build_graph, of_run
 from fbnet.provenance.recording import recording
 from fbnet.provenance.records import digest, fingerprint, read
+from tests import conftest
 from tests.conftest import ROOT
 from tests.provenance.conftest import load_graph
 
 TRAIN = of_run("train", "fcn_r50", 0)
+PREPARE = Result("prepare", conftest.TRAIN)
 
 
 def test_a_record_names_everything(made):
     record = read(made.study, TRAIN)
     assert record.parameters["training"]["learning_rate"] == 0.01
-    assert record.inputs == {"prepare synthetic": read(made.study, Result("prepare", "synthetic")).digest}
+    assert record.inputs == {str(PREPARE): read(made.study, PREPARE).digest}
     assert list(record.outputs) == ["results/toy/runs/fcn_r50/seed0/model.pt"]
     assert record.digest == digest(record.outputs)
     assert "fbnet/training/losses.py" in record.sources
@@ -45,7 +47,7 @@ def test_nothing_is_recorded_of_a_failed_job(project):
 def test_a_fingerprint_follows_parameters_and_inputs(made, project):
     before = fingerprint(made, TRAIN)
     assert fingerprint(load_graph(), TRAIN) == before
-    prepare = made[Result("prepare", "synthetic")]
+    prepare = made[PREPARE]
     content = json.loads(prepare.record.read_text())
     prepare.record.write_text(json.dumps(content | {"digest": "another"}))
     assert fingerprint(made, TRAIN) != before

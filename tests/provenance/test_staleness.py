@@ -7,6 +7,7 @@ import pytest
 from fbnet.provenance.graph import Result, of_run
 from fbnet.provenance.records import read
 from fbnet.provenance.staleness import Stale, restamp, stale
+from tests import conftest
 from tests.provenance.conftest import load_graph, make_all
 
 TRAIN = of_run("train", "fcn_r50", 0)
@@ -33,7 +34,7 @@ def test_nothing_was_made(project):
     graph = load_graph()
     found = reasons(graph)
     assert found.keys() == graph.results.keys()
-    assert found[Result("prepare", "synthetic")] == "not made yet"
+    assert found[Result("prepare", conftest.TRAIN)] == "not made yet"
 
 
 def test_files_without_record(made):

@@ -14,10 +14,11 @@ from fbnet.provenance.graph import Result, of_run
 from fbnet.provenance.recording import recording
 from fbnet.provenance.records import read
 from fbnet.provenance.verification import known_sha256, verified_digests
+from tests.conftest import VAL
 
 TRAIN = of_run("train", "fcn_r50", 0)
 EVALUATE = of_run("evaluate", "fcn_r50", 0)
-PREPARE = Result("prepare", "synthetic")
+PREPARE = Result("prepare", VAL)
 
 
 def evaluate(graph):

@@ -17,7 +17,6 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs, load_study
 from fbnet.config.training import OhemConfig, TrainingConfig
 from fbnet.data.packed import open_split
-from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 from fbnet.models import checkpoint
 from fbnet.models.build import build
@@ -25,7 +24,7 @@ from fbnet.runtime.distributed import rank, run_processes, world_size, wrap_ddp
 from fbnet.training import train
 from fbnet.training.objective import compute_loss
 from fbnet.training.resume import ResumeState
-from tests.conftest import ROOT
+from tests.conftest import ROOT, prepare_all
 
 CPU = torch.device("cpu")
 FBNET = str(Path(sys.executable).with_name("fbnet"))
@@ -86,7 +85,7 @@ def test_gradients_are_those_of_the_whole_batch(tmp_path, kind):
 def study(project):
     project.write_study(training__batch_size=4, training__epochs=2)
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     return study
 
 

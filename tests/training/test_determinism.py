@@ -10,9 +10,9 @@ import torch
 
 from fbnet import paths
 from fbnet.config.load import load_study
-from fbnet.data.prepare import prepare
 from fbnet.runtime.determinism import deterministic_algorithms
 from fbnet.training.train import train
+from tests.conftest import prepare_all
 
 CPU = torch.device("cpu")
 RUN = "fcn_r50_fbnet"
@@ -24,7 +24,7 @@ def study(project):
     # Wide enough for torch to split a layer over all its threads.
     project.write_study(width=0.25, training__crop=[64, 128], training__photometric={}, seeds=[0])
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     return study
 
 
@@ -77,7 +77,7 @@ def test_every_part_of_a_training_has_a_deterministic_algorithm(project):
     }
     project.write_study(seeds=[0], **parts)
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     for run in ("pspnet_r50_fbnet", "deeplabv3plus_r50_fbnet"):
         train(study, study.run(run), 0, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
@@ -91,7 +91,7 @@ def test_the_switch(project):
     for wanted in (True, False):
         project.write_study(seeds=[0], training__deterministic=wanted)
         study = load_study("toy")
-        prepare(study.data)
+        prepare_all(study.data)
         with torch.nn.modules.module.register_module_forward_pre_hook(see):
             train(study, study.run(RUN), 0, CPU)
         assert seen == {wanted: True}

@@ -16,12 +16,11 @@ import torch
 from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.config.study import Study
-from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.training.resume import Interrupted, ResumeState
 from fbnet.training.train import train
-from tests.conftest import EVERYTHING
+from tests.conftest import EVERYTHING, prepare_all
 
 CPU = torch.device("cpu")
 RUN = "fcn_r50_fbnet"
@@ -38,7 +37,7 @@ def _log_progress(caplog):
 def study(project) -> Study:
     project.write_study(training__epochs=3, seeds=[0])
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     return study
 
 
@@ -102,7 +101,7 @@ class TestInterrupted:
         dropped = "deeplabv3plus_wrn38_mapillary"
         project.write_study(**EVERYTHING, training__epochs=2, training__photometric={})
         study = load_study("toy")
-        prepare(study.role("mapillary"))
+        prepare_all(study.role("mapillary"))
         train(study, study.run(dropped), 0, CPU)
         path = paths.checkpoint_file(study.name, dropped, 0)
         expected = path.read_bytes()

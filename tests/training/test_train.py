@@ -15,14 +15,13 @@ from fbnet.config.load import load_runs, load_study
 from fbnet.config.training import TrainingConfig
 from fbnet.data.centroids import write_centroids
 from fbnet.data.packed import open_split
-from fbnet.data.prepare import prepare
 from fbnet.errors import InputError
 from fbnet.evaluation.evaluate import evaluate
 from fbnet.models import checkpoint
 from fbnet.training import train
 from fbnet.training.history import History
 from fbnet.training.trainer import poly_learning_rate
-from tests.conftest import EVERYTHING, ROOT, Project
+from tests.conftest import EVERYTHING, ROOT, TRAIN, Project, prepare_all
 
 CPU = torch.device("cpu")
 RUNS = load_runs().runs
@@ -35,7 +34,7 @@ PLAIN = TrainingConfig(crop=(16, 24), batch_size=2, epochs=1, learning_rate=0.1)
 @pytest.fixture
 def study(project):
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     return study
 
 
@@ -48,7 +47,7 @@ def all_data(tmp_path_factory):
         Project().write_study(**EVERYTHING)
         study = load_study("toy")
         for data in study.settings.data.values():
-            prepare(data)
+            prepare_all(data)
         for role, split, tile in {part for run in study.runs for part in study.centroids_of(run)}:
             write_centroids(study.role(role), split, tile)
     return folder / paths.DATA
@@ -146,7 +145,7 @@ def test_poly_schedule(study):
 def test_history(project):
     project.write_study(training__epochs=3)
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     trained(study)
     with paths.history_file("toy", "fcn_r50_fbnet", 0).open() as file:
         rows = list(csv.DictReader(file))
@@ -180,8 +179,8 @@ def test_the_whole_recipe_steps_and_is_logged(project, caplog):
     caplog.set_level("INFO")
     project.write_study(**RECIPE)
     study = load_study("toy")
-    prepare(study.data)
-    labels = np.load(paths.array_file("synthetic", "train", "labels"), mmap_mode="r+")
+    prepare_all(study.data)
+    labels = np.load(paths.array_file(TRAIN, "labels"), mmap_mode="r+")
     labels[np.isin(labels, (3, 16))] = 255  # these scenes have all classes
     labels.flush()
     write_centroids(study.data, "train", 64)
@@ -203,7 +202,7 @@ def test_the_whole_recipe_steps_and_is_logged(project, caplog):
 def test_class_uniform_sampling_needs_centroids(project):
     project.write_study(training__class_uniform={"tile": {"cityscapes": 64}})
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     with pytest.raises(InputError, match=r"train_centroids_64\.npy: not there; .*`fbnet centroids`"):
         trained(study)
 
@@ -211,7 +210,7 @@ def test_class_uniform_sampling_needs_centroids(project):
 def test_training_lowers_the_loss(project):
     project.write_study(training__epochs=25, training__learning_rate=0.05, width=0.125)
     study = load_study("toy")
-    prepare(study.data)
+    prepare_all(study.data)
     trained(study, "fcn_r50_fbnet")
     with paths.history_file("toy", "fcn_r50_fbnet", 0).open() as file:
         rows = list(csv.DictReader(file))

@@ -103,7 +103,7 @@ def make_clone(folder: Path) -> Clone:
     (folder / "dvc.yaml").write_text(stages((ROOT / "dvc.yaml").read_text()))
     (folder / "params/studies/toy.yaml").write_text(yaml.safe_dump(STUDY))
     clone = Clone(folder)
-    clone.edit(".gitignore", "/data/provenance/*/synthetic*.json\n", "")  # here drawn scenes are the data
+    clone.edit(".gitignore", "/data/provenance/*/synthetic*/\n", "")  # here drawn scenes are the data
     clone.git("init", "-q", "-b", "main")
     clone.commit("Beginning")
     return clone

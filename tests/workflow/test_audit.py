@@ -12,7 +12,7 @@ from PIL import Image
 
 from fbnet.io.files import sha256
 from fbnet.provenance.records import digest
-from tests.conftest import ROOT
+from tests.conftest import ROOT, VAL
 
 pytestmark = pytest.mark.workflow
 
@@ -79,8 +79,8 @@ class TestWhatHolds:
         code, counts, lines = audit(copy)
         assert (code, lines) == (0, ["study toy: every cell holds"])
         assert counts == {
-            "records": (12, 0, 0),
-            "files of prepared data": (5, 0, 0),
+            "records": (13, 0, 0),
+            "files of prepared data": (6, 0, 0),
             "checkpoints": (4, 0, 0),
             "files of metrics": (4, 0, 0),
             "files of samples": (4, 0, 0),
@@ -99,7 +99,7 @@ class TestWhatHolds:
     def test_a_clone_without_data_and_checkpoints(self, clone):
         code, counts, lines = audit(clone, "--deep")
         assert (code, lines) == (0, ["study toy: every cell holds"])
-        assert counts["files of prepared data"] == (0, 1, 0)
+        assert counts["files of prepared data"] == (0, 2, 0)
         assert counts["checkpoints"] == counts["files of samples"] == (0, 4, 0)
         assert counts["files of metrics"] == (4, 0, 0)
         assert counts["evaluations predicted again"] == (0, 4, 0)
@@ -135,7 +135,7 @@ class TestChain:
         assert cell["made_from"] == ["evaluate fcn_r50 seed0"]
 
         evaluation = chain["results"]["evaluate fcn_r50 seed0"]
-        assert evaluation["made_from"] == ["train fcn_r50 seed0", "prepare synthetic"]
+        assert evaluation["made_from"] == ["train fcn_r50 seed0", f"prepare {VAL.replace('/', ' ')}"]
         training = chain["results"]["train fcn_r50 seed0"]
         checkpoint = f"{RUN}/model.pt"
         assert training["files"] == [
@@ -147,8 +147,8 @@ class TestChain:
         assert training["git_dirty"] is False
         assert training["device"] == "cpu"
         assert training["torch"]
-        (manifest,) = chain["results"]["prepare synthetic"]["files"]
-        assert manifest["sha256"] == sha256(made.folder / "data/synthetic/manifest.json")
+        (manifest,) = chain["results"][evaluation["made_from"][1]]["files"]
+        assert manifest["sha256"] == sha256(made.folder / f"data/{VAL}/manifest.json")
 
     def test_a_gain_is_of_two_runs(self, chain):
         cell = chain["tables"]["table_2"]["pspnet_r50_fbnet"]["miou_gain"]
@@ -281,14 +281,14 @@ class TestFiles:
         assert failures(copy, "--deep") == expected
 
     def test_an_array_of_prepared_data(self, copy):
-        path = "data/synthetic/val_labels.npy"
+        path = f"data/{VAL}/labels.npy"
         labels = np.load(copy.folder / path, mmap_mode="r+")
         labels[0] += 1
         labels.flush()
         assert failures(copy) == [f"{path}: its sha256 is not the recorded one"]
 
     def test_a_manifest(self, copy):
-        path = "data/synthetic/manifest.json"
+        path = f"data/{VAL}/manifest.json"
         (copy.folder / path).write_text("{}")
         assert failures(copy) == [f"{path}: its sha256 is not the recorded one"]
 

@@ -15,7 +15,7 @@ from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.config.registry import DATASETS
 from fbnet.provenance.graph import build_graph
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TRAIN, VAL
 from tests.workflow.conftest import TOOLS, Clone, make_clone
 
 pytestmark = pytest.mark.workflow
@@ -54,15 +54,18 @@ def test_every_study_has_its_stages():
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_prepared_data_are_not_for_git_and_their_pointers_are(made, dataset):
-    folder = paths.prepared_dir(dataset)
-    ignored = made.run("git", "check-ignore", f"{folder}/", f"{folder}.part/", f"{folder}.dvc", check=False).stdout
-    assert ignored.split() == [f"{folder}/", f"{folder}.part/"]
-    assert not Repo(str(made.folder)).scm.is_ignored(f"{paths.DATA}/")  # as DVC reads the patterns
+    folder = paths.prepared_dir(f"{dataset}/train-0123abcd")
+    record = paths.provenance_file("toy", "prepare", f"{dataset}/train-0123abcd")
+    names = (f"{folder}/", f"{folder}.89ab.part/", f"{folder}.dvc", str(record))
+    assert made.run("git", "check-ignore", *names, check=False).stdout.split() == list(names[:2])
+    scm = Repo(str(made.folder)).scm  # as DVC reads the patterns
+    assert not scm.is_ignored(f"{paths.DATA}/")
+    assert not scm.is_ignored(f"{folder.parent}/")
 
 
 def test_one_pointer_a_file_and_nothing_large_in_git(versioned):
     tracked = versioned.git("ls-files").splitlines()
-    assert "data/synthetic.dvc" in tracked
+    assert {f"data/{TRAIN}.dvc", f"data/{VAL}.dvc"} <= set(tracked)
     assert "results/toy/runs/fcn_r50/seed0/model.pt.dvc" in tracked
     assert "results/toy/provenance/train/fcn_r50/seed0.json" in tracked
     assert "results/toy/tables/table_1.csv" in tracked
@@ -77,7 +80,7 @@ def test_nothing_to_be_done_after_a_pull(cloned, cache):
     cloned.run("dvc", "config", "--local", "cache.type", cache)
     cloned.run("dvc", "pull")
     assert (cloned.folder / "results/toy/runs/fcn_r50/seed0/model.pt").exists()
-    assert (cloned.folder / "data/synthetic/manifest.json").exists()
+    assert (cloned.folder / f"data/{TRAIN}/manifest.json").exists()
     assert cloned.planned() == set()
     assert "up to date" in cloned.run("dvc", "repro", "toy").stdout
 

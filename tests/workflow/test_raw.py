@@ -8,13 +8,16 @@ import pytest
 import yaml
 from PIL import Image
 
+from fbnet.config.datasets import DataConfig
 from tests.workflow.conftest import STUDY, Clone, make_clone
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 IMAGE = "data/raw/camvid/train/f1.png"
+CAMVID = {"dataset": "camvid", "root": "data/raw/camvid", "train": "train", "evaluate": "test"}
+TRAIN = DataConfig.model_validate(CAMVID).packed_name("train")
 JOBS = {
-    "prepare_cityscapes",
+    "prepare_cityscapes_train",
     "train fcn_r50 seed0",
     "evaluate fcn_r50 seed0",
     "train fcn_r50_fbnet seed0",
@@ -40,9 +43,8 @@ def project(tmp_path_factory) -> Clone:
             write_image(clone.folder / f"data/raw/camvid/{split}/f{index}.png", index)
             labels = np.full((64, 96), index, dtype=np.uint8)
             Image.fromarray(labels).save(clone.folder / f"data/raw/camvid/{split}annot/f{index}.png")
-    camvid = {"dataset": "camvid", "root": "data/raw/camvid", "train": "train", "evaluate": "test"}
     study = STUDY | {
-        "data": {"cityscapes": camvid},
+        "data": {"cityscapes": CAMVID},
         "runs": ["fcn_r50", "fcn_r50_fbnet"],
         "tables": ["table_1"],
         "figures": [],
@@ -68,7 +70,7 @@ def test_another_image_of_the_same_size(project, image):
     write_image(image, 77)
     assert image.stat().st_size == size
     assert project.planned() == JOBS
-    assert f"prepare camvid is stale: {IMAGE} changed" in project.snakemake("-n").stderr
+    assert f"prepare {TRAIN.replace('/', ' ')} is stale: {IMAGE} changed" in project.snakemake("-n").stderr
 
 
 def test_another_size(project, image):
@@ -83,7 +85,7 @@ def test_only_touched(project, image):
 
 def test_elsewhere_names_and_sizes_count(project, image):
     """Without recorded times, as on another machine, other modification times mean nothing."""
-    listing = project.folder / "work/raw/camvid.json"
+    listing = project.folder / f"work/raw/{TRAIN}.json"
     kept = listing.read_text()
     listing.unlink()
     os.utime(image, (1, 1))

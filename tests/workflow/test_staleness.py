@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TRAIN
+
 pytestmark = pytest.mark.workflow
 
 RUNS = ("fcn_r50", "fcn_r50_fbnet", "pspnet_r50", "pspnet_r50_fbnet")
@@ -96,7 +98,13 @@ class TestAnEdit:
     @pytest.mark.slow
     def test_the_data(self, copy):
         copy.change("params/studies/toy.yaml", data__cityscapes__synthetic__seed=7)
-        assert copy.planned() == {"prepare_cityscapes"} | TRAININGS | EVALUATIONS | REPORTS
+        assert (
+            copy.planned() == {"prepare_cityscapes_train", "prepare_cityscapes_val"} | TRAININGS | EVALUATIONS | REPORTS
+        )
+
+    def test_the_data_to_evaluate_on(self, copy):
+        copy.change("params/studies/toy.yaml", data__cityscapes__synthetic__images__val=3)
+        assert copy.planned() == {"prepare_cityscapes_val"} | EVALUATIONS | REPORTS
 
     def test_a_new_row(self, copy):
         copy.change(
@@ -212,7 +220,7 @@ def test_a_record(made):
     record = json.loads((made.folder / "results/toy/provenance/train/fcn_r50_fbnet/seed0.json").read_text())
     assert record["parameters"]["training"]["learning_rate"] == 0.01
     assert record["parameters"]["seed"] == 0
-    assert set(record["inputs"]) == {"prepare synthetic"}
+    assert set(record["inputs"]) == {f"prepare {TRAIN.replace('/', ' ')}"}
     assert record["git_commit"] == made.git("rev-list", "--max-parents=0", "HEAD")
     assert record["git_dirty"] is False
     assert {"python", "torch", "device", "threads"} <= set(record["environment"])

@@ -1,6 +1,6 @@
 # The study, checked, and the inputs of its jobs. All decisions are in fbnet/workflow.py.
 from fbnet import paths
-from fbnet.provenance.graph import Result
+from fbnet.provenance.graph import centroids, prepared
 from fbnet.workflow import exit_on_bad_input, job_command, open_workflow
 
 WORKFLOW = open_workflow(

@@ -1,40 +1,43 @@
-# Check and pack raw images and labels: a rule for each data set of the study.
-for role, data in STUDY.settings.data.items():
+# Check and pack raw images and labels: a rule for each split of the study.
+for role, split in STUDY.splits:
+    result = prepared(STUDY, role, split)
 
     rule:
         name:
-            f"prepare_{role}"
+            f"prepare_{role}_{split}"
         input:
-            **inputs("prepare", data.dataset),
+            **inputs(result.kind, result.name),
         output:
-            WORKFLOW.outputs("prepare", data.dataset),
+            WORKFLOW.outputs(result.kind, result.name),
         log:
-            f"{LOGS}/prepare_{role}.log",
+            f"{LOGS}/prepare_{role}_{split}.log",
         benchmark:
-            f"{LOGS}/prepare_{role}.benchmark.tsv"
+            f"{LOGS}/prepare_{role}_{split}.benchmark.tsv"
         params:
-            role=role,
+            part=["--data", role, "--split", split],
         shell:
-            "{FBNET} prepare --study {STUDY.name:q} --data {params.role:q} > {log:q} 2>&1"
+            "{FBNET} prepare --study {STUDY.name:q} {params.part:q} > {log:q} 2>&1"
 
-    if Result("centroids", data.dataset) in WORKFLOW.graph.nodes:
 
-        # Class centroids, for class-uniform sampling; the data do not depend on their tiles.
-        rule:
-            name:
-                f"centroids_{role}"
-            input:
-                **inputs("centroids", data.dataset),
-            output:
-                WORKFLOW.outputs("centroids", data.dataset),
-            log:
-                f"{LOGS}/centroids_{role}.log",
-            benchmark:
-                f"{LOGS}/centroids_{role}.benchmark.tsv"
-            params:
-                role=role,
-            shell:
-                "{FBNET} centroids --study {STUDY.name:q} --data {params.role:q} > {log:q} 2>&1"
+# Class centroids, for class-uniform sampling; the packed data do not depend on their tiles.
+for role, split, tile in STUDY.centroids:
+    result = centroids(STUDY, role, split, tile)
+
+    rule:
+        name:
+            f"centroids_{role}_{split}_{tile}"
+        input:
+            **inputs(result.kind, result.name),
+        output:
+            WORKFLOW.outputs(result.kind, result.name),
+        log:
+            f"{LOGS}/centroids_{role}_{split}_{tile}.log",
+        benchmark:
+            f"{LOGS}/centroids_{role}_{split}_{tile}.benchmark.tsv"
+        params:
+            part=["--data", role, "--split", split, "--tile", tile],
+        shell:
+            "{FBNET} centroids --study {STUDY.name:q} {params.part:q} > {log:q} 2>&1"
 
 
 # Check and record files of initial weights before the first training; nothing is downloaded. `update` keeps the record

@@ -1,7 +1,8 @@
 """Writing of synthetic data sets: drawn street scenes in the folder layouts and label ids of the real ones."""
 
 import json
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -12,6 +13,7 @@ from fbnet.config.datasets import SyntheticConfig
 from fbnet.config.registry import DATASETS
 from fbnet.data.synthetic.scene import Scene, draw_scene
 from fbnet.errors import InputError
+from fbnet.io.files import new_folder
 
 MARKER = "synthetic.json"
 """File in every folder written here, with the parameters used; only such folders are ever replaced."""
@@ -25,30 +27,22 @@ def scene(config: SyntheticConfig, split: str, index: int) -> Scene:
     return draw_scene(config.height, config.width, rng, index)
 
 
-def write_scenes(root: Path, config: SyntheticConfig, dataset: str = "synthetic") -> None:
-    """Write a data set to `root`, as a whole or not at all: it replaces an earlier one when it is complete.
+@contextmanager
+def drawn_scenes(folder: Path, config: SyntheticConfig, split: str, dataset: str = "synthetic") -> Iterator[Path]:
+    """Draw a split, and yield the folder that it is in until the end of the block, when it replaces `folder`.
 
     Raises:
-        InputError: if the folder holds anything but a data set written here.
+        InputError: if the folder holds anything but scenes drawn here.
     """
-    part, former = (root.with_name(root.name + suffix) for suffix in (".part", ".former"))
-    for folder in (root, part, former):
-        empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-        if not empty and not (folder / MARKER).is_file():
-            raise InputError(f"{folder}: not a synthetic data set (no {MARKER}); move it away or name another folder")
-    for folder in (part, former):
-        shutil.rmtree(folder, ignore_errors=True)
-    part.mkdir(parents=True)
-    (part / MARKER).write_text(json.dumps(config.model_dump(), indent=2) + "\n", encoding="utf-8")
-
+    empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not empty and not (folder / MARKER).is_file():
+        raise InputError(f"{folder}: not a synthetic data set (no {MARKER}); move it away or name another folder")
     layout = resolve_name(DATASETS[dataset].layout)
-    tasks = [(split, index) for split, images in config.images.items() for index in range(images)]
-    for split, index in tqdm(tasks, desc="synthetic scenes", unit="scene", disable=None):
-        layout.write(part, split, index, scene(sized(config, layout.sizes, index), split, index))
-    if root.exists():
-        root.rename(former)
-    part.rename(root)
-    shutil.rmtree(former, ignore_errors=True)
+    with new_folder(folder) as part:
+        (part / MARKER).write_text(json.dumps(config.model_dump(), indent=2) + "\n", encoding="utf-8")
+        for index in tqdm(range(config.images[split]), desc=f"scenes {split}", unit="scene", disable=None):
+            layout.write(part, split, index, scene(sized(config, layout.sizes, index), split, index))
+        yield part
 
 
 def sized(config: SyntheticConfig, sizes: tuple[tuple[float, float], ...], index: int) -> SyntheticConfig:
