@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         config = SyntheticConfig(height=SIZE[0], width=SIZE[1], images={"val": IMAGES}, seed=0)
         data = DataConfig(dataset="synthetic", root="raw", synthetic=config, evaluate="val")
-        prepare(data)
+        prepare(data, "val")
         split = open_split(data, "val")
         confusion = np.zeros((len(CITYSCAPES.classes),) * 2, dtype=np.int64)
         shares = []

@@ -32,7 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         config = SyntheticConfig(height=SIZE[0], width=SIZE[1], images={"train": IMAGES}, seed=0)
         data = DataConfig(dataset="synthetic", root="raw", synthetic=config, train="train")
-        prepare(data)
+        prepare(data, "train")
         training = TrainingConfig(crop=CROP, batch_size=8, epochs=SAMPLES, learning_rate=0.1, scale=SCALE)
         ours = Ours(TrainingSamples(open_split(data, "train"), training, seed=0))
         files = sorted(Path("raw").rglob("*leftImg8bit.png"))

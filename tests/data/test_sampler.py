@@ -62,7 +62,7 @@ def test_a_pickled_data_set_is_small(project):
     """A loader process that is not forked gets paths and offsets, and opens the maps itself."""
     scenes = SyntheticConfig(height=256, width=512, images={"train": 12}, seed=0)
     data = DataConfig(dataset="synthetic", root="raw", train="train", synthetic=scenes)
-    prepare(data)
+    prepare_all(data)
     training = TrainingConfig(crop=(64, 64), batch_size=2, epochs=1, learning_rate=0.1)
     ours = TrainingSamples(open_split(data, "train"), training, 0)
     packed = pickle.dumps(ours)
