@@ -39,17 +39,18 @@ class Workflow:
         study: The study.
         main_process: False in a process that Snakemake started for a single job; there nothing is stale.
         dry_run: True if Snakemake only plans.
-        cores: Cores for all jobs together; None if unlimited or unknown.
     """
 
-    def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False, cores: int | None = None):
+    def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False):
         self.study = study
         self.main_process = main_process
         self.dry_run = dry_run
         self.graph = build_graph(study)
         self.marker: Path | None = None
         self.logs = str(paths.LOGS / study.name)
-        self.threads = _threads(study, cores or 1)
+        trainings = (study.training_of(run) for run in study.runs)
+        # What a CPU computes with, as the last bits depend on it. Profiles and --set-threads give loaders more.
+        self.threads = max(settings.threads for settings in (study.settings.evaluation, *trainings))
         entries = filter(None, map(study.initial_weights, study.runs))
         self.weights = {paths.weights_record(entry).stem: entry for entry in entries}  # by the wildcard {weights}
         self.wildcards = {
@@ -182,11 +183,11 @@ class Workflow:
             logger.warning("run snakemake again to make them")
 
 
-def open_workflow(study: str, *, main_process: bool, dry_run: bool, cores: int | None) -> Workflow:
+def open_workflow(study: str, *, main_process: bool, dry_run: bool) -> Workflow:
     """Load a study for a Snakemake process; exit with code 2 on bad input. See `Workflow` for the arguments."""
     log.configure()
     loaded = exit_on_bad_input(load_study, study)
-    workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run, cores=cores)
+    workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run)
     if main_process:
         exit_on_bad_input(workflow.begin)
     return workflow
@@ -215,13 +216,3 @@ def job_command() -> str:
     command = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
     setpriv = shutil.which("setpriv")
     return command if setpriv is None else f"exec {shlex.quote(setpriv)} --pdeathsig TERM {command}"
-
-
-def _threads(study: Study, cores: int) -> int:
-    """Threads of a training or evaluation.
-
-    Trainings run side by side and share the cores for their loaders: 16 on 64 cores get 4 each, on 2 cores 1. The study
-    sets the threads that a CPU computes with, as the last bits depend on their number.
-    """
-    computing = max(study.settings.evaluation.threads, *(study.training_of(run).threads for run in study.runs))
-    return max(computing, cores // (len(study.runs) * len(study.settings.seeds)))

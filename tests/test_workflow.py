@@ -44,7 +44,7 @@ class TestUpToDate:
         jobs = Workflow(made.study)
         jobs.begin()
         assert jobs.inputs("evaluate", f"{RUN}/seed0") == {"files": [MODEL, MANIFESTS[1]]}
-        assert not paths.WORK.exists()
+        assert not (paths.WORK / "stale").exists()
 
     def test_a_missing_file_is_not_needed(self, made):  # noqa: F811
         Path(MODEL).unlink()
@@ -100,7 +100,7 @@ class TestStale:
     def test_a_job_process_decides_nothing(self, stale_study, monkeypatch, caplog):
         monkeypatch.setattr(workflow, "stale", None)
         before = listing()
-        jobs = open_workflow("toy", main_process=False, dry_run=False, cores=1)
+        jobs = open_workflow("toy", main_process=False, dry_run=False)
         assert jobs.inputs("train", f"{RUN}/seed0") == {"files": [MANIFESTS[0]]}
         assert listing() == before
         assert caplog.messages == []
@@ -133,15 +133,14 @@ def test_wildcards(project):
     assert paper.weights["resnet50-imagenet.pth"] == "data/weights/resnet50-imagenet.pth"
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(None, 2), (8, 2), (16, 4)])
-def test_trainings_share_the_cores(project, cores, threads):
-    study = change_study(project, seeds=[0, 1], training__threads=2)
-    assert Workflow(study, cores=cores).threads == threads
+def test_threads_are_those_that_a_cpu_computes_with(project):
+    assert Workflow(change_study(project)).threads == 1
+    assert Workflow(change_study(project, seeds=[0, 1], training__threads=2)).threads == 2
 
 
 def test_bad_input_ends_the_process(project, caplog):
     with pytest.raises(SystemExit) as ended:
-        open_workflow("kitti", main_process=True, dry_run=True, cores=1)
+        open_workflow("kitti", main_process=True, dry_run=True)
     assert ended.value.code == 2
     assert "no such study 'kitti'" in caplog.text
     assert exit_on_bad_input(max, 1, 2) == 2

@@ -1,10 +1,8 @@
 """Jobs and data that the tables and figures of a study need, and how much is done. Imports no torch."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig, Role
@@ -13,11 +11,12 @@ from fbnet.config.study import Study
 from fbnet.data import raw_files
 from fbnet.data.packed import split_images
 from fbnet.models.weight_files import weights_file
+from fbnet.provenance.graph import SCALES, Kind, of_run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """Seeds of one kind of job for one run; done are those whose result exists, be it stale or not."""
+    """Seeds of one kind of job for one run; done are those that are recorded, be they stale or not."""
 
     needed: tuple[int, ...]
     done: tuple[int, ...]
@@ -170,18 +169,21 @@ def _run_plan(study: Study, run: str, need: _Need) -> RunPlan:
         iterations=None if images is None else training.epochs * (images // training.batch_size),
         tables=tuple(need.tables),
         figures=tuple(need.figures),
-        training=_jobs(need.seeds, lambda seed: paths.checkpoint_file(study.name, run, seed)),
+        training=_jobs(study, "train", run, need.seeds),
         evaluations={
-            scales: _jobs(seeds, lambda seed, scales=scales: paths.metrics_file(study.name, run, seed, scales))
-            for scales, seeds in need.evaluations.items()
+            scales: _jobs(study, kind, run, need.evaluations[scales])
+            for kind, scales in SCALES.items()
+            if scales in need.evaluations
         },
-        exports=_jobs(need.exports, lambda seed: paths.export_file(study.name, run, seed)),
+        exports=_jobs(study, "export", run, need.exports),
     )
 
 
-def _jobs(seeds: set[int], result: Callable[[int], Path]) -> Jobs:
+def _jobs(study: Study, kind: Kind, run: str, seeds: set[int]) -> Jobs:
+    """Jobs of one kind; those with a record are done, wherever their files are."""
     needed = tuple(sorted(seeds))
-    return Jobs(needed=needed, done=tuple(seed for seed in needed if result(seed).is_file()))
+    records = {seed: paths.provenance_file(study.name, kind, of_run(kind, run, seed).name) for seed in needed}
+    return Jobs(needed=needed, done=tuple(seed for seed, record in records.items() if record.is_file()))
 
 
 def _data_plan(study: Study, role: Role, needs: dict[str, _Need]) -> DataPlan:

@@ -13,7 +13,7 @@ from fbnet.data.packed import split_images
 from fbnet.errors import InputError
 from fbnet.planning.plan import Jobs, make_plan
 from fbnet.planning.text import plan_text
-from tests.report.conftest import write_metrics
+from tests.conftest import ROOT
 from tests.test_cli import fbnet, refused
 
 CITYSCAPES_IMAGES = {"train": 2975, "val": 500}
@@ -30,8 +30,9 @@ def write_manifests(data, images, arrays=True, **entry):
             path.touch()
 
 
-def write_checkpoint(study, run, seed):
-    path = paths.checkpoint_file(study.name, run, seed)
+def write_record(study, kind, run, seed):
+    """What a clone has of a job that is done: its record, not its large files."""
+    path = paths.provenance_file(study.name, kind, f"{run}/seed{seed}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
 
@@ -55,6 +56,13 @@ def paper(project, monkeypatch):
     for variable in ("CITYSCAPES_ROOT", "BDD100K_ROOT", "MAPILLARY_ROOT"):
         monkeypatch.delenv(variable, raising=False)
     return load_study("paper")
+
+
+def test_in_a_clone_without_large_files_what_is_recorded_is_done(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    totals = make_plan(load_study("camvid_small")).totals
+    assert all(of["done"] == of["needed"] for kind, of in totals.items())
+    assert totals["trainings"] == {"needed": 6, "done": 6}
 
 
 class TestTablesOfAStudy:
@@ -125,9 +133,9 @@ class TestIterations:
         study = change_study("paper", data=data)
         plan = make_plan(study)
         assert (run_plan(plan, TRAINVAL).images, run_plan(plan, TRAINVAL).iterations) == (None, None)
-        write_checkpoint(study, "fcn_r50", 0)
+        write_record(study, "train", "fcn_r50", 0)
         assert make_plan(study).totals["iterations"] == {"needed": None, "done": 66_780}
-        write_checkpoint(study, TRAINVAL, 0)
+        write_record(study, "train", TRAINVAL, 0)
         assert make_plan(study).totals["iterations"] == {"needed": None, "done": None}
         assert "iterations: unknown, done unknown" in plan_text(make_plan(study))
 
@@ -151,11 +159,10 @@ class TestJobs:
         assert run_plan(plan, TRAINVAL).start == PRETRAINED
 
     def test_what_is_done(self, paper):
-        write_checkpoint(paper, "deeplabv3plus_r101", 2)
-        write_metrics(paper, "deeplabv3plus_r101", 0)  # which Table 5 does not show
-        write_metrics(paper, "deeplabv3plus_r101", 1, scales="multi_scale")
-        paths.export_file("paper", TRAINVAL, 0).parent.mkdir(parents=True)
-        paths.export_file("paper", TRAINVAL, 0).touch()
+        write_record(paper, "train", "deeplabv3plus_r101", 2)
+        write_record(paper, "evaluate", "deeplabv3plus_r101", 0)  # which Table 5 does not show
+        write_record(paper, "evaluate_multi_scale", "deeplabv3plus_r101", 1)
+        write_record(paper, "export", TRAINVAL, 0)
         plan = make_plan(paper)
         entry = run_plan(plan, "deeplabv3plus_r101")
         assert entry.training == Jobs(needed=(0, 1, 2), done=(2,))
@@ -242,7 +249,7 @@ class TestData:
 class TestCommand:
     @pytest.mark.slow
     def test_as_json(self, paper):
-        write_checkpoint(paper, "fcn_r50", 1)
+        write_record(paper, "train", "fcn_r50", 1)
         result = fbnet("plan", "--study", "paper", "--json")
         assert result.returncode == 0, result.stderr
         content = json.loads(result.stdout)
@@ -256,7 +263,7 @@ class TestCommand:
 
     @pytest.mark.slow
     def test_as_text(self, paper):
-        write_checkpoint(paper, "fcn_r50", 1)
+        write_record(paper, "train", "fcn_r50", 1)
         lines = fbnet("plan", "--study", "paper").stdout.splitlines()
         cells = {line.split()[0]: line.split() for line in lines[: lines.index("trainings: 72, done 1")] if line}
         assert " ".join(cells["fcn_r50"]) == "fcn_r50 cityscapes train 66,780 1 of 3 0 of 3 – 1 – –"

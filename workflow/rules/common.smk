@@ -7,7 +7,6 @@ WORKFLOW = open_workflow(
     str(config.get("study", "demo")),
     main_process=workflow.is_main_process,
     dry_run=workflow.output_settings.dryrun,
-    cores=workflow.cores,
 )
 STUDY, LOGS, FBNET = WORKFLOW.study, WORKFLOW.logs, job_command()
 
