@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: env demo report bench test test-all fuzz lint schemas docs lock
+.PHONY: env demo report bench gpu test test-all fuzz lint schemas docs lock
 
 env: .venv/.installed
 
@@ -36,6 +36,12 @@ test-all: env lint
 # Run both sides of every comparison in turn; needs an otherwise idle machine and takes about twenty minutes.
 bench: env
 	python -m benchmarks
+
+# Everything that only a GPU can show, in at most nine minutes. Uses the Python at hand, which needs torch, torchvision,
+# pydantic, pytest and the small packages that `fbnet train` imports, but neither Snakemake nor DVC.
+gpu:
+	python3 -m pytest tests/gpu
+	python3 -m benchmarks --device cuda
 
 # Damaged files of every kind, FUZZ_SECONDS for each; `make test` tries a few of them.
 fuzz: env

@@ -56,14 +56,15 @@ class Step:
 
 
 class TorchvisionStep:
-    """Step of torchvision's fcn_resnet50 as its reference trains it: float32, channels first, auxiliary head."""
+    """Step of one of torchvision's FCNs as its reference trains it: float32, channels first, auxiliary head."""
 
-    def __init__(self) -> None:
-        from torchvision.models.segmentation import fcn_resnet50
+    def __init__(self, name: str = "fcn_resnet50") -> None:
+        from torchvision.models import get_model
 
         torch.manual_seed(0)
         classes = len(CITYSCAPES.classes)
-        self.network = fcn_resnet50(weights=None, weights_backbone=None, num_classes=classes, aux_loss=True).to(DEVICE)
+        options = {"weights": None, "weights_backbone": None, "num_classes": classes, "aux_loss": True}
+        self.network = get_model(name, **options).to(DEVICE)
         self.optimiser = torch.optim.SGD(self.network.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4)
         images, labels = noise()
         self.images = normalise(images, torch.device("cpu")).contiguous()

@@ -16,12 +16,16 @@ ORDER = (
     "fbnet_cost",
     "determinism",
     "training_step",
+    "gpu_training",
     "evaluation",
     "multi_scale",
     "first_iteration",
     "demo",
 )
 """Benchmarks in the order in which they run and are listed; each is a module of this package."""
+
+
+GPU_ONLY = ("gpu_training",)
 
 
 def markdown(results: Path = RESULTS) -> str:
