@@ -43,7 +43,7 @@ json_option = partial(option, "--json", "as_json", is_flag=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="fbnet")
+@click.version_option(package_name="fbnet", prog_name="fbnet")
 @option("--debug", is_flag=True, help="Show tracebacks of bad input.")
 def cli(debug: bool) -> None:
     """Reproduce FBNet (Gan et al., 2021): prepare data, train and evaluate runs, make tables and figures.
