@@ -1,5 +1,6 @@
 """Packed splits that no study uses. Imports no torch."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.config.registry import DATASETS
+
+PACKED = re.compile(r".+-[0-9a-f]{8}(\.[0-9a-f]{8}(\.former)?\.part)?")
+"""Names of packed splits and of what a killed preparation leaves; folders of other names are somebody's own."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def _names(dataset: str) -> list[str]:
     """Return the packed splits of a data set, by their folders and records."""
     folders = [path.name for path in paths.prepared_dir(dataset).glob("*") if path.is_dir()]
     records = [path.stem for path in (paths.PREPARE_RECORDS / dataset).glob("*.json")]
-    return [f"{dataset}/{name}" for name in (*folders, *records)]
+    return [f"{dataset}/{name}" for name in (*folders, *records) if PACKED.fullmatch(name)]
 
 
 def _size(folder: Path) -> int:
