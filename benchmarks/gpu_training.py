@@ -39,13 +39,15 @@ def main() -> None:
     write("gpu_training", rows, precision=choose_precision("auto", DEVICE), **settings)
 
 
-def measure(baseline: str, fbnet: str, theirs: str, *, rounds: int, compiled: bool) -> tuple[list[Row], list[dict]]:
-    """Measure training steps of two runs and of a network of torchvision in turn.
+def measure(
+    baseline: str, fbnet: str, theirs: str, *, rounds: int, compiled: bool, width: float = 1.0
+) -> tuple[list[Row], list[dict]]:
+    """Measure training steps of two runs, with a multiplier of their width, and of a network of torchvision in turn.
 
     Returns:
         The rows, and name, milliseconds and share of the kernels that a step of FBNet spends most time in.
     """
-    plain, ours = Step(baseline), Step(fbnet)
+    plain, ours = Step(baseline, width=width), Step(fbnet, width=width)
     sides: dict[str, Side] = {
         "torchvision": TorchvisionStep(theirs),
         "plain": partial(run, plain, deterministic=False),
@@ -53,9 +55,9 @@ def measure(baseline: str, fbnet: str, theirs: str, *, rounds: int, compiled: bo
         "fbnet": partial(run, ours, deterministic=True),
     }
     if compiled:
-        sides["compiled"] = partial(run, Step(baseline, compiled=True), deterministic=False)
+        sides["compiled"] = partial(run, Step(baseline, compiled=True, width=width), deterministic=False)
     times = dict(zip(sides, zip(*in_turn(list(sides.values()), rounds), strict=True), strict=True))
-    operations = counted(Step(baseline))
+    operations = counted(Step(baseline, width=width))
     rows = [
         ratio(times, "fbnet", "deterministic", f"{fbnet}, training step", f"{baseline}", target=1.02),
         ratio(times, "deterministic", "plain", f"{baseline}, deterministic step", "the same without", target=1.05),

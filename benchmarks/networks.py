@@ -26,6 +26,7 @@ class Step:
     run_id: str
     precision: str = "auto"
     compiled: bool = False
+    width: float = 1.0
     images: Tensor = field(init=False)
     labels: Tensor = field(init=False)
 
@@ -33,7 +34,7 @@ class Step:
         torch.manual_seed(0)
         self.run: RunConfig = load_runs().runs[self.run_id]
         self.training = TrainingConfig(crop=CROP, batch_size=BATCH, epochs=1, learning_rate=1e-3, deterministic=False)
-        self.network = build(self.run, CITYSCAPES).to(DEVICE, memory_format=torch.channels_last)
+        self.network = build(self.run, CITYSCAPES, width=self.width).to(DEVICE, memory_format=torch.channels_last)
         self.optimiser = torch.optim.SGD(self.network.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4)
         self.images, self.labels = noise()
         if self.compiled:
