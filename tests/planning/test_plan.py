@@ -62,7 +62,7 @@ def test_in_a_clone_without_large_files_what_is_recorded_is_done(monkeypatch):
     monkeypatch.chdir(ROOT)
     totals = make_plan(load_study("camvid_small")).totals
     assert all(of["done"] == of["needed"] for kind, of in totals.items())
-    assert totals["trainings"] == {"needed": 6, "done": 6}
+    assert totals["trainings"]["needed"] > 0
 
 
 class TestTablesOfAStudy:
