@@ -35,7 +35,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             raise
         raise OSError(refused.errno, refused.strerror or str(refused), str(path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # not there any more, or on a disk that may only be read by now
+            part.unlink()
 
 
 def refuse_lost_links(path: Path) -> None:

@@ -276,7 +276,7 @@ class TestCommand:
             "trainings: 72, done 1",
             "evaluations: 63, done 0",
             "exports: 6, done 0",
-            "iterations: 5,810,805, done 66,780",
+            "iterations: 5,587,155, done 66,780",
         ]
 
     def test_bad_input_is_one_line(self, project):

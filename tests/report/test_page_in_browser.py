@@ -84,7 +84,7 @@ def test_the_tables_numbers_are_what_is_shown(page, tmp_path):
     baseline = next(cells for head, cells in ours.items() if head.split() == ["PSPNet", "ours"])
     modulated = next(cells for head, cells in ours.items() if head.split() == ["PSPNet", "+", "FBNet", "ours"])
     assert baseline[:3] == ["3", "42.0 ± 2.0", "–"]
-    assert modulated[1:3] == ["45.0 ± 3.5", "+3.0 ± 2.0"]
+    assert modulated[1:3] == ["45.0 ± 3.5", "+3.0 ± 2.0 [−2.0, +8.0]"]
     assert next(row[2] for row in rows if "paper" in row[0]) == "79.3"
 
 

@@ -196,14 +196,14 @@ def test_the_whole_recipe_steps_and_is_logged(project, caplog):
     assert checkpoint.load(path)[1].training == study.settings.training
     evaluate(study, study.runs["fcn_r50_fbnet"], 0, CPU)
     metrics = json.loads(paths.metrics_file("toy", "fcn_r50_fbnet", 0).read_text())
-    assert metrics["training"]["class_uniform"] == {"tile": {"cityscapes": 64}, "fraction": 0.5}
+    assert metrics["training"]["class_uniform"] == {"tile": {"cityscapes": 64}, "fraction": 0.5, "epochs": None}
 
 
 def test_class_uniform_sampling_needs_centroids(project):
     project.write_study(training__class_uniform={"tile": {"cityscapes": 64}})
     study = load_study("toy")
     prepare_all(study.data)
-    with pytest.raises(InputError, match=r"train_centroids_64\.npy: not there; .*`fbnet centroids`"):
+    with pytest.raises(InputError, match=r"centroids_64\.npy: not there; .*`fbnet centroids`"):
         trained(study)
 
 
