@@ -34,7 +34,7 @@ def test_the_pages_belong_to_no_commit(copy):
 
 def test_every_result_has_a_record_that_holds(copy):
     text = page(copy)
-    assert '<span class="state holds">holds</span>12 of 12 results' in text
+    assert '<span class="state holds">holds</span>13 of 13 results' in text
     record = json.loads((copy.folder / "results/toy/provenance/train/fcn_r50_fbnet/seed0.json").read_text())
     for shown in (record["digest"], record["git_commit"], f"torch {record['environment']['torch']}"):
         assert shown in text
@@ -45,7 +45,7 @@ def test_every_result_has_a_record_that_holds(copy):
 def test_a_clone_without_data_shows_as_much(clone):
     assert not list(clone.folder.rglob("*.pt"))
     text = page(clone)
-    assert '<span class="state holds">holds</span>12 of 12 results' in text
+    assert '<span class="state holds">holds</span>13 of 13 results' in text
     assert "No history" not in text
     assert "Not made yet" not in text
 
@@ -54,5 +54,5 @@ def test_an_edit_shows_as_stale(copy):
     copy.change("params/studies/toy.yaml", training__learning_rate=0.02)
     text = page(copy)
     assert "to be made again: training.learning_rate 0.01 -&gt; 0.02." in text
-    assert '<span class="state holds">holds</span>1 of 12 results' in text  # the data
-    assert '<span class="state stale">stale</span>11 of 12 results' in text
+    assert '<span class="state holds">holds</span>2 of 13 results' in text  # the data
+    assert '<span class="state stale">stale</span>11 of 13 results' in text
