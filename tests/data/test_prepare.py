@@ -23,36 +23,11 @@ from fbnet.data.synthetic import write as synthetic
 from fbnet.errors import InputError
 from fbnet.io.files import write_json
 from tests.conftest import prepare_all
+from tests.data.raw import CAMVID_DATA, SIZE, TRAIN, scene, truncate, write
 from tests.data.test_images import png
 
-CAMVID_DATA = DataConfig(dataset="camvid", root="raw", train="train", evaluate="test")
 BDD100K_DATA = DataConfig(dataset="bdd100k", root="raw", train="train", evaluate="val")
 CITYSCAPES_DATA = DataConfig(dataset="cityscapes", root="raw", train="train", evaluate="val")
-TRAIN = CAMVID_DATA.packed_name("train")
-MANIFEST = rf"data/{TRAIN}/manifest\.json"
-SIZE = (6, 10)
-
-
-def write(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values).save(path)
-
-
-def scene(seed, ids, size=SIZE):
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.choice(np.array(ids, dtype=np.uint8), size)
-
-
-@pytest.fixture
-def camvid(project):
-    """Arrays of two training frames and one test frame, by name."""
-    arrays = {}
-    for split, names in (("train", ("b", "a")), ("test", ("c",))):
-        for name in names:
-            arrays[name] = image, label = scene(ord(name), list(CAMVID.raw_ids))
-            write(Path("raw", split, f"{name}.png"), image)
-            write(Path("raw", f"{split}annot", f"{name}.png"), label)
-    return arrays
 
 
 @pytest.fixture
@@ -184,10 +159,6 @@ class TestPrepare:
         city = name.split("_")[0]
         with Image.open(f"data/raw/synthetic/train/gtFine/train/{city}/{name}_gtFine_labelIds.png") as label:
             assert np.array_equal(split.labels(1), by_hand(np.asarray(label), CITYSCAPES))
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-40])
 
 
 def turn(path, orientation):
@@ -323,95 +294,6 @@ class TestBadRawData:
             prepare_all(CAMVID_DATA)
         assert [file.read_bytes() for file in files] == before
         assert sorted(path for path in paths.DATA.rglob("*") if path.is_file()) == sorted(files)
-
-
-class TestOpen:
-    def test_not_prepared(self, project):
-        with pytest.raises(InputError, match=rf"{MANIFEST}: not there; .*fbnet prepare"):
-            open_split(CAMVID_DATA, "train")
-
-    def test_other_split(self, camvid):
-        prepare(CAMVID_DATA, "train")
-        with pytest.raises(InputError, match=r"data/camvid/test-\w{8}/manifest\.json: not there"):
-            open_split(CAMVID_DATA, "test")
-
-    def test_damaged_manifest(self, camvid):
-        prepare(CAMVID_DATA, "train").write_text("{")
-        with pytest.raises(InputError, match=r"manifest\.json: damaged"):
-            open_split(CAMVID_DATA, "train")
-
-    @pytest.mark.parametrize("kind", paths.ARRAYS)
-    def test_truncated_array(self, camvid, kind):
-        prepare(CAMVID_DATA, "train")
-        truncate(paths.array_file(TRAIN, kind))
-        with pytest.raises(InputError, match=f"/{kind}.npy: (cannot be read|does not fit)"):
-            open_split(CAMVID_DATA, "train")
-
-    def test_an_array_of_other_data(self, camvid):
-        prepare(CAMVID_DATA, "train")
-        np.save(paths.array_file(TRAIN, "labels"), np.zeros(7, np.uint8))
-        with pytest.raises(InputError, match=r"/labels\.npy: does not fit its manifest"):
-            open_split(CAMVID_DATA, "train")
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"name": "../x"},
-            {"name": "/x"},
-            {"name": "a\\b"},
-            {"name": ".."},
-            {"name": ""},
-            {"name": "a\0"},
-            {"name": "a\nb"},
-            {"name": "x" * 300},
-            {"name": 3},
-            {"height": -SIZE[0], "width": -SIZE[1]},
-            {"height": True},
-            {"height": str(SIZE[0])},
-            {"height": 10**30},
-            {"width": None},
-        ],
-    )
-    def test_a_manifest_of_impossible_images(self, camvid, change):
-        path = prepare(CAMVID_DATA, "train")
-        manifest = json.loads(path.read_text())
-        manifest["images"][0] |= change
-        path.write_text(json.dumps(manifest))
-        with pytest.raises(InputError, match=rf"^{MANIFEST}: damaged \(.*; prepare .* again"):
-            open_split(CAMVID_DATA, "train")
-
-    @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"images": [3]}', "NaN"])
-    def test_a_manifest_that_is_none(self, camvid, content):
-        prepare(CAMVID_DATA, "train").write_text(content)
-        with pytest.raises(InputError, match=rf"^{MANIFEST}: damaged .*; prepare .* again"):
-            open_split(CAMVID_DATA, "train")
-
-    @pytest.mark.parametrize(
-        "spoil",
-        [
-            lambda path: np.save(path, np.array([{}, {}], dtype=object), allow_pickle=True),
-            lambda path: path.write_bytes(path.read_bytes().replace(b"'shape': (", b"'shape': (9")),
-            lambda path: path.write_bytes(path.read_bytes().replace(b"'shape': (", b"'shape': (9**9*")),
-            lambda path: np.savez(path.open("wb"), a=np.zeros(3)),
-            lambda path: path.write_bytes(b""),
-            lambda path: (path.unlink(), path.mkdir()),
-            lambda path: path.unlink(),
-        ],
-        ids=["objects", "more than there is", "a sum", "an archive", "empty", "a folder", "missing"],
-    )
-    def test_an_array_that_is_none(self, camvid, spoil):
-        prepare(CAMVID_DATA, "train")
-        spoil(paths.array_file(TRAIN, "labels"))
-        with pytest.raises(InputError, match=rf"^data/{TRAIN}/labels\.npy: .*; prepare .* again"):
-            open_split(CAMVID_DATA, "train")
-
-    def test_data_under_the_name_of_others(self, camvid):
-        prepare_all(CAMVID_DATA)
-        test = paths.prepared_dir(CAMVID_DATA.packed_name("test"))
-        shutil.rmtree(test)
-        paths.prepared_dir(TRAIN).rename(test)
-        with pytest.raises(InputError, match="made from other parameters"):
-            open_split(CAMVID_DATA, "test")
 
 
 @pytest.mark.skipif("CAMVID_ROOT" not in os.environ, reason="CAMVID_ROOT names no CamVid folder")
