@@ -1,0 +1,147 @@
+"""Subcommands that compute with networks, on a device."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import click
+
+from fbnet import paths
+from fbnet.cli.options import device_option, option, path_type, run_option, seed_option, study_option
+from fbnet.config.runs import RunConfig
+from fbnet.config.study import Study
+from fbnet.config.training import Precision
+from fbnet.errors import InputError
+from fbnet.provenance import graph
+from fbnet.provenance.recording import recording
+from fbnet.provenance.records import fingerprint
+
+commands = click.Group()
+
+
+@commands.command()
+@study_option
+@run_option
+@seed_option
+@device_option
+@option("--gpus", type=click.IntRange(min=1), default=1, help="GPUs that share each batch.")
+@option("--workers", type=click.IntRange(min=0), default=4, help="Loader processes per GPU; a CPU uses none.")
+@option("--keep-every", type=click.FloatRange(min=0), default=10, help="Minutes between two resume states.")
+def train(study: Study, run_id: str, seed: int | None, device: str, gpus: int, workers: int, keep_every: float) -> None:
+    """Train one run with one seed, or resume an interrupted training.
+
+    SIGTERM, SIGUSR1 and SIGINT stop it after the current iteration; the same command resumes it.
+    """
+    run, seed = _lookup(study, run_id, seed)
+    settings = study.training_of(run.id)
+    from fbnet.runtime.distributed import launched
+
+    launch = launched()
+    chosen = _use(device, settings.threads, None if launch else gpus)
+    if gpus > 1 and chosen.type != "cuda" and launch is None:
+        raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
+    from fbnet.training.resume import ResumeState
+    from fbnet.training.train import train as train_run
+
+    whole, result = graph.build_graph(study), graph.of_run("train", run.id, seed)
+    state = ResumeState(paths.state_dir(study.name, run.id, seed), fingerprint(whole, result), every=60 * keep_every)
+    first = launch is None or launch.rank == 0
+    with _recording(whole, result, chosen, settings.precision) if first else nullcontext():
+        workers, gpus = workers if chosen.type == "cuda" else 0, launch.count if launch else gpus
+        train_run(study, run, seed, chosen, workers=workers, gpus=gpus, state=state)
+    if first:
+        state.remove()
+
+
+@commands.command()
+@study_option
+@run_option
+@seed_option
+@device_option
+@option("--multi-scale", is_flag=True, help="Evaluate at the study's several scales, with mirror images.")
+def evaluate(study: Study, run_id: str, seed: int | None, device: str, multi_scale: bool) -> None:
+    """Evaluate a trained run on the evaluation split of its data."""
+    run, seed = _lookup(study, run_id, seed)
+    kind = "evaluate_multi_scale" if multi_scale else "evaluate"
+    settings = study.evaluation_of(run.id, graph.SCALES[kind])
+    chosen = _use(device, settings.threads)
+    from fbnet.evaluation.evaluate import evaluate as evaluate_run
+
+    with _recording(graph.build_graph(study), graph.of_run(kind, run.id, seed), chosen, settings.precision):
+        evaluate_run(study, run, seed, chosen, scales=graph.SCALES[kind])
+
+
+@commands.command()
+@click.argument("run_id", metavar="RUN")
+@study_option
+@seed_option
+@device_option
+def export(run_id: str, study: Study, seed: int | None, device: str) -> None:
+    """Predict Cityscapes' test images and zip the label ids for the test server."""
+    run, seed = _lookup(study, run_id, seed)
+    study.role("cityscapes_test")
+    settings = study.evaluation(study.export_scales)
+    chosen = _use(device, settings.threads)
+    from fbnet.evaluation.submission import export as export_run
+
+    whole, result = graph.build_graph(study), graph.of_run("export", run.id, seed)
+    # No table reads the export of a run that is evaluated here, so it is not in the graph.
+    with _recording(whole, result, chosen, settings.precision) if result in whole.nodes else nullcontext():
+        click.echo(f"wrote {export_run(study, run, seed, chosen)}", err=True)
+
+
+@commands.command()
+@option("--checkpoint", required=True, type=path_type, help="A model.pt of a trained run.")
+@option("--output", required=True, type=path_type, help="The folder to write to.")
+@option("--show-balance", is_flag=True, help="Also write the channel mean of FBNet's features X_o.")
+@device_option
+@option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
+@click.argument("images", nargs=-1, required=True, type=path_type)
+def predict(
+    checkpoint: Path, output: Path, show_balance: bool, device: str, threads: int | None, images: tuple[Path, ...]
+) -> None:
+    """Predict images, or every image of a folder: label ids and color overlays.
+
+    Unreadable images are named and skipped; the exit code is then 1.
+    """
+    chosen = _use(device, threads)
+    from fbnet.evaluation.predict import predict_images
+
+    if predict_images(checkpoint, images, output, chosen, show_balance=show_balance):
+        sys.exit(1)
+
+
+def _lookup(study: Study, run: str, seed: int | None) -> tuple[RunConfig, int]:
+    seed = study.settings.seeds[0] if seed is None else seed
+    study.check_seed(seed)
+    return study.run(run), seed
+
+
+@contextmanager
+def _recording(whole: graph.Graph, result: graph.Result, device, precision: Precision) -> Iterator[None]:
+    """Record a result with the device, threads and precision that compute it."""
+    import torch
+
+    from fbnet.runtime.precision import choose_precision
+
+    with recording(whole, result) as made:
+        made.precision = choose_precision(precision, device)
+        made.threads = torch.get_num_threads()
+        made.device = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+        yield
+
+
+def _use(device: str, threads: int | None, gpus: int | None = 1):
+    """Choose the device, lease GPUs unless a launcher shared them out, and set the threads of a CPU."""
+    import torch
+
+    from fbnet.runtime.device import choose_device
+    from fbnet.runtime.gpu_lease import lease_gpus
+
+    if device != "cpu" and gpus is not None:
+        lease_gpus(gpus, torch.cuda.device_count())
+    chosen = choose_device(device)
+    if chosen.type == "cpu" and threads is not None:
+        torch.set_num_threads(threads)
+    return chosen
