@@ -3,6 +3,7 @@
 import contextlib
 import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,14 +16,15 @@ from benchmarks.networks import BATCH, CROP, DEVICE, Step, TorchvisionStep
 from benchmarks.training_step import counted
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.load import load_hardware
-from fbnet.config.training import PhotometricConfig, TrainingConfig
+from fbnet.config.training import TrainingConfig
 from fbnet.data.packed import open_split
 from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.runtime.determinism import deterministic_algorithms
 from fbnet.runtime.precision import choose_precision
-from fbnet.training.loader import to_device, training_batches
+from fbnet.runtime.transfer import to_device
+from fbnet.training.loader import training_batches
 
 BASELINE, FBNET, THEIRS = "fcn_r101", "fcn_r101_fbnet", "fcn_resnet101"
 ROUNDS, BATCHES, LOADERS = 9, 40, 8
@@ -65,8 +67,9 @@ def measure(
     ]
     if (peak := peak_rate()) is not None:
         for name, target in (("deterministic", 0.35), ("compiled", 0.45)):
-            shares = [operations / seconds / peak for seconds in times.get(name, ())]
-            rows += share_of_peak(f"{baseline}, {name}", shares, target) if shares else []
+            shares = [operations / taken / peak for taken in times.get(name, ())]
+            if shares:
+                rows.append(share_of_peak(f"{baseline}, {name}", shares, target))
     return rows, longest_kernels(sides["fbnet"])
 
 
@@ -81,9 +84,9 @@ def ratio(times: dict[str, tuple[float, ...]], ours: str, theirs: str, what: str
     return Row(what=what, against=against, ratio=Spread.of(ratios), target=target, better="lower", unit="s", **sides)
 
 
-def share_of_peak(what: str, shares: list[float], target: float) -> list[Row]:
+def share_of_peak(what: str, shares: list[float], target: float) -> Row:
     row = {"what": what, "against": "the GPU's peak", "unit": "of the peak"}
-    return [Row(ratio=Spread.of(shares), target=target, better="higher", **row)]
+    return Row(ratio=Spread.of(shares), target=target, better="higher", **row)
 
 
 def peak_rate() -> float | None:
@@ -98,35 +101,29 @@ def peak_rate() -> float | None:
 
 
 def waiting(step: Step, *, size: tuple[int, int], batches: int, workers: int) -> Row:
-    """Measure the share of a training's time in which it waits for loaders, with all augmentation."""
+    """Measure the share of a step in which it waits for loaders that scale, crop and mirror, as in a training."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         config = SyntheticConfig(height=size[0], width=size[1], images={"train": SCENES}, seed=0)
         data = DataConfig(dataset="synthetic", root=str(Path(folder) / "raw"), synthetic=config, train="train")
         prepare(data, "train")
-        training = TrainingConfig(
-            crop=CROP, batch_size=BATCH, epochs=batches, learning_rate=0.1, photometric=PhotometricConfig()
-        )
+        training = TrainingConfig(crop=CROP, batch_size=BATCH, epochs=batches, learning_rate=0.1)
         samples = TrainingSamples(open_split(data, "train"), training, seed=0)
         loaded = training_batches(samples, BATCH, workers=workers, pin_memory=DEVICE.type == "cuda")
-        iterator, waited, total = iter(loaded), [], []
+        iterator, shares = iter(loaded), []
         for _ in range(batches):
-            waited.append(seconds(lambda: setattr(step, "batch", next(iterator))))
-            total.append(waited[-1] + seconds(partial(on_batch, step)))
-    shares = [wait / whole for wait, whole in zip(waited[5:], total[5:], strict=True)]  # the first ones fill the queue
+            begun = time.perf_counter()
+            batch = next(iterator)
+            waited = time.perf_counter() - begun
+            step.images, step.labels = to_device(batch, DEVICE, None)
+            shares.append(waited / (waited + seconds(step)))
     return Row(
         what=f"{step.run_id}, waiting for {workers} loaders",
         against="the time of a step",
-        ratio=Spread.of(shares),
+        ratio=Spread.of(shares[5:]),  # the first ones fill the queue
         target=0.02,
         better="lower",
         unit="of a step",
     )
-
-
-def on_batch(step: Step) -> None:
-    """Do a step on the loaded batch."""
-    step.images, step.labels = to_device(step.batch, DEVICE, None)
-    step()
 
 
 def longest_kernels(work: Side) -> list[dict]:

@@ -1,7 +1,9 @@
 """Provenance chain of a study's tables: cell, metrics, checkpoint, data, commit."""
 
 import csv
+from collections.abc import Container
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from fbnet import paths
@@ -9,7 +11,7 @@ from fbnet.audit.findings import Failure
 from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.provenance import records as provenance
-from fbnet.provenance.graph import SCALES, Node, Result, of_run
+from fbnet.provenance.graph import SCALES, Kind, Node, Result, of_run
 from fbnet.provenance.records import Provenance
 
 Records = dict[Result, Provenance]
@@ -46,6 +48,12 @@ def read_records(study: Study, results: dict[Result, Node]) -> tuple[Records, di
         except InputError as error:
             damaged[result] = Failure.from_error(results[result].record, error)
     return {result: record for result, record in records.items() if record is not None}, damaged
+
+
+def runs_with(study: Study, kind: Kind, results: Container[Result]) -> list[tuple[str, int]]:
+    """Return the runs and seeds of which the results have one of a kind."""
+    pairs = product(study.runs, study.settings.seeds)
+    return [(run, seed) for run, seed in pairs if of_run(kind, run, seed) in results]
 
 
 def make_chain(study: Study, results: dict[Result, Node], records: Records) -> Chain:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fbnet import paths
-from fbnet.audit.chain import Records
+from fbnet.audit.chain import Records, runs_with
 from fbnet.audit.findings import Check, Failure
 from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import LabelSpec
@@ -80,11 +80,8 @@ def files(graph: Graph, results: dict[Result, Node], found: Records) -> list[Che
 
 def histories(study: Study, found: Records) -> Check:
     """Check that the history of every recorded training is there and whole: all of its epochs, in order."""
-    checked, failures = 0, []
-    for run, seed in product(study.runs, study.settings.seeds):
-        if of_run("train", run, seed) not in found:
-            continue
-        checked += 1
+    failures, trained = [], runs_with(study, "train", found)
+    for run, seed in trained:
         path = paths.history_file(study.name, run, seed)
         try:
             epochs = [record.epoch for record in read_history(path) or ()]
@@ -93,7 +90,7 @@ def histories(study: Study, found: Records) -> Check:
             continue
         if epochs != list(range(1, study.training_of(run).epochs + 1)):
             failures.append(Failure(str(path), f"holds {len(epochs)} epochs, not those of the training, in order"))
-    return Check("histories", checked, failures=tuple(failures))
+    return Check("histories", len(trained), failures=tuple(failures))
 
 
 def metrics(study: Study, results: dict[Result, Node]) -> Check:

@@ -2,14 +2,13 @@
 
 import platform
 from importlib import metadata
-from itertools import product
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from fbnet import paths
-from fbnet.audit.chain import Records
+from fbnet.audit.chain import Records, runs_with
 from fbnet.audit.findings import Check, Failure
 from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.runs import RunConfig
@@ -38,8 +37,7 @@ def predictions(study: Study, results: dict[Result, Node], found: Records) -> Ch
         results: the results that it needs.
         found: existing records, see `chain.read_records`.
     """
-    pairs = product(study.runs.values(), study.settings.seeds)
-    planned = [(run, seed) for run, seed in pairs if of_run("evaluate", run.id, seed) in results]
+    planned = [(study.run(run), seed) for run, seed in runs_with(study, "evaluate", results)]
     here = [(run, seed) for run, seed in planned if _is_here(study, run, seed)]
     failures, notes = [], []
     for run, seed in tqdm(here, desc="predict again", unit="run", disable=None):

@@ -2,28 +2,26 @@
 
 import io
 from collections.abc import Iterator
-from itertools import product
 
 import matplotlib
 import numpy as np
 from PIL import Image
 
 from fbnet import paths
-from fbnet.audit.chain import Records
+from fbnet.audit.chain import Records, runs_with
 from fbnet.audit.findings import Check, Failure
 from fbnet.config.study import Study
 from fbnet.data.images import DAMAGED
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix
-from fbnet.provenance.graph import Node, Result, of_run
+from fbnet.provenance.graph import Node, Result
 from fbnet.report.figures import draw_figure
 from fbnet.report.results import require_metrics, require_samples
 
 
 def samples(study: Study, results: dict[Result, Node]) -> Check:
     """Check that the kept samples are of the evaluation that the metrics beside them count."""
-    pairs = product(study.runs, study.settings.seeds)
-    planned = [(run, seed) for run, seed in pairs if of_run("evaluate", run, seed) in results]
+    planned = runs_with(study, "evaluate", results)
     here = [(run, seed) for run, seed in planned if paths.samples_file(study.name, run, seed).is_file()]
     failures = [failure for run, seed in here for failure in _compare_samples(study, run, seed)]
     return Check("samples compared with metrics", len(here), len(planned) - len(here), tuple(failures))

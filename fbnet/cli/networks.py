@@ -37,19 +37,19 @@ def train(study: Study, run_id: str, seed: int | None, device: str, gpus: int, w
     settings = study.training_of(run.id)
     from fbnet.runtime.distributed import launched
 
-    launch = launched()
-    chosen = _use(device, settings.threads, None if launch else gpus)
-    if gpus > 1 and chosen.type != "cuda" and launch is None:
+    place = launched()
+    chosen = _use(device, settings.threads, gpus if place.count == 1 else None)
+    if gpus > 1 and chosen.type != "cuda" and place.count == 1:
         raise InputError(f"--gpus {gpus}: needs GPUs, and this training would be on the CPU; leave it out")
     from fbnet.training.resume import ResumeState
     from fbnet.training.train import train as train_run
 
     whole, result = graph.build_graph(study), graph.of_run("train", run.id, seed)
     state = ResumeState(paths.state_dir(study.name, run.id, seed), fingerprint(whole, result), every=60 * keep_every)
-    first = launch is None or launch.rank == 0
+    first, loaders = place.rank == 0, workers if chosen.type == "cuda" else 0
+    processes = gpus if place.count == 1 else place.count
     with _recording(whole, result, chosen, settings.precision) if first else nullcontext():
-        workers, gpus = workers if chosen.type == "cuda" else 0, launch.count if launch else gpus
-        train_run(study, run, seed, chosen, workers=workers, gpus=gpus, state=state)
+        train_run(study, run, seed, chosen, workers=loaders, gpus=processes, state=state)
     if first:
         state.remove()
 

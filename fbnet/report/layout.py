@@ -148,9 +148,8 @@ def _record(row: Row, comparable: bool) -> dict[str, str | int]:
         key = column.replace(" ", "_")
         record[key] = _csv_number(cell.mean)
         if column.endswith("_gain"):
-            record |= {
-                f"{key}_{end}": _csv_number(value) for end, value in zip(("low", "high"), cell.interval, strict=True)
-            }
+            low, high = map(_csv_number, cell.interval)
+            record |= {f"{key}_low": low, f"{key}_high": high}
         if column != "gflops":
             record |= {f"{key}_sd": _csv_number(cell.deviation), f"{key}_seeds": cell.seeds}
         difference = cell.difference if comparable else None

@@ -1,31 +1,12 @@
-"""Choice of the device and of compilation on it; reading values back from it."""
+"""Choice of the device, and of compilation on it."""
 
 import torch
-from torch import Tensor
 
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 
 COMPILED_LENGTH = 10_000
 """Iterations from which `compile: auto` compiles on a GPU, where that takes minutes. Assumed, not measured."""
-
-
-class LateValues:
-    """Values on their way from the device to the CPU, to be read without waiting for any work that is queued later.
-
-    Args:
-        values: a small tensor; what is queued so far computes it.
-    """
-
-    def __init__(self, values: Tensor) -> None:
-        self.values = values.to("cpu", non_blocking=True)  # into pinned memory from a GPU
-        self.copied = torch.cuda.current_stream(values.device).record_event() if values.is_cuda else None
-
-    def read(self) -> list[float]:
-        """Return the values when they have arrived."""
-        if self.copied is not None:
-            self.copied.synchronize()
-        return self.values.tolist()
 
 
 def choose_device(name: str) -> torch.device:

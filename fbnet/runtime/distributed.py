@@ -38,7 +38,7 @@ def run_processes(count: int, device: torch.device, work: Callable[[torch.device
     if count == 1:
         work(device)
         return
-    if launched() is not None:
+    if launched().count > 1:
         _join(device, work, count)
         return
     if device.type == "cuda" and torch.cuda.device_count() < count:
@@ -63,24 +63,24 @@ def run_processes(count: int, device: torch.device, work: Callable[[torch.device
 class Launched(NamedTuple):
     """Place of this process among those that a launcher started."""
 
-    rank: int
-    count: int
-    local_rank: int
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
     """Its index on this machine."""
 
 
-def launched() -> Launched | None:
-    """Return the place of this process if torchrun or srun started it as one of several; None otherwise.
+def launched() -> Launched:
+    """Return the place of this process if torchrun or srun started it as one of several; otherwise it is alone.
 
     For srun, MASTER_ADDR and MASTER_PORT must be set, which torchrun does itself.
     """
     if "MASTER_ADDR" not in os.environ:
-        return None
+        return Launched()
     if "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1:
         names = {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"}
         os.environ.update({ours: os.environ[theirs] for ours, theirs in names.items()})
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        return None
+        return Launched()
     return Launched(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
 
 
@@ -153,10 +153,11 @@ def _process(number: int, count: int, kind: str, folder: str, work: Callable[[to
 
 def _join(device: torch.device, work: Callable[[torch.device], None], count: int) -> None:
     """Work as one of the processes that a launcher started."""
-    if launched().count != count:
-        raise InputError(f"--gpus {count}: the launcher started {launched().count} processes; ask for as many")
+    place = launched()
+    if place.count != count:
+        raise InputError(f"--gpus {count}: the launcher started {place.count} processes; ask for as many")
     if device.type == "cuda":  # where each process sees its own GPU alone, that is number 0
-        device = torch.device("cuda", launched().local_rank % torch.cuda.device_count())
+        device = torch.device("cuda", place.local_rank % torch.cuda.device_count())
     _work(device, work, init_method="env://")
 
 

@@ -1,10 +1,7 @@
 """Order of the batches and the processes that load them."""
 
 import signal
-from collections.abc import Sequence
 
-import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fbnet.training.resume import SIGNALS
@@ -33,24 +30,6 @@ def training_batches(
         pin_memory=pin_memory,
         worker_init_fn=_ignore_stop_signals,
     )
-
-
-def to_device(batch: Sequence[Tensor], device: torch.device, stream: torch.cuda.Stream | None) -> list[Tensor]:
-    """Copy a batch to the device.
-
-    Args:
-        batch: tensors, on a GPU's machine in pinned memory.
-        device: where to copy them.
-        stream: a GPU's stream for copies, on which they do not wait for the iteration before; None on a CPU.
-    """
-    with torch.cuda.stream(stream):  # None changes nothing
-        copies = [values.to(device, non_blocking=True) for values in batch]
-    if stream is not None:
-        consumer = torch.cuda.current_stream(device)
-        consumer.wait_stream(stream)
-        for values in copies:
-            values.record_stream(consumer)
-    return copies
 
 
 def _ignore_stop_signals(_worker: int) -> None:

@@ -55,8 +55,7 @@ def train(
         Interrupted: if a signal stopped the training; its progress is saved.
     """
     _check_batch(study, run, gpus)
-    launch = launched()
-    if state is not None and (launch is None or launch.rank == 0):
+    if state is not None and launched().rank == 0:
         state.claim()
     run_processes(gpus, device, partial(_train, study, run, seed, workers, state))
 

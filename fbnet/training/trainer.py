@@ -18,11 +18,12 @@ from fbnet.data.photometric import change_colours
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.models.build import SegmentationNetwork
-from fbnet.runtime.device import LateValues, should_compile
+from fbnet.runtime.device import should_compile
 from fbnet.runtime.distributed import all_gather_object, all_reduce_mean, rank, world_size, wrap_ddp
 from fbnet.runtime.precision import autocast
+from fbnet.runtime.transfer import LateValues, to_device
 from fbnet.training.history import History
-from fbnet.training.loader import to_device, training_batches
+from fbnet.training.loader import training_batches
 from fbnet.training.resume import Interrupted, ResumeState, catch_stop_signals
 
 logger = logging.getLogger(__name__)

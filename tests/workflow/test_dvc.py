@@ -35,6 +35,17 @@ def versioned(made, tmp_path_factory):
 
 
 @pytest.fixture
+def slower(versioned, tmp_path):
+    """The project with a later version, in which one of its runs is trained otherwise."""
+    shutil.copytree(versioned.folder, tmp_path / "project", symlinks=True)
+    project = Clone(tmp_path / "project")
+    project.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
+    project.run("dvc", "repro", "toy")
+    project.commit("Slower")
+    return project
+
+
+@pytest.fixture
 def cloned(versioned, tmp_path):
     subprocess.run(["git", "clone", "-q", str(versioned.folder), str(tmp_path / "project")], check=True)
     return Clone(tmp_path / "project")
@@ -99,40 +110,30 @@ def test_an_edit_after_a_pull_is_made(cloned):
 
 
 @pytest.mark.slow
-def test_back_to_an_old_revision_and_forth(versioned, tmp_path):
-    shutil.copytree(versioned.folder, tmp_path / "project", symlinks=True)
-    project = Clone(tmp_path / "project")
-    project.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
-    project.run("dvc", "repro", "toy")
-    project.commit("Slower")
+def test_back_to_an_old_revision_and_forth(slower):
     for revision in ("HEAD~1", "main"):
-        project.git("checkout", "-q", revision)
-        project.run("dvc", "checkout")
-        assert project.planned() == set()
+        slower.git("checkout", "-q", revision)
+        slower.run("dvc", "checkout")
+        assert slower.planned() == set()
 
 
 @pytest.mark.slow
-def test_files_of_another_version_are_not_used(versioned, tmp_path):
+def test_files_of_another_version_are_not_used(slower):
     """After `git checkout` without `dvc checkout`, large files are those of the other revision."""
-    shutil.copytree(versioned.folder, tmp_path / "project", symlinks=True)
-    project = Clone(tmp_path / "project")
-    project.change("params/runs.yaml", runs__pspnet_r50__recipe="slow")
-    project.run("dvc", "repro", "toy")
-    project.commit("Slower")
-    project.git("checkout", "-q", "HEAD~1")
-    project.change("params/studies/toy.yaml", evaluation__samples=1)
-    metrics = project.folder / "results/toy/runs/pspnet_r50/seed0/metrics.json"
+    slower.git("checkout", "-q", "HEAD~1")
+    slower.change("params/studies/toy.yaml", evaluation__samples=1)
+    metrics = slower.folder / "results/toy/runs/pspnet_r50/seed0/metrics.json"
     before = metrics.read_bytes()
-    refused = project.snakemake("--", "results/toy/tables/table_2.csv", check=False)
+    refused = slower.snakemake("--", "results/toy/tables/table_2.csv", check=False)
     assert refused.returncode == 1
-    said = (project.folder / "logs/toy/evaluate/pspnet_r50_seed0.log").read_text().splitlines()
+    said = (slower.folder / "logs/toy/evaluate/pspnet_r50_seed0.log").read_text().splitlines()
     assert len(said) == 1
     assert "pspnet_r50/seed0/model.pt: is not the file that its record names; `dvc checkout` it" in said[0]
-    record = json.loads((project.folder / "results/toy/provenance/train/pspnet_r50/seed0.json").read_text())
+    record = json.loads((slower.folder / "results/toy/provenance/train/pspnet_r50/seed0.json").read_text())
 
-    project.run("dvc", "checkout", "results/toy/runs/pspnet_r50/seed0/model.pt.dvc")
-    project.snakemake("--", "results/toy/tables/table_2.csv")
-    evaluated = json.loads((project.folder / "results/toy/provenance/evaluate/pspnet_r50/seed0.json").read_text())
+    slower.run("dvc", "checkout", "results/toy/runs/pspnet_r50/seed0/model.pt.dvc")
+    slower.snakemake("--", "results/toy/tables/table_2.csv")
+    evaluated = json.loads((slower.folder / "results/toy/provenance/evaluate/pspnet_r50/seed0.json").read_text())
     assert evaluated["inputs"]["train pspnet_r50 seed0"] == record["digest"]
     assert metrics.read_bytes() != before
 
