@@ -22,11 +22,12 @@ from fbnet.config.load import load_study
 from fbnet.config.study import Study
 from fbnet.errors import InputError, of_system
 from fbnet.io.files import refuse_lost_links, set_back
+from fbnet.planning import requests
 from fbnet.planning.plan import missing_inputs
 from fbnet.provenance import kept
 from fbnet.provenance.graph import Kind, Node, Result, build_graph, rule_outputs
 from fbnet.provenance.staleness import Stale, stale
-from fbnet.runtime import snakemake_lock
+from fbnet.runtime import slurm, snakemake_lock, stop_signals
 
 logger = logging.getLogger(__name__)
 SNAKEMAKE = Path(".snakemake")
@@ -39,12 +40,14 @@ class Workflow:
         study: The study.
         main_process: False in a process that Snakemake started for a single job; there nothing is stale.
         dry_run: True if Snakemake only plans.
+        remote: True in a job of a cluster.
     """
 
-    def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False):
+    def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False, remote: bool = False):
         self.study = study
         self.main_process = main_process
         self.dry_run = dry_run
+        self.remote = remote
         self.graph = build_graph(study)
         self.marker: Path | None = None
         self.logs = str(paths.LOGS / study.name)
@@ -100,6 +103,17 @@ class Workflow:
         )
         return [str(path) for path in node.outputs]
 
+    def training_options(self, threads: int, gpu: int) -> list[str]:
+        """Options of `fbnet train` in a job with some threads and GPUs; without a GPU it trains on the CPU."""
+        gpus = max(1, gpu)
+        options = ["--gpus", str(gpus), "--workers", str(requests.loaders(threads, gpus)), *self.device_options(gpu)]
+        return [*options, "--requeue"] if self.remote else options
+
+    @staticmethod
+    def device_options(gpu: int) -> list[str]:
+        """Options of a command that computes with so many GPUs."""
+        return ["--device", "cpu"] if gpu == 0 else []
+
     def begin(self) -> None:
         """Prepare the main process for its jobs; a dry run writes nothing into the project.
 
@@ -117,7 +131,7 @@ class Workflow:
             self._temporary = tempfile.TemporaryDirectory(prefix="fbnet-")  # removed at exit
             folder = Path(self._temporary.name)
         else:
-            self._alive = snakemake_lock.enter(clean_up=self.settle)  # held to the end
+            self._alive = snakemake_lock.enter(clean_up=self._clean_up)  # held to the end
             # Snakemake compares times, and a clock may have been ahead when they were written.
             set_back(path for node in self.graph.results.values() for path in node.outputs)
             folder = paths.WORK / "stale"
@@ -144,18 +158,27 @@ class Workflow:
         if os.statvfs(Path()).f_bavail == 0:
             raise InputError(f"{SNAKEMAKE}: no space left on device; make room, Snakemake needs some even to plan")
 
-    def start(self, outputs: Iterable[str]) -> None:
+    def start(self, outputs: Iterable[str], *, remote: bool = False) -> None:
         """Keep the results whose files Snakemake is going to delete, up to its end, and report.
 
         To be called under Snakemake's lock. A result that is not made again is left alone: a link changes the time
         by which a file that was verified is known.
+
+        Args:
+            outputs: files of the jobs that Snakemake is going to run.
+            remote: True if a scheduler runs them; jobs that are left at the end are then cancelled.
         """
         made = set(outputs)
-        atexit.register(self.settle)
+        atexit.register(self._clean_up if remote else self.settle)
         for node in self.graph.results.values():
             if str(node.record) in made:
                 kept.keep(node)
         self.report()
+
+    def _clean_up(self) -> None:
+        """End the jobs that a Snakemake left in the queue of a cluster, and settle what they leave."""
+        exit_on_bad_input(slurm.cancel_jobs, Path.cwd())
+        self.settle()
 
     def settle(self) -> None:
         """Put kept results without a successor back, and drop the others."""
@@ -183,11 +206,16 @@ class Workflow:
             logger.warning("run snakemake again to make them")
 
 
-def open_workflow(study: str, *, main_process: bool, dry_run: bool) -> Workflow:
-    """Load a study for a Snakemake process; exit with code 2 on bad input. See `Workflow` for the arguments."""
+def open_workflow(study: str, *, main_process: bool, dry_run: bool, remote: bool = False) -> Workflow:
+    """Load a study for a Snakemake process; exit with code 2 on bad input. See `Workflow` for the arguments.
+
+    In a job of a cluster this process forwards stop signals to the command that it runs.
+    """
     log.configure()
+    if remote:
+        stop_signals.forward_from_job()
     loaded = exit_on_bad_input(load_study, study)
-    workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run)
+    workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run, remote=remote)
     if main_process:
         exit_on_bad_input(workflow.begin)
     return workflow

@@ -11,6 +11,10 @@ rule train:
     threads: WORKFLOW.threads
     resources:
         gpu=1,
+        runtime=requests.TRAINING_MINUTES,
+        mem_mb=lambda wildcards, threads: requests.memory_mb(threads),
+    params:
+        options=lambda wildcards, threads, resources: WORKFLOW.training_options(threads, resources.gpu),
     shell:
         "{FBNET} train --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
-        " --workers {threads} --gpus {resources.gpu} > {log:q} 2>&1"
+        " {params.options:q} > {log:q} 2>&1"
