@@ -7,6 +7,7 @@ PARAMS = Path("params")
 RUNS_FILE = PARAMS / "runs.yaml"
 HARDWARE_FILE = PARAMS / "hardware.yaml"
 STUDIES = PARAMS / "studies"
+SLURM_PROFILE = Path("profiles/slurm/config.yaml")
 REPORTED = PARAMS / "reported"
 SERVER_SCORES = REPORTED / "server_scores.csv"
 DATA = Path("data")

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +31,8 @@ from fbnet.runtime import slurm, snakemake_lock, stop_signals
 
 logger = logging.getLogger(__name__)
 SNAKEMAKE = Path(".snakemake")
+SUBMITTED = SNAKEMAKE / "submitted"
+"""There while jobs may be in the queue of a cluster."""
 
 
 class Workflow:
@@ -110,6 +112,18 @@ class Workflow:
         return [*options, "--requeue"] if self.remote else options
 
     @staticmethod
+    def launcher(threads: int, resources: Mapping[str, object]) -> str:
+        """Return the command that starts a training's processes on several nodes; empty if they are on one.
+
+        Args:
+            threads: cores of each process.
+            resources: of the job: `mpi`, the command, and `tasks`, the number of processes.
+        """
+        if "mpi" not in resources:
+            return ""
+        return f"{resources['mpi']} --ntasks={resources['tasks']} --cpus-per-task={threads} --wait=60"
+
+    @staticmethod
     def device_options(gpu: int) -> list[str]:
         """Options of a command that computes with so many GPUs."""
         return ["--device", "cpu"] if gpu == 0 else []
@@ -169,7 +183,9 @@ class Workflow:
             remote: True if a scheduler runs them; jobs that are left at the end are then cancelled.
         """
         made = set(outputs)
-        atexit.register(self._clean_up if remote else self.settle)
+        if remote:
+            SUBMITTED.touch()
+        atexit.register(self._clean_up)
         for node in self.graph.results.values():
             if str(node.record) in made:
                 kept.keep(node)
@@ -177,7 +193,9 @@ class Workflow:
 
     def _clean_up(self) -> None:
         """End the jobs that a Snakemake left in the queue of a cluster, and settle what they leave."""
-        exit_on_bad_input(slurm.cancel_jobs, Path.cwd())
+        if SUBMITTED.exists():
+            exit_on_bad_input(slurm.cancel_jobs, Path.cwd())
+            SUBMITTED.unlink()
         self.settle()
 
     def settle(self) -> None:
@@ -236,11 +254,14 @@ def exit_on_bad_input(work: Callable, *arguments: object, **keywords: object):
         raise SystemExit(2) from None
 
 
-def job_command() -> str:
+def job_command(launcher: str = "") -> str:
     """Return the `fbnet` command of this environment, quoted.
 
     Under Linux's `setpriv`, the kernel ends jobs with their Snakemake; a training then keeps its state.
+
+    Args:
+        launcher: a command that starts it, perhaps several times, such as srun with its options.
     """
-    command = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
+    command = f"{launcher} {shlex.quote(str(Path(sys.executable).with_name('fbnet')))}".lstrip()
     setpriv = shutil.which("setpriv")
     return command if setpriv is None else f"exec {shlex.quote(setpriv)} --pdeathsig TERM {command}"

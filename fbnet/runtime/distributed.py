@@ -22,6 +22,8 @@ from fbnet import log
 from fbnet.errors import InputError
 from fbnet.runtime.stop_signals import Interrupted, forwarded
 
+FIRST_PORT, PORTS = 15000, 15000  # where jobs of srun meet, below the ports that the system gives out
+
 
 def run_processes(count: int, device: torch.device, work: Callable[[torch.device], None]) -> None:
     """Run `work` in `count` processes at once, each with its own device; a single one is this process.
@@ -82,10 +84,13 @@ class Launched(NamedTuple):
 def launched() -> Launched:
     """Return the place of this process if torchrun or srun started it as one of several; otherwise it is alone.
 
-    For srun, MASTER_ADDR and MASTER_PORT must be set, which torchrun does itself.
+    The processes of srun meet at MASTER_ADDR and MASTER_PORT, or else on the node where srun itself runs.
     """
     if "MASTER_ADDR" not in os.environ:
-        return Launched()
+        if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
+            return Launched()
+        os.environ["MASTER_ADDR"] = os.environ["SLURM_LAUNCH_NODE_IPADDR"]
+        os.environ["MASTER_PORT"] = str(FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % PORTS)
     if "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1:
         names = {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"}
         os.environ.update({ours: os.environ[theirs] for ours, theirs in names.items()})

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
 from tests.cluster.kit import Kit, missing, wait_until
@@ -22,6 +23,7 @@ STUDY = TOY | {
     "tables": ["table_1"],
     "figures": [],
 }
+PATIENCE = 180  # seconds
 ENDED = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 
 
@@ -63,13 +65,21 @@ class OnCluster(Disturbed):
     def wait_for_state(self, process: subprocess.Popen) -> None:
         """Wait until a training, on its way in this job, has saved its state."""
         begun = self.saved()
-        wait_until(lambda: self.saved() != begun or process.poll() is not None, 90)
+        wait_until(lambda: self.saved() != begun or process.poll() is not None, PATIENCE)
         assert process.poll() is None, self.said.read_text()
+
+    def trainers(self) -> list[psutil.Process]:
+        """Processes of `fbnet train` in this folder."""
+        return [
+            process
+            for process in psutil.process_iter(["cmdline", "cwd"])
+            if process.info["cwd"] == str(self.folder) and "train" in (process.info["cmdline"] or [])[2:3]
+        ]
 
     def wait_for_log(self, text: str) -> None:
         """Wait until the training's log has a text."""
         log = self.folder / f"logs/toy/train/{RUN}_seed0.log"
-        wait_until(lambda: log.exists() and text in log.read_text(), 90)
+        wait_until(lambda: log.exists() and text in log.read_text(), PATIENCE)
 
     def saved(self) -> int | None:
         """Time of the saved state; None without one."""
@@ -96,6 +106,8 @@ def kit() -> Iterator[Kit]:
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory) -> Disturbed:
     """The study, made on this machine without a cluster."""
+    if "XREF" in os.environ:
+        return Disturbed(Path(os.environ["XREF"]))
     clone = make_disturbed(tmp_path_factory.mktemp("reference") / "project", STUDY)
     clone.snakemake()
     return clone

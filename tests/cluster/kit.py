@@ -74,7 +74,13 @@ class Kit:
         """Start all daemons and wait until both nodes are idle."""
         self._write_files()
         munge = self.folder / "munge"
-        files = {"socket": "socket", "key-file": "key", "pid-file": "../munge.pid", "log-file": "log", "seed-file": "seed"}
+        files = {
+            "socket": "socket",
+            "key-file": "key",
+            "pid-file": "../munge.pid",
+            "log-file": "log",
+            "seed-file": "seed",
+        }
         self.run("munged", "--num-threads", "2", *(f"--{option}={munge / file}" for option, file in files.items()))
         wait_until((munge / "socket").exists)
         self.run("slurmctld", "-i")
@@ -158,18 +164,22 @@ class Kit:
 
     def _configuration(self) -> str:
         host, ports = socket.gethostname().partition(".")[0], _free_ports(1 + len(NODES))
-        settings = SETTINGS | (CONFINED if can_confine() else UNCONFINED) | {
-            "SlurmctldHost": f"{host}(127.0.0.1)",
-            "SlurmctldPort": ports[0],
-            # A job waits for its credential to expire before it is started again.
-            "AuthInfo": f"socket={self.folder}/munge/socket,cred_expire=5",
-            "StateSaveLocation": self.folder / "state",
-            "SlurmdSpoolDir": self.folder / "spool.%n",
-            "SlurmctldPidFile": self.folder / "slurmctld.pid",
-            "SlurmdPidFile": self.folder / "slurmd.%n.pid",
-            "SlurmctldLogFile": self.folder / "slurmctld.log",
-            "SlurmdLogFile": self.folder / "slurmd.%n.log",
-        }
+        settings = (
+            SETTINGS
+            | (CONFINED if can_confine() else UNCONFINED)
+            | {
+                "SlurmctldHost": f"{host}(127.0.0.1)",
+                "SlurmctldPort": ports[0],
+                # A job waits for its credential to expire before it is started again.
+                "AuthInfo": f"socket={self.folder}/munge/socket,cred_expire=5",
+                "StateSaveLocation": self.folder / "state",
+                "SlurmdSpoolDir": self.folder / "spool.%n",
+                "SlurmctldPidFile": self.folder / "slurmctld.pid",
+                "SlurmdPidFile": self.folder / "slurmd.%n.pid",
+                "SlurmctldLogFile": self.folder / "slurmctld.log",
+                "SlurmdLogFile": self.folder / "slurmd.%n.log",
+            }
+        )
         lines = [f"{key}={value}" for key, value in settings.items()]
         size = "Sockets=1 CoresPerSocket=2 ThreadsPerCore=1 RealMemory=64000 Gres=gpu:2"
         lines += [

@@ -118,7 +118,7 @@ def make_disturbed(folder: Path, study: dict) -> Disturbed:
     make_clone(folder)
     clone = Disturbed(folder)
     (folder / "params/studies/toy.yaml").write_text(yaml.safe_dump(study))
-    clone.edit("workflow/rules/train.smk", "{FBNET} train", "{FBNET} train --keep-every 0")
+    clone.edit("workflow/rules/train.smk", "{params.command} train", "{params.command} train --keep-every 0")
     clone.commit("Study")
     return clone
 

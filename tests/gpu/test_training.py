@@ -18,8 +18,8 @@ from fbnet.models.build import build
 from fbnet.planning.footprint import footprint
 from fbnet.runtime.determinism import deterministic_algorithms
 from fbnet.runtime.precision import autocast
-from fbnet.training.objective import compute_loss
 from fbnet.runtime.stop_signals import Interrupted
+from fbnet.training.objective import compute_loss
 from fbnet.training.resume import ResumeState
 from fbnet.training.train import train
 from fbnet.training.trainer import Trainer
