@@ -13,7 +13,7 @@ import pytest
 
 from tests.cluster.kit import Kit, missing, wait_until
 from tests.conftest import TOY
-from tests.faults.conftest import OTHER, RUN, Disturbed, forget, make_disturbed
+from tests.faults.conftest import OTHER, RUN, Disturbed, make_disturbed
 
 PLUGIN = find_spec("snakemake_executor_plugin_slurm")
 STUDY = TOY | {
@@ -24,6 +24,7 @@ STUDY = TOY | {
     "figures": [],
 }
 PATIENCE = 180  # seconds
+MODEL, METRICS = (f"results/toy/runs/{RUN}/seed0/{name}" for name in ("model.pt", "metrics.json"))
 ENDED = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 
 
@@ -105,21 +106,19 @@ def kit() -> Iterator[Kit]:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory) -> Disturbed:
-    """The study, made on this machine without a cluster."""
-    if "XREF" in os.environ:
-        return Disturbed(Path(os.environ["XREF"]))
+    """A run of the study, made on this machine without a cluster."""
     clone = make_disturbed(tmp_path_factory.mktemp("reference") / "project", STUDY)
-    clone.snakemake()
+    clone.snakemake("--", METRICS)
     return clone
 
 
 @pytest.fixture
 def begun(kit, reference, tmp_path) -> Iterator[OnCluster]:
-    """The study before the training of its second run."""
+    """The project with its data, before the training."""
     shutil.copytree(reference.folder, tmp_path / "project", symlinks=True)
     clone = OnCluster(tmp_path / "project", kit)
-    forget(clone, ("train", RUN), ("evaluate", RUN))
-    shutil.rmtree(clone.folder / "logs")
+    for folder in ("results/toy", "logs"):
+        shutil.rmtree(clone.folder / folder)
     yield clone
     clone.end()
     if jobs := clone.living():
