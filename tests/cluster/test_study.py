@@ -13,12 +13,16 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 GOES_ON = f"{RUN} seed 0: resuming from iteration"
 
 
+REQUEST = {"TimeLimit=1-00:00:00", "MinMemoryNode=14000M", "TresPerJob=gres:gpu:1", "NumNodes=1", "NumCPUs=1"}
+
+
 def test_time_limits(begun, reference):
     """What Slurm sends before a time limit: the same job goes back into the queue, and no retry is used up."""
     snakemake = begun.submit("--retries", "0", "--", METRICS)
+    assert set(begun.kit.run("scontrol", "show", "job", *begun.jobs()).split()) >= REQUEST
     for _ in range(2):
         (job,) = begun.jobs()
-        begun.kit.run("scancel", "--signal=TERM", job)
+        begun.interrupt(lambda: begun.kit.run("scancel", "--signal=TERM", *begun.jobs()))
         begun.wait_for_log(f"job {job} goes back into the queue")
         begun.wait_for_state(snakemake)
     assert snakemake.wait(timeout=PATIENCE) == 0, begun.said.read_text()
@@ -35,21 +39,16 @@ def test_trainer_killed_then_snakemake_interrupted_then_snakemake_killed(begun, 
     trainer.kill()
     wait_until(lambda: len(begun.jobs()) == 2, PATIENCE)
     begun.wait_for_state(snakemake)
-    os.killpg(snakemake.pid, signal.SIGINT)
+    begun.interrupt(lambda: os.killpg(snakemake.pid, signal.SIGINT))
     assert snakemake.wait(timeout=PATIENCE) == 1
     assert list(begun.jobs().values()) == ["FAILED", "CANCELLED"]
     assert "stopped by SIGTERM after iteration" in begun.log()
 
     snakemake = begun.submit("--", MODEL)
-    (trainer,) = begun.trainers()
-    trainer.suspend()  # or it might be done before the next Snakemake begins
-    os.killpg(snakemake.pid, signal.SIGKILL)
     (left,) = begun.living()
-    snakemake = begun.start("--", MODEL)
-    cancelled = f"fbnet: cancelling jobs {left} of a snakemake that has ended"
-    wait_until(lambda: cancelled in begun.said.read_text(), PATIENCE)
-    trainer.resume()
-    assert snakemake.wait(timeout=PATIENCE) == 0, begun.said.read_text()
+    begun.interrupt(lambda: (os.killpg(snakemake.pid, signal.SIGKILL), begun.start("--", MODEL)))
+    assert begun.started[-1].wait(timeout=PATIENCE) == 0, begun.said.read_text()
+    assert f"fbnet: cancelling jobs {left} of a snakemake that has ended" in begun.said.read_text()
     assert list(begun.jobs().values()) == ["FAILED", "CANCELLED", "CANCELLED", "COMPLETED"]
     assert GOES_ON in begun.log()
     assert begun.checkpoint.read_bytes() == (reference.folder / MODEL).read_bytes()
@@ -84,7 +83,7 @@ def test_a_training_on_two_nodes(begun):
     (job,) = begun.jobs()
     assert begun.kit.run("squeue", "-h", "-j", job, "-o", "%N").strip() == "n[1-2]"
     assert len(begun.trainers()) == 2
-    begun.kit.run("scancel", "--signal=TERM", job)
+    begun.interrupt(lambda: begun.kit.run("scancel", "--signal=TERM", job))
     begun.wait_for_log(f"job {job} goes back into the queue")
     assert snakemake.wait(timeout=PATIENCE) == 0, begun.said.read_text()
     assert GOES_ON in begun.log()
