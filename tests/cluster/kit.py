@@ -94,12 +94,12 @@ class Kit:
         self.run("slurmd", "-N", node)
 
     def kill_node(self, node: str) -> None:
-        """Let a node fail: its daemon and everything that it started are killed."""
+        """Let a node fail: its daemon and everything that it started are killed, those first that would report it."""
+        jobs = self.run("squeue", "-h", "-w", node, "-o", "%A").split()
         os.kill(self._pid(f"slurmd.{node}"), SIGKILL)
-        for path in Path("/proc").glob("[0-9]*/environ"):
-            with suppress(OSError):
-                if f"SLURMD_NODENAME={node}".encode() in path.read_bytes().split(b"\0"):
-                    os.kill(int(path.parent.name), SIGKILL)
+        for job in jobs:
+            _kill_all("cmdline", f"slurmstepd: [{job}.")
+        _kill_all("environ", f"SLURMD_NODENAME={node}\0")
 
     def stop(self) -> None:
         """Cancel all jobs and end all daemons."""
@@ -216,6 +216,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError
         time.sleep(0.1)
+
+
+def _kill_all(file: str, text: str) -> None:
+    """Kill the processes whose command line or environment has a text."""
+    for path in Path("/proc").glob(f"[0-9]*/{file}"):
+        with suppress(OSError):
+            if text.encode() in path.read_bytes():
+                os.kill(int(path.parent.name), SIGKILL)
 
 
 def _free_ports(count: int) -> list[int]:
