@@ -166,12 +166,19 @@ def _check_files(what: str, expected: list[_File]) -> Check:
     return Check(what, len(expected) - not_here, not_here, tuple(failures))
 
 
+def _pairs(content: dict, labels: LabelSpec) -> dict[str, tuple[float | None, float | None]]:
+    """Stored and recomputed value of each rate of a confusion matrix."""
+    recomputed = scores(np.array(content["confusion_matrix"], dtype=np.int64), labels)
+    pairs = {key: (content[key], recomputed[key]) for key in ("miou", "f_miou", "pixel_accuracy")}
+    return pairs | {f"iou.{name}": (content["iou"][name], recomputed["iou"][name]) for name in labels.classes}
+
+
 def _compare_metrics(path: Path, labels: LabelSpec) -> Iterator[Failure]:
     try:
         content = read_json(path, "damaged", "evaluate again")
-        recomputed = scores(np.array(content["confusion_matrix"], dtype=np.int64), labels)
-        pairs = {key: (content[key], recomputed[key]) for key in ("miou", "f_miou", "pixel_accuracy")}
-        pairs |= {f"iou.{name}": (content["iou"][name], recomputed["iou"][name]) for name in labels.classes}
+        pairs = _pairs(content, labels)
+        if "mirrored" in content:
+            pairs |= {f"mirrored.{key}": pair for key, pair in _pairs(content["mirrored"], labels).items()}
     except UNREADABLE as error:
         yield Failure(str(path), f"no readable metrics ({error})")
         return

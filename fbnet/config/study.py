@@ -123,7 +123,7 @@ class Study:
         several = self.settings.multi_scale
         if several is None:
             raise InputError(f"{paths.study_file(self.name)}: multi_scale: is missing; name the scales")
-        return self.settings.evaluation.model_copy(update=dict(several))
+        return self.settings.evaluation.model_copy(update={**dict(several), "also_mirrored": False})
 
     @property
     def export_scales(self) -> Scales:

@@ -11,7 +11,7 @@ from fbnet.config.study import Study
 from fbnet.data.packed import open_split
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix, scores
-from fbnet.evaluation.predictor import balance_map, predict_labels
+from fbnet.evaluation.predictor import balance_map, predict_labels, predict_plain_and_mirrored
 from fbnet.io.files import write_json, write_whole
 from fbnet.models import checkpoint
 from fbnet.models.build import SegmentationNetwork
@@ -21,6 +21,9 @@ from fbnet.runtime.precision import choose_precision
 
 def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, scales: Scales = "single_scale") -> None:
     """Evaluate a run's checkpoint on its evaluation split, at a single scale or at those of the study.
+
+    NOTE the paper says "without flipping" for Table 6 alone, and codes of its family mirror at a single scale too: with
+    `also_mirrored`, the scores of both are kept.
 
     Writes the metrics file of these scales and, at a single scale, samples.npz.
 
@@ -34,11 +37,15 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
     data = study.data_of(run.id)
     split, labels = open_split(data, data.evaluate), data.labels
     sampled = sample_indices(len(split), settings.samples) if scales == "single_scale" else []
-    confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
+    confusion, mirrored_confusion = np.zeros((2, len(labels.classes), len(labels.classes)), dtype=np.int64)
     samples = {"names": np.array([split.names[index] for index in sampled])}
     for index in tqdm(range(len(split)), desc=f"evaluate {run.id} seed {seed}", unit="image", disable=None):
         image, label = split.image(index), split.labels(index)
-        prediction = predict_labels(network, image, settings, device)
+        if settings.also_mirrored:
+            prediction, mirrored = predict_plain_and_mirrored(network, image, settings, device)
+            mirrored_confusion += confusion_matrix(label, mirrored, len(labels.classes))
+        else:
+            prediction = predict_labels(network, image, settings, device)
         confusion += confusion_matrix(label, prediction, len(labels.classes))
         if index in sampled:
             balance = balance_map(network, image, device, settings.precision)
@@ -55,6 +62,7 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
         "split": data.evaluate,
         "images": len(split),
         **scores(confusion, labels),
+        **({"mirrored": scores(mirrored_confusion, labels)} if settings.also_mirrored else {}),
         "gflops": round(gflops, 6),
         "parameters": parameters,
         "iterations": config.iterations,

@@ -15,6 +15,7 @@ Of a larger image, only the uint8 labels or the balance map are kept as a whole.
 """
 
 import logging
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -57,15 +58,37 @@ def predict_labels(
     Raises:
         InputError: if a single tile does not fit into memory; batches of several tiles are halved first.
     """
-    size = image.shape[:2]
-    label = f"an image of {size[0]} x {size[1]} pixels"
-    with within_memory(label, device, "set evaluation.mode to sliding, with a smaller evaluation.tile"):
-        labels = np.empty(size, dtype=np.uint8)
-        for chunk in chunks(size, settings.scales):
-            # The values have no name, so that they are freed before those of the next chunk are computed.
-            predicted = predict(network, image[chunk.seen], settings, device).argmax(dim=0).byte()
-            labels[chunk.kept] = predicted[chunk.inner].cpu().numpy()
-    return labels
+
+    def labels_of(part: np.ndarray) -> tuple[Tensor]:
+        return (predict(network, part, settings, device).argmax(dim=0),)
+
+    return _chunk_by_chunk(labels_of, image, settings, device, maps=1)[0]
+
+
+@torch.inference_mode()
+def predict_plain_and_mirrored(
+    network: SegmentationNetwork, image: np.ndarray, settings: EvaluationConfig, device: torch.device
+) -> np.ndarray:
+    """Predict as `predict_labels` at scale 1, and once more by the mean with the mirrored image.
+
+    The logits of the image are computed once for both.
+
+    Returns:
+        (2, H, W) uint8 train ids: without and with the mirrored image, each as `predict_labels` gives them.
+
+    Raises:
+        InputError: as `predict_labels`.
+    """
+
+    def labels_of(part: np.ndarray) -> tuple[Tensor, Tensor]:
+        values = _normalised(part, device)
+        logits = _logits(network, values, settings, 1.0)[0]
+        plain, total = logits.argmax(dim=0), _add_softmax(None, logits)
+        del logits  # before those of the mirrored image are computed
+        total = _add_softmax(total, _view_logits(network, values, settings, 1.0, mirror=True, like=values))
+        return plain, total.argmax(dim=0)
+
+    return _chunk_by_chunk(labels_of, image, settings, device, maps=2)
 
 
 @torch.inference_mode()
@@ -96,6 +119,25 @@ def predict(
             # The logits have no name, so that they are freed before the next ones are computed.
             total = _add_softmax(total, _view_logits(network, scaled, settings, scale, mirror=mirror, like=values))
     return total.div_(len(settings.scales) * (1 + settings.mirror))
+
+
+def _chunk_by_chunk(
+    labels_of: Callable[[np.ndarray], tuple[Tensor, ...]],
+    image: np.ndarray,
+    settings: EvaluationConfig,
+    device: torch.device,
+    *,
+    maps: int,
+) -> np.ndarray:
+    """Predict label maps (maps, H, W), uint8, of an image (H, W, 3) in bounded memory."""
+    size = image.shape[:2]
+    label = f"an image of {size[0]} x {size[1]} pixels"
+    with within_memory(label, device, "set evaluation.mode to sliding, with a smaller evaluation.tile"):
+        labels = np.empty((maps, *size), dtype=np.uint8)
+        for chunk in chunks(size, settings.scales):
+            for whole, predicted in zip(labels, labels_of(image[chunk.seen]), strict=True):
+                whole[chunk.kept] = predicted.byte()[chunk.inner].cpu().numpy()
+    return labels
 
 
 def modulated_stage(network: SegmentationNetwork) -> str | None:

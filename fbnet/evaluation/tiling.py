@@ -91,7 +91,7 @@ def seen_pixels(size: Size, settings: EvaluationConfig) -> int:
     Counts all scales, overlapping tiles, mirror images and padding.
     """
     views = (tiles(scaled_size(size, scale), settings, scale) for scale in settings.scales)
-    return sum(len(view) * _area(view[0]) for view in views) * (1 + settings.mirror)
+    return sum(len(view) * _area(view[0]) for view in views) * (1 + (settings.mirror or settings.also_mirrored))
 
 
 def feature_window(window: Window, stride: int) -> Window:

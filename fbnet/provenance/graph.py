@@ -194,7 +194,7 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
             if scales == "single_scale" or study.settings.multi_scale is not None:
                 result = of_run(kind, run.id, seed)
                 nodes[result] = Node(
-                    parameters={"evaluation": study.evaluation(scales).model_dump(), "split": data.evaluate},
+                    parameters={"evaluation": study.evaluation(scales).parameters, "split": data.evaluate},
                     inputs=(trained, prepared(study, run.data, data.evaluate)),
                     variants=(run.head, run.backbone),
                     **rule_outputs(study.name, result.kind, result.name),
@@ -202,7 +202,7 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
     elif "cityscapes_test" in study.settings.data:
         result = of_run("export", run.id, seed)
         nodes[result] = Node(
-            parameters={"evaluation": study.evaluation(study.export_scales).model_dump()},
+            parameters={"evaluation": study.evaluation(study.export_scales).parameters},
             inputs=(trained, prepared(study, "cityscapes_test", study.role("cityscapes_test").predict)),
             variants=(run.head, run.backbone),
             **rule_outputs(study.name, result.kind, result.name),
@@ -236,7 +236,7 @@ def _table_node(study: Study, name: str) -> Node:
             "runs": {run.id: run.model_dump() for run in runs},
             "training": {run.id: study.training_of(run.id).model_dump() for run in runs},
             "quoted": {row: study.quoted[row].model_dump() for row in table.rows if row in study.quoted},
-            "evaluation": study.evaluation(table.evaluation).model_dump(),
+            "evaluation": study.evaluation(table.evaluation).parameters,
             "data": study.data_of_table(name).model_dump(),
             **_caption_parameters(study),
         },

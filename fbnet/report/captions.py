@@ -1,6 +1,7 @@
 """Captions of tables and figures: data, scale, training, seeds and comparability of their numbers."""
 
 from collections.abc import Collection
+from statistics import mean
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
@@ -8,7 +9,7 @@ from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.runs import TableConfig
 from fbnet.config.study import Study
 from fbnet.config.training import TrainingConfig
-from fbnet.report.results import Metrics
+from fbnet.report.results import Metrics, Scores
 
 PAPER_DATA = {"cityscapes": "Cityscapes", "bdd100k": "BDD100K", "mapillary": "Mapillary Vistas"}
 PARTS = {
@@ -45,6 +46,7 @@ def table_caption(study: Study, table: TableConfig, metrics: list[Metrics], *, c
         f"Study {study.name}: {study.settings.description}.",
         _quantities(study, data, table),
         _evaluated(study, data, table, metrics),
+        _mirrored(metrics),
         _test(study, table) if test else "",
         _trained(study, table, metrics),
         _other_recipes(study, table),
@@ -135,6 +137,24 @@ def _evaluated(study: Study, data: DataConfig, table: TableConfig, metrics: list
     if "test_miou" in table.columns:
         return f"mIoU is that on {where}; rows that are trained on this split have none."
     return f"Evaluated on {where}."
+
+
+def _mirrored(metrics: list[Metrics]) -> str:
+    """Sentence with the means over seeds of the mirrored scores, where these were asked for."""
+    by_run: dict[str, list[Scores]] = {}
+    for entry in metrics:
+        if entry.mirrored is not None:
+            by_run.setdefault(entry.run, []).append(entry.mirrored)
+    rows = [
+        f"{run} {_percent([s.miou for s in found])} ({_percent([s.f_miou for s in found])})"
+        for run, found in by_run.items()
+    ]
+    return f"mIoU (and f-mIoU) of the mean with the mirror image: {', '.join(rows)}." if rows else ""
+
+
+def _percent(rates: list[float | None]) -> str:
+    known = [100 * rate for rate in rates if rate is not None]
+    return f"{mean(known):.1f}" if known else "–"
 
 
 def _test(study: Study, table: TableConfig) -> str:

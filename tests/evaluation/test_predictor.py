@@ -16,7 +16,7 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
 from fbnet.data.normalisation import normalise
 from fbnet.evaluation import predictor, tiling
-from fbnet.evaluation.predictor import balance_map, predict, predict_labels
+from fbnet.evaluation.predictor import balance_map, predict, predict_labels, predict_plain_and_mirrored
 from fbnet.models.build import build
 
 CPU = torch.device("cpu")
@@ -216,6 +216,24 @@ class TestLabels:
         monkeypatch.setattr(tiling, "MAX_PIXELS", 10)
         labels = predict_labels(Pointwise(), image(9, 20), EvaluationConfig(scales=(4.0,)), CPU)
         assert labels.shape == (9, 20)
+
+    @pytest.mark.parametrize("pixels", [1 << 20, 64 * 64])
+    @pytest.mark.parametrize(
+        "settings", [EvaluationConfig(), EvaluationConfig(mode="sliding", tile=(32, 32), stride=(24, 24))]
+    )
+    def test_plain_and_mirrored_in_one_pass_are_those_of_two(self, settings, pixels, monkeypatch):
+        monkeypatch.setattr(tiling, "MAX_PIXELS", pixels)
+        ours, values = network(), image(75, 90)
+        mirroring = settings.model_copy(update={"mirror": True})
+        plain, mirrored = predict_plain_and_mirrored(ours, values, settings, CPU)
+        assert np.array_equal(plain, predict_labels(ours, values, settings, CPU))
+        assert np.array_equal(mirrored, predict_labels(ours, values, mirroring, CPU))
+        assert not np.array_equal(plain, mirrored)
+
+    def test_plain_and_mirrored_pass_each_view_once(self):
+        recording = Recording()
+        predict_plain_and_mirrored(recording, image(16, 24), EvaluationConfig(), CPU)
+        assert recording.seen == [(1, 3, 16, 24)] * 2
 
 
 MEASURE = r"""

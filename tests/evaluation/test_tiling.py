@@ -97,8 +97,8 @@ class TestSeenPixels:
         assert seen_pixels(size, settings) == network.pixels
 
     def test_of_the_paper_s_evaluation(self):
-        """Rows start at 0 and 192; columns at 0, 555, 1110 and 1216."""
-        assert seen_pixels((1024, 2048), load_study("paper").evaluation("single_scale")) == 2 * 4 * 832 * 832
+        """Rows start at 0 and 192; columns at 0, 555, 1110 and 1216; the mirror image is scored as well."""
+        assert seen_pixels((1024, 2048), load_study("paper").evaluation("single_scale")) == 2 * 2 * 4 * 832 * 832
 
 
 def test_needs_no_torch():

@@ -198,6 +198,25 @@ def test_other_label_sets_have_no_reported_classes(project):
     assert [cells[name].paper for name in ("sky", "car", "pavement")] == [None, None, None]
 
 
+def test_the_caption_tells_mirrored_scores(project):
+    content = yaml.safe_load(paths.study_file("trio").read_text())
+    paths.study_file("trio").write_text(yaml.safe_dump(content | {"evaluation": {"also_mirrored": True}}))
+    study = load_study("trio")
+    for seed, miou in ((0, 0.5), (1, 0.6)):
+        path = write_metrics(study, "fcn_r101", seed)
+        mirrored = {"miou": miou, "f_miou": 0.25}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"mirrored": mirrored}))
+    assert (
+        "mIoU (and f-mIoU) of the mean with the mirror image: fcn_r101 55.0 (25.0)."
+        in make_table(study, "table_3").caption
+    )
+    path.write_text(
+        json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "mirrored"})
+    )
+    with pytest.raises(InputError, match="mirrored"):
+        make_table(study, "table_3")
+
+
 def test_captions_say_what_the_numbers_are(project, demo, trio):
     write_metrics(demo, "fcn_r101", 0)
     caption = make_table(demo, "table_3").caption

@@ -96,6 +96,26 @@ def test_every_run_steps_and_is_evaluated(everything, run):
     assert ("balance_0" in samples) == modulated
 
 
+def test_an_evaluation_with_mirrored_scores_is_two_in_one(project):
+    project.write_study()
+    study = load_study("toy")
+    prepare_all(study.data)
+    trained(study)
+
+    def metrics(**settings):
+        project.write_study(**settings)
+        again = load_study("toy")
+        evaluate(again, again.runs["fcn_r50_fbnet"], 0, CPU)
+        return json.loads(paths.metrics_file("toy", "fcn_r50_fbnet", 0).read_text())
+
+    plain, mirrored = metrics(), metrics(evaluation__mirror=True)
+    both = metrics(evaluation__also_mirrored=True)
+    assert "mirrored" not in plain
+    assert both["confusion_matrix"] == plain["confusion_matrix"]
+    assert both["mirrored"] == {key: mirrored[key] for key in both["mirrored"]}
+    assert both["mirrored"]["confusion_matrix"] != plain["confusion_matrix"]
+
+
 class TestChains:
     PARENT, CHILD = "deeplabv3plus_wrn38_mapillary", "deeplabv3plus_wrn38_fbnet"
 
