@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from fbnet.config.labels import LabelSpec
 from fbnet.config.registry import HEADS
-from fbnet.config.runs import RunConfig
+from fbnet.config.runs import BalanceConfig, RunConfig
 from fbnet.models.backbones.build import Backbone, build_backbone, stage_channels
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.layers import initialise
@@ -58,7 +58,6 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
     """
     channels = stage_channels(run.backbone, width)
     classes = len(labels.classes)
-    auxiliary_classes = classes if run.balance.auxiliary == "pce" else len(labels.foreground)
     backbone = build_backbone(run, width)
     head = resolve_name(HEADS[run.head])(channels, classes, width=width)
     # NOTE not in the paper: fan in, as in the family of codes that it builds on. By fan out, the few outputs of the
@@ -66,6 +65,12 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
     initialise(head, "fan_in")
     # Last and not re-initialised, so that a run and its baseline draw the same backbone and head at the same seed.
     balance = nn.ModuleDict(
-        {stage: FeatureBalance(channels[stage], auxiliary_classes, run.balance) for stage in run.balance.stages}
+        {stage: _feature_balance(channels[stage], run.balance, labels) for stage in run.balance.stages}
     )
     return SegmentationNetwork(backbone, balance, head, labels)
+
+
+def _feature_balance(channels: int, config: BalanceConfig, labels: LabelSpec) -> FeatureBalance:
+    classes = {"bwbce": len(labels.foreground), "pce": len(labels.classes), "none": None}[config.auxiliary]
+    modulator = None if config.modulator == "none" else config.modulator
+    return FeatureBalance(channels, classes, modulator=modulator, squeeze_ratio=config.squeeze_ratio)

@@ -8,8 +8,10 @@ from torch import Tensor
 from fbnet.config.labels import IGNORE_INDEX, LabelSpec
 from fbnet.config.runs import BalanceConfig, RunConfig
 from fbnet.config.training import TrainingConfig
+from fbnet.models import block_loss
 from fbnet.models.backbones.build import stage_strides
 from fbnet.models.resize import resize_to
+from fbnet.runtime.distributed import global_mean_share
 from fbnet.training import losses
 
 
@@ -39,7 +41,7 @@ def compute_loss(
         if config.auxiliary == "pce":
             loss = _pointwise_loss(logits, labels)
         else:
-            loss = losses.block_bce(logits, *block_labels(stride))
+            loss = block_loss.block_bce(logits, *block_labels(stride), mean=global_mean_share)
         balance = balance + config.weight * loss
     return _segmentation_loss(outputs["out"], labels, training), balance
 
@@ -60,4 +62,4 @@ def _pointwise_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _block_labels(labels: Tensor, config: BalanceConfig, spec: LabelSpec, stride: int) -> tuple[Tensor, Tensor]:
     ignore_index = IGNORE_INDEX if config.ignored == "skip" else None
-    return losses.block_labels(labels, spec.foreground_ids, stride, ignore_index)
+    return block_loss.block_labels(labels, spec.foreground_ids, stride, ignore_index)

@@ -16,9 +16,9 @@ from fbnet.errors import InputError
 from fbnet.models.backbones.build import build_backbone, stage_channels, stage_strides
 from fbnet.models.backbones.resnet import ResNet
 from fbnet.models.backbones.wider_resnet import IdentityResidualBlock, WiderResNet
+from fbnet.models.block_loss import block_bce, block_labels
 from fbnet.models.build import build
 from fbnet.models.flops import count
-from fbnet.training.losses import block_bce, block_labels
 from fbnet.training.objective import compute_loss
 
 RUN = load_runs().runs["fcn_r50"]

@@ -8,7 +8,6 @@ import torch
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
 from fbnet.config.registry import HEADS
-from fbnet.config.runs import BalanceConfig
 from fbnet.models.backbones.build import stage_channels, stage_strides
 from fbnet.models.backbones.resnet import Bottleneck, ResNet
 from fbnet.models.build import build
@@ -120,7 +119,7 @@ def test_modulator_by_hand():
 
 
 def test_fusion_adds():
-    module = FeatureBalance(4, 3, BalanceConfig(stages=("res5",)))
+    module = FeatureBalance(4, 3)
     features = torch.randn(1, 4, 2, 2)
     fused, logits = module(features)
     assert torch.allclose(fused, features + module.modulator(features))
@@ -128,7 +127,7 @@ def test_fusion_adds():
 
 
 def test_without_modulator_features_pass():
-    module = FeatureBalance(4, 3, BalanceConfig(stages=("res5",), modulator="none"))
+    module = FeatureBalance(4, 3, modulator=None)
     features = torch.randn(1, 4, 2, 2)
     fused, logits = module(features)
     assert torch.equal(fused, features)
