@@ -113,9 +113,10 @@ def predict(
 
 
 def _lookup(study: Study, run: str, seed: int | None) -> tuple[RunConfig, int]:
+    config = study.run(run)
     seed = study.settings.seeds[0] if seed is None else seed
-    study.check_seed(seed)
-    return study.run(run), seed
+    study.check_seed(run, seed)
+    return config, seed
 
 
 @contextmanager

@@ -58,6 +58,7 @@ def _resolve(name: str, settings: StudyFile, declared: RunsFile) -> Study:
     tables = _study_tables(settings, declared, chosen)
     for run in chosen:
         _check_run(settings, declared.runs[run])
+    _check_fewer_seeds(settings, declared, chosen)
     figure_runs = settings.figure_runs or declared.figure_runs
     check_names(settings.figures, declared.figures, "figures")
     if settings.figures:
@@ -120,12 +121,25 @@ def _check_run(settings: StudyFile, run: RunConfig) -> None:
                 raise refuse(problem, f"{key}.class_uniform.tile")
 
 
+def _check_fewer_seeds(settings: StudyFile, declared: RunsFile, chosen: tuple[str, ...]) -> None:
+    """Check that no run is trained with a seed that the run it starts from lacks."""
+    check_names(settings.fewer_seeds, chosen, "fewer_seeds")
+    counts = {run: settings.fewer_seeds.get(run, len(settings.seeds)) for run in chosen}
+    for run in chosen:
+        start = declared.runs[run].start
+        if start is not None and counts[start] < counts[run]:
+            raise refuse(f"must be at least the {counts[run]} of {run}, which starts from it", f"fewer_seeds.{start}")
+
+
 def _study_tables(settings: StudyFile, declared: RunsFile, names: tuple[str, ...]) -> dict[str, TableConfig]:
     """Return the study's tables without the rows of runs that it does not train."""
     check_names(settings.tables, declared.tables, "tables")
+    for name, table in settings.own_tables.items():
+        if name in declared.tables:
+            raise refuse("is a table of the paper; choose another name", f"own_tables.{name}")
+        declared.check_rows(table, f"own_tables.{name}.rows")
     tables = {}
-    for name in settings.tables:
-        table = declared.tables[name]
+    for name, table in {**{name: declared.tables[name] for name in settings.tables}, **settings.own_tables}.items():
         if not set(table.rows) & set(names):
             runs = ", ".join(row for row in table.rows if row in declared.runs)
             raise refuse(f"{name} would have no row; it needs one of the runs {runs}", "tables")

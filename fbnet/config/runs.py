@@ -1,6 +1,6 @@
 """Runs, tables and figures: the contents of `params/runs.yaml`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
@@ -15,7 +15,10 @@ STAGES = ("res2", "res3", "res4", "res5")
 DESCRIPTIONS = (
     "method", "venue", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm", "trained_on", "coarse", "mapillary",
 )  # fmt: skip
-COLUMNS = ("miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "gflops", "test_miou")
+COLUMNS = (
+    "miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "iou_gain", "gflops", "parameters", "training_minutes",
+    "test_miou",
+)  # fmt: skip
 Width = Annotated[float, Field(gt=0, le=MAX_WIDTH)]
 """Multiplier of the channels of every layer."""
 
@@ -126,7 +129,7 @@ class QuotedMethod(Config):
 
 
 class TableConfig(Config):
-    """One of the paper's tables."""
+    """One of the paper's tables, or one of a study's own."""
 
     title: str
     describe: Items[Literal[DESCRIPTIONS]]
@@ -138,6 +141,11 @@ class TableConfig(Config):
     evaluation: Scales = "single_scale"
     """Evaluation of the study to use: `evaluation`, or the same at the scales of `multi_scale`."""
     note: str = ""
+
+    def result_columns(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Columns of results, with one for each class in place of `iou`, and of `iou_gain`."""
+        by_class = {"iou": tuple(classes), "iou_gain": tuple(f"{name}_gain" for name in classes)}
+        return tuple(part for key in self.columns for part in by_class.get(key, (key,)))
 
 
 class FigureConfig(Config):
@@ -169,12 +177,15 @@ class RunsFile(Config):
             check_names((run.baseline,) if run.baseline else (), self.runs, f"runs.{name}.baseline")
             self._check_start(run)
         for name, table in self.tables.items():
-            key = f"tables.{name}.rows"
-            check_names(table.rows, {**self.runs, **self.quoted}, key)
-            if len({self.runs[row].data for row in table.rows if row in self.runs}) != 1:
-                raise refuse("must hold runs on one dataset, at least one of them", key)
+            self.check_rows(table, f"tables.{name}.rows")
         check_names(dict(self.figure_runs).values(), self.runs, "figure_runs")
         return self
+
+    def check_rows(self, table: TableConfig, key: str) -> None:
+        """Check that rows are quoted methods and runs on one dataset; raises a validation error for the key."""
+        check_names(table.rows, {**self.runs, **self.quoted}, key)
+        if len({self.runs[row].data for row in table.rows if row in self.runs}) != 1:
+            raise refuse("must hold runs on one dataset, at least one of them", key)
 
     def _check_start(self, run: RunConfig) -> None:
         """Check that a run starts from a run of the same network, and not from itself through others."""

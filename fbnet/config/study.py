@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from fbnet import paths
-from fbnet.config.base import Config, Items, refuse
+from fbnet.config.base import Config, Items, Word, refuse
 from fbnet.config.datasets import DataConfig, Role, check_role
 from fbnet.config.evaluation import EvaluationConfig, Scales, ScalesConfig
-from fbnet.config.runs import FigureConfig, FigureRuns, QuotedMethod, RunConfig, TableConfig, Width, ancestors
+from fbnet.config.runs import FigureConfig, FigureRuns, QuotedMethod, RunConfig, RunId, TableConfig, Width, ancestors
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 
@@ -35,9 +35,14 @@ class StudyFile(Config):
     width: Width = 1.0
     """Width multiplier of backbone and head."""
     seeds: Annotated[Items[NonNegativeInt], Field(min_length=1)]
+    fewer_seeds: dict[RunId, PositiveInt] = Field(default_factory=dict)
+    """Runs that are trained with the first seeds only, and with how many of them."""
     runs: Items[str] = ()
     """Runs to train; none means all of `params/runs.yaml`. Tables leave out the rows of other runs."""
     tables: Items[str]
+    """Tables of the paper."""
+    own_tables: dict[Word, TableConfig] = Field(default_factory=dict)
+    """Tables that are not the paper's, and show none of its numbers."""
     figures: Items[str]
     figure_runs: FigureRuns | None = None
     """Replaces the `figure_runs` of `params/runs.yaml`."""
@@ -55,6 +60,9 @@ class StudyFile(Config):
             raise refuse("must be 1 with training.initial_weights, which are of full width", "width")
         if len(set(self.seeds)) != len(self.seeds):
             raise refuse("must be different numbers", "seeds")
+        for run, number in self.fewer_seeds.items():
+            if number > len(self.seeds):
+                raise refuse(f"must be at most the {len(self.seeds)} of the study, not {number}", f"fewer_seeds.{run}")
         return self
 
 
@@ -76,6 +84,14 @@ class Study:
     def data(self) -> DataConfig:
         """Substitute for Cityscapes, which figures show."""
         return self.settings.data["cityscapes"]
+
+    def seeds_of(self, run: str) -> tuple[int, ...]:
+        """Seeds that a run is trained with, the study's first one among them."""
+        return self.settings.seeds[: self.settings.fewer_seeds.get(run)]
+
+    def is_own(self, table: str) -> bool:
+        """Return True for a table that is not the paper's."""
+        return table in self.settings.own_tables
 
     def data_of(self, run: str) -> DataConfig:
         """Dataset that a run is trained and evaluated on."""
@@ -195,9 +211,9 @@ class Study:
         """Return one of the study's figures. Raises InputError for another name."""
         return self._named("figure", figure, self.figures)
 
-    def check_seed(self, seed: int) -> None:
-        """Raise InputError unless the study has the seed."""
-        self._named("seed", seed, dict.fromkeys(self.settings.seeds))
+    def check_seed(self, run: str, seed: int) -> None:
+        """Raise InputError unless the study trains the run with the seed."""
+        self._named("seed", seed, dict.fromkeys(self.seeds_of(run)))
 
     def _named(self, kind: str, name: object, choices: Mapping[Any, T]) -> T:
         if name not in choices:

@@ -135,23 +135,22 @@ class _Need:
 def _needs(study: Study) -> dict[str, _Need]:
     """Runs that tables and figures need, parents first."""
     needs: defaultdict[str, _Need] = defaultdict(_Need)
-    seeds = study.settings.seeds
     for name, table in study.tables.items():
         for run in study.runs_of_table(name):
             needs[run].tables.append(name)
-            needs[run].seeds.update(seeds)
+            needs[run].seeds.update(study.seeds_of(run))
         for run in map(study.run, study.compared_runs(name)):
             if run.evaluated:
-                needs[run.id].evaluations[table.evaluation].update(seeds)
+                needs[run.id].evaluations[table.evaluation].update(study.seeds_of(run.id))
             elif run.split == "trainval":
-                needs[run.id].exports.update(seeds)
+                needs[run.id].exports.update(study.seeds_of(run.id))
     # Figures show two runs with the first seed.
     shown = (study.figure_runs.baseline, study.figure_runs.fbnet) if study.figures else ()
     for run in dict.fromkeys(link for name in shown for link in study.ancestors(name)):
         needs[run].figures += study.figures
-        needs[run].seeds.add(seeds[0])
+        needs[run].seeds.add(study.settings.seeds[0])
         if run in shown:
-            needs[run].evaluations["single_scale"].add(seeds[0])
+            needs[run].evaluations["single_scale"].add(study.settings.seeds[0])
     return needs
 
 

@@ -103,7 +103,7 @@ def build_graph(study: Study) -> Graph:
         nodes |= _data_nodes(study, role, split)
     parents_first = dict.fromkeys(link for name in study.runs for link in study.ancestors(name))
     for run in map(study.run, parents_first):
-        for seed in study.settings.seeds:
+        for seed in study.seeds_of(run.id):
             nodes |= _run_nodes(study, run, seed)
     nodes |= {Result("table", name): _table_node(study, name) for name in study.tables}
     nodes |= {Result("figure", name): _figure_node(study, name) for name in study.figures}
@@ -157,8 +157,8 @@ def large_files(study: Study) -> list[Path]:
     """List the files that DVC versions: folders of packed splits, checkpoints, samples and exports."""
     files = (paths.checkpoint_file, paths.samples_file, paths.export_file)
     folders = [paths.prepared_dir(prepared(study, *part).name) for part in study.splits]
-    runs = product(study.runs, study.settings.seeds, files)
-    return [*folders, *(file(study.name, run, seed) for run, seed, file in runs)]
+    runs = [(run, seed) for run in study.runs for seed in study.seeds_of(run)]
+    return [*folders, *(file(study.name, run, seed) for (run, seed), file in product(runs, files))]
 
 
 def _data_nodes(study: Study, role: Role, split: str) -> dict[Result, Node]:
@@ -230,6 +230,7 @@ def _table_node(study: Study, name: str) -> Node:
     kind = next(kind for kind, scales in SCALES.items() if scales == table.evaluation)
     runs = [study.run(run) for run in study.compared_runs(name)]
     server = (paths.SERVER_SCORES,) if "test_miou" in table.columns else ()
+    fewer = {run.id: number for run in runs if (number := study.settings.fewer_seeds.get(run.id)) is not None}
     return Node(
         parameters={
             "table": table.model_dump(),
@@ -239,11 +240,12 @@ def _table_node(study: Study, name: str) -> Node:
             "evaluation": study.evaluation(table.evaluation).parameters,
             "data": study.data_of_table(name).model_dump(),
             **_caption_parameters(study),
+            **({"fewer_seeds": fewer} if fewer else {}),
         },
         inputs=tuple(
-            of_run(kind if run.evaluated else "export", run.id, seed) for run in runs for seed in study.settings.seeds
+            of_run(kind if run.evaluated else "export", run.id, seed) for run in runs for seed in study.seeds_of(run.id)
         ),
-        files=(paths.reported_file(name), *server),
+        files=(*(() if study.is_own(name) else (paths.reported_file(name),)), *server),
         **rule_outputs(study.name, "table", name),
     )
 

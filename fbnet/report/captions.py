@@ -30,29 +30,29 @@ def display_name(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def table_caption(study: Study, table: TableConfig, metrics: list[Metrics], *, complete: bool) -> str:
+def table_caption(study: Study, name: str, metrics: list[Metrics], *, complete: bool) -> str:
     """Return a table's caption without its name, in one line.
 
     Args:
         study: the study.
-        table: the table.
+        name: the table's.
         metrics: of all evaluated runs and seeds in the table.
         complete: True if no run and seed is missing.
     """
+    table, own = study.table(name), study.is_own(name)
     data = study.data_of(_runs(study, table)[0])
-    test = "test_miou" in table.columns
     sentences = [
         f"{table.title}.",
         f"Study {study.name}: {study.settings.description}.",
-        _quantities(study, data, table),
+        _quantities(study, data, table, own=own),
         _evaluated(study, data, table, metrics),
         _mirrored(metrics),
-        _test(study, table) if test else "",
+        _test(study, table) if "test_miou" in table.columns else "",
         _trained(study, table, metrics),
         _other_recipes(study, table),
-        _seeds(study, complete),
+        _seeds(study, table, complete),
         QUOTED if set(table.rows) & set(study.quoted) else "",
-        comparison(study, data, test=test),
+        _comparison(study, data, table, own=own),
         table.note,
     ]
     return " ".join(filter(None, sentences))
@@ -101,6 +101,12 @@ def comparison(study: Study, data: DataConfig, *, test: bool = False) -> str:
     )
 
 
+def _comparison(study: Study, data: DataConfig, table: TableConfig, *, own: bool) -> str:
+    if own and data.synthetic is None:
+        return "The paper has no such table."
+    return comparison(study, data, test="test_miou" in table.columns)
+
+
 def _role(study: Study, data: DataConfig) -> str:
     """The paper's data set that one of the study's data sets stands in for."""
     return next(role for role, entry in study.settings.data.items() if entry is data)
@@ -110,16 +116,18 @@ def _runs(study: Study, table: TableConfig) -> list[str]:
     return [row for row in table.rows if row in study.runs]
 
 
-def _quantities(study: Study, data: DataConfig, table: TableConfig) -> str:
+def _quantities(study: Study, data: DataConfig, table: TableConfig, *, own: bool) -> str:
     difference = ", “difference” ours minus that one" if comparable(study, data) else ""
-    classes = len(data.labels.classes)
-    parts = [f"IoU in percent, mIoU over {classes} classes; “paper” is the number that the paper prints{difference}."]
+    paper = "" if own else f"; “paper” is the number that the paper prints{difference}"
+    parts = [f"IoU in percent, mIoU over {len(data.labels.classes)} classes{paper}."]
     if "f_miou" in table.columns:
         parts.append(f"f-mIoU is the mean IoU of the {len(data.labels.foreground)} foreground classes.")
     if "miou_gain" in table.columns:
         parts.append(_gain(study))
     if "gflops" in table.columns:
         parts.append("GFLOPs are counted as in the paper, for an image of 1024 × 1024.")
+    if "training_minutes" in table.columns:
+        parts.append("Training is the number of epochs times the fastest one, which other work slowed least.")
     if marks := [text for column, text in MARKS.items() if column in table.describe]:
         parts.append(f"{', '.join(marks)}.")
     return " ".join(parts)
@@ -237,9 +245,11 @@ def _number(key: str, value: float | tuple[float, ...]) -> str:
     return f"{key.removesuffix('_size').replace('_', ' ')} {value:g}"
 
 
-def _seeds(study: Study, complete: bool) -> str:
+def _seeds(study: Study, table: TableConfig, complete: bool) -> str:
     seeds = study.settings.seeds
+    fewer = any(run in study.settings.fewer_seeds for run in _runs(study, table))
+    over = "the seeds of a row, the first ones" if fewer else f"{len(seeds)} seeds"
     missing = "" if complete else "; a dash or a smaller number of seeds marks what is not evaluated yet"
     if len(seeds) == 1:
         return f"Seed {seeds[0]}; one seed carries no spread{missing}."
-    return f"Seeds {', '.join(map(str, seeds))}; ± is the sample standard deviation over {len(seeds)} seeds{missing}."
+    return f"Seeds {', '.join(map(str, seeds))}; ± is the sample standard deviation over {over}{missing}."

@@ -45,6 +45,7 @@ class Metrics(Config, extra="ignore"):
     mirrored: Scores | None = None
     """Rates of the mean with the mirrored image; None if the study does not ask for them."""
     gflops: float
+    parameters: int
     iterations: int
     width: float
     training: TrainingConfig

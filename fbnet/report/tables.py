@@ -1,4 +1,6 @@
-"""Tables 1 to 6: results of each run over its seeds, beside the paper's numbers."""
+"""Tables of a study: results of each run over its seeds, beside the paper's numbers in those of the paper."""
+
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -7,9 +9,11 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.registry import BACKBONES
 from fbnet.config.runs import STAGES, TableConfig
 from fbnet.config.study import Study
+from fbnet.errors import InputError
 from fbnet.io.files import write_json, write_text
 from fbnet.report import captions, layout
 from fbnet.report.cells import Cell, Row, Table
+from fbnet.report.histories import read_history
 from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
 from fbnet.report.server_scores import read_server_scores
@@ -21,15 +25,15 @@ MetricsBySeed = dict[int, Metrics]
 
 
 def make_table(study: Study, name: str) -> Table:
-    """Return one of the paper's tables, made from the metrics and server scores that exist.
+    """Return a table of a study, made from the metrics and server scores that exist.
 
     Raises:
         InputError: for a table that the study does not have, and for damaged metrics, reported numbers or scores.
     """
     config = study.table(name)
     data = study.data_of_table(name)
-    columns = tuple(part for key in config.columns for part in (data.labels.classes if key == "iou" else (key,)))
-    reported = read_reported(name, config)
+    columns = config.result_columns(data.labels.classes)
+    reported = {} if study.is_own(name) else read_reported(name, config)
     scores = read_server_scores(study) if "test_miou" in columns else {}
     metrics = {run: _read_seeds(study, run, config) for run in study.compared_runs(name)}
     rows = []
@@ -38,24 +42,26 @@ def make_table(study: Study, name: str) -> Table:
             describe = {column: describe_run(study, run, column) for column in config.describe}
             seeds = len(metrics[run] if study.run(run).evaluated else scores.get(run, {}))
             values = _values(metrics[run], metrics.get(study.run(run).baseline, {}), scores.get(run, {}))
+            if "training_minutes" in columns:
+                values["training_minutes"] = pd.Series(_training_minutes(study, run, metrics[run]), dtype=float)
+            planned = len(study.seeds_of(run))
         else:
             describe = {column: _describe_quoted(study, run, column) for column in config.describe}
-            seeds, values = 0, pd.DataFrame()
+            seeds, planned, values = 0, 0, pd.DataFrame()
         paper = reported.get(run, {})
         if data.labels is not CITYSCAPES:  # a class of the same name is not the paper's class
             paper = {column: value for column, value in paper.items() if column not in data.labels.classes}
         cells = {column: _cell(column, values, paper.get(column)) for column in columns}
-        rows.append(Row(run, describe, seeds, cells, quoted=run not in study.runs))
-    planned_seeds = len(study.settings.seeds)
+        rows.append(Row(run, describe, seeds, cells, planned, quoted=run not in study.runs))
     shown = [found for run in config.rows for found in metrics.get(run, {}).values()]
-    complete = all(row.quoted or row.seeds == planned_seeds for row in rows)
+    complete = all(row.quoted or row.seeds == row.planned_seeds for row in rows)
     return Table(
         name=name,
-        caption=captions.table_caption(study, config, shown, complete=complete),
+        caption=captions.table_caption(study, name, shown, complete=complete),
         describe=config.describe,
         columns=columns,
-        planned_seeds=planned_seeds,
         comparable=captions.comparable(study, data),
+        own=study.is_own(name),
         rows=tuple(rows),
     )
 
@@ -103,16 +109,33 @@ def _read_seeds(study: Study, run: str, table: TableConfig) -> MetricsBySeed:
     """Metrics by seed; empty for a run that is trained on the evaluation split."""
     if not study.run(run).evaluated:
         return {}
-    found = {seed: read_metrics(study, run, seed, table.evaluation) for seed in study.settings.seeds}
+    found = {seed: read_metrics(study, run, seed, table.evaluation) for seed in study.seeds_of(run)}
     return {seed: metrics for seed, metrics in found.items() if metrics is not None}
 
 
 def _values(metrics: MetricsBySeed, baseline: MetricsBySeed, scores: dict[int, float]) -> pd.DataFrame:
     """All columns of a run, one line per seed, in percent; gains are paired by seed."""
     rates = _rates(metrics)
-    gains = (rates[MEANS] - _rates(baseline)[MEANS]).add_suffix("_gain")
-    gflops = pd.Series({seed: found.gflops for seed, found in metrics.items()}, name="gflops", dtype=float)
-    return pd.concat([rates, gains, gflops, pd.Series(scores, name="test_miou", dtype=float)], axis=1)
+    gains = (rates - _rates(baseline)).add_suffix("_gain")
+    sizes = {seed: {"gflops": found.gflops, "parameters": found.parameters / 1e6} for seed, found in metrics.items()}
+    costs = pd.DataFrame.from_dict(sizes, orient="index", dtype=float)
+    return pd.concat([rates, gains, costs, pd.Series(scores, name="test_miou", dtype=float)], axis=1)
+
+
+def _training_minutes(study: Study, run: str, seeds: Iterable[int]) -> dict[int, float]:
+    """Minutes of each training at the pace of its fastest epoch, which other work on the machine slowed least.
+
+    Raises:
+        InputError: for a history that is missing or damaged.
+    """
+    minutes = {}
+    for seed in seeds:
+        path = paths.history_file(study.name, run, seed)
+        history = read_history(path)
+        if history is None:
+            raise InputError(f"{path}: no such file; restore it from the repository, or train again")
+        minutes[seed] = len(history) * min(epoch.seconds for epoch in history) / 60
+    return minutes
 
 
 def _rates(metrics: MetricsBySeed) -> pd.DataFrame:
@@ -122,8 +145,8 @@ def _rates(metrics: MetricsBySeed) -> pd.DataFrame:
 
 def _cell(column: str, values: pd.DataFrame, paper: float | None) -> Cell:
     found = values[column].dropna() if column in values else pd.Series(dtype=float)
-    if column == "gflops":
-        found = found.head(1)  # the same for every seed
+    if column in layout.COSTS:
+        found = found.head(1)
     return Cell(
         mean=None if found.empty else float(found.mean()),
         deviation=float(found.std()) if len(found) > 1 else None,

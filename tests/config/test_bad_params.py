@@ -187,7 +187,7 @@ def test_unknown_names(project, kind, name):
 
 def test_unknown_seed(project):
     with pytest.raises(InputError, match="no seed 7; choose from 0, 1"):
-        load_study("toy").check_seed(7)
+        load_study("toy").check_seed("fcn_r50", 7)
 
 
 @pytest.mark.parametrize(
