@@ -36,7 +36,7 @@ class StudyFile(Config):
     """Width multiplier of backbone and head."""
     seeds: Annotated[Items[NonNegativeInt], Field(min_length=1)]
     runs: Items[str] = ()
-    """Runs to train; none means all of `params/runs.yaml`. Tables leave out the rows of other runs."""
+    """Runs to train; none means those of its tables and figures. Tables leave out the rows of other runs."""
     tables: Items[str]
     figures: Items[str]
     figure_runs: FigureRuns | None = None

@@ -61,7 +61,7 @@ def predict_labels(
     label = f"an image of {size[0]} x {size[1]} pixels"
     with within_memory(label, device, "set evaluation.mode to sliding, with a smaller evaluation.tile"):
         labels = np.empty(size, dtype=np.uint8)
-        for chunk in chunks(size, settings.scales):
+        for chunk in chunks(size, settings.scales, multiple=_largest_stride(network)):
             # The values have no name, so that they are freed before those of the next chunk are computed.
             predicted = predict(network, image[chunk.seen], settings, device).argmax(dim=0).byte()
             labels[chunk.kept] = predicted[chunk.inner].cpu().numpy()
@@ -86,7 +86,7 @@ def predict(
     Returns:
         (classes, H, W) float32 on the device.
     """
-    values = _normalised(image, device)
+    values = _normalised(network, image, device)
     if settings.scales == (1.0,) and not settings.mirror:
         return _logits(network, values, settings, 1.0)[0]
     total = None
@@ -124,8 +124,8 @@ def balance_map(
         return None
     stride = network.backbone.strides[stage]
     means = np.empty([-(-side // stride) for side in image.shape[:2]], dtype=np.float32)
-    for chunk in chunks(image.shape[:2]):
-        mean = _mean_x_o(network, stage, _normalised(image[chunk.seen], device), precision)
+    for chunk in chunks(image.shape[:2], multiple=_largest_stride(network)):
+        mean = _mean_x_o(network, stage, _normalised(network, image[chunk.seen], device), precision)
         means[feature_window(chunk.kept, stride)] = mean[feature_window(chunk.inner, stride)].cpu().numpy()
     return means
 
@@ -222,17 +222,23 @@ def _add_tiles(total: Tensor | None, size: Size, windows: list[Window], batch: T
     return total
 
 
-def _normalised(image: np.ndarray, device: torch.device) -> Tensor:
+def _normalised(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> Tensor:
     """Normalised image (1, 3, H, W) from (H, W, 3) uint8."""
-    return normalise(torch.tensor(image)[None], device)
+    return normalise(torch.tensor(image)[None], device, network.backbone.normalisation)
 
 
-def _padded(values: Tensor) -> Tensor:
-    """Normalised image (1, 3, H, W), padded by the mean colour to multiples of the output stride."""
+def _padded(values: Tensor, multiple: int = OUTPUT_STRIDE) -> Tensor:
+    """Normalised image (1, 3, H, W), padded by the mean colour to multiples of a number of pixels."""
     height, width = values.shape[-2:]
-    return pad(values, (0, -width % OUTPUT_STRIDE, 0, -height % OUTPUT_STRIDE))
+    return pad(values, (0, -width % multiple, 0, -height % multiple))
+
+
+def _largest_stride(network: SegmentationNetwork) -> int:
+    return max(network.backbone.strides.values())
 
 
 def _forward(network: SegmentationNetwork, values: Tensor, precision: Precision) -> Tensor:
+    """Logits of normalised images; a network of a larger stride than OUTPUT_STRIDE sees them padded to its own."""
+    height, width = values.shape[-2:]
     with autocast(precision, values.device):
-        return network(values)["out"]
+        return network(_padded(values, _largest_stride(network)))["out"][..., :height, :width]

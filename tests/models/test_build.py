@@ -9,7 +9,7 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
 from fbnet.config.registry import HEADS
 from fbnet.config.runs import BalanceConfig
-from fbnet.models.backbones.build import stage_channels, stage_strides
+from fbnet.models.backbones.build import stage_strides
 from fbnet.models.backbones.resnet import Bottleneck, ResNet
 from fbnet.models.build import build
 from fbnet.models.feature_balance import DualFeatureModulator, FeatureBalance
@@ -31,7 +31,7 @@ class TestEveryRun:
         assert outputs["out"].shape == (1, 19, 40, 72)
         channels = 19 if run.balance.auxiliary == "pce" else 14
         stages = () if run.balance.auxiliary == "none" else run.balance.stages
-        sides = [stage_strides(run.backbone)[stage] for stage in stages]
+        sides = [stage_strides(run)[stage] for stage in stages]
         assert [logits.shape for logits in outputs["balance"]] == [(1, channels, 40 // s, 72 // s) for s in sides]
 
     def test_every_parameter_learns(self, run):
@@ -149,7 +149,7 @@ def test_backbone():
         values = stage(values)
         sizes[name] = (values.shape[1], 64 // values.shape[2])
     assert sizes == {"res2": (256, 4), "res3": (512, 8), "res4": (1024, 8), "res5": (2048, 8)}
-    assert stage_channels("resnet50") == {name: channels for name, (channels, _) in sizes.items()}
-    assert stage_strides("resnet50") == {name: stride for name, (_, stride) in sizes.items()}
+    assert backbone.channels == {name: channels for name, (channels, _) in sizes.items()}
+    assert backbone.strides == {name: stride for name, (_, stride) in sizes.items()}
     for stage, dilation in (("res4", 2), ("res5", 4)):
         assert {block.conv2.dilation for block in getattr(backbone, stage)} == {(dilation, dilation)}
