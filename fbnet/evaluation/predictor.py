@@ -240,5 +240,7 @@ def _largest_stride(network: SegmentationNetwork) -> int:
 def _forward(network: SegmentationNetwork, values: Tensor, precision: Precision) -> Tensor:
     """Logits of normalised images; a network of a larger stride than OUTPUT_STRIDE sees them padded to its own."""
     height, width = values.shape[-2:]
+    stride = _largest_stride(network)
     with autocast(precision, values.device):
-        return network(_padded(values, _largest_stride(network)))["out"][..., :height, :width]
+        seen = values if height % stride == width % stride == 0 else _padded(values, stride)
+        return network(seen)["out"][..., :height, :width]
