@@ -77,28 +77,29 @@ class TimmBackbone(nn.Module):
     def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Translate the names of published weights, without batch counters, to this backbone's.
 
-        They are those of timm, or others if there are as many tensors of the same shapes in the same order. Weights of
-        timm's network that follow the last stage, such as its classifier's, are left out; unknown names are kept.
+        They are those of timm, or others if the file begins with the backbone's tensors in timm's order: all their
+        shapes must be equal, one by one. Weights of timm's network that follow the last stage, such as its
+        classifier's, are left out; unknown names are kept.
         """
         with torch.device("meta"):
             whole = _create(self.backbone)
         shapes = {name: value.shape for name, value in whole.state_dict().items() if not name.endswith(COUNTER)}
-        if weights.keys() != shapes.keys() and [value.shape for value in weights.values()] == [*shapes.values()]:
-            weights = dict(zip(shapes, weights.values(), strict=True))
+        ours = self._names_in(whole)
+        if not ours.keys() <= weights.keys():
+            needed = [*shapes][: max(map([*shapes].index, ours)) + 1]
+            values = [*weights.values()][: len(needed)]
+            if [value.shape for value in values] == [shapes[name] for name in needed]:
+                weights = dict(zip(needed, values, strict=True))
+        return {ours.get(name, name): value for name, value in weights.items() if name in ours or name not in shapes}
+
+    def _names_in(self, whole: nn.Module) -> dict[str, str]:
+        """Names of this backbone's weights, without batch counters, by their names in timm's whole network."""
         paths = {_joined(path): path for path, _ in _shallow_modules(whole)}
-        ours = {
-            paths[name]: f"{part}.{name}"
-            for part, modules in self.named_children()
-            for name, _ in modules.named_children()
-        }
         found = {}
-        for name, value in weights.items():
-            first, _, rest = name.partition(".")
-            path = first if first in ours else f"{first}.{rest.partition('.')[0]}"
-            if path in ours:
-                found[ours[path] + name.removeprefix(path)] = value
-            elif name not in shapes:
-                found[name] = value
+        for name in self.state_dict():
+            _, module, rest = name.split(".", 2)
+            if not name.endswith(COUNTER):
+                found[f"{paths.get(module, module)}.{rest}"] = name
         return found
 
 
