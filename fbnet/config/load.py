@@ -3,8 +3,10 @@
 from fbnet import paths
 from fbnet.config.base import mapping, refuse, validating
 from fbnet.config.hardware import HARDWARE_FILE, Hardware
+from fbnet.config.registry import backbone_entry
 from fbnet.config.runs import RunConfig, RunsFile, TableConfig, ancestors, check_names
 from fbnet.config.study import Study, StudyFile
+from fbnet.config.training import OUTPUT_STRIDE
 from fbnet.errors import InputError
 from fbnet.io.yaml_file import read_yaml
 from fbnet.names import WORD, is_word
@@ -75,15 +77,27 @@ def _resolve(name: str, settings: StudyFile, declared: RunsFile) -> Study:
 
 
 def _study_runs(settings: StudyFile, declared: RunsFile) -> tuple[str, ...]:
-    """Return the runs that a study names and those they start from, or all that it has data and recipes for."""
+    """Return the runs that a study names, or those of its tables and figures that it has data and recipes for.
+
+    Runs that these start from are among them.
+    """
     missing = {name: _missing(settings, declared, name) for name in declared.runs}
     check_names(settings.runs, declared.runs, "runs")
     for name in settings.runs:
         if missing[name]:
             raise refuse(f"{name} needs {missing[name]}", "runs")
-    if not settings.runs:
-        return tuple(name for name in declared.runs if not missing[name])
-    return tuple(dict.fromkeys(run for name in settings.runs for run in ancestors(declared.runs, name)))
+    named = settings.runs or [name for name in _shown_runs(settings, declared) if not missing[name]]
+    return tuple(dict.fromkeys(run for name in named for run in ancestors(declared.runs, name)))
+
+
+def _shown_runs(settings: StudyFile, declared: RunsFile) -> tuple[str, ...]:
+    """Return the runs that a study's tables and figures show, in the order of `params/runs.yaml`."""
+    check_names(settings.tables, declared.tables, "tables")
+    shown = {row for name in settings.tables for row in declared.tables[name].rows}
+    shown |= {run.baseline for name, run in declared.runs.items() if name in shown}
+    figure_runs = settings.figure_runs or declared.figure_runs
+    shown |= set(dict(figure_runs).values()) if settings.figures else set()
+    return tuple(name for name in declared.runs if name in shown)
 
 
 def _missing(settings: StudyFile, declared: RunsFile, name: str) -> str | None:
@@ -102,6 +116,10 @@ def _check_run(settings: StudyFile, run: RunConfig) -> None:
     key = "training" if run.recipe is None else f"recipes.{run.recipe}"
     training = settings.training if run.recipe is None else settings.recipes[run.recipe]
     weights, data = training.class_weights, settings.data[run.data]
+    if settings.width != 1 and not backbone_entry(run.backbone).has_width:
+        raise refuse(f"must be 1 for {run.id}, as {run.backbone} has no width multiplier", "width")
+    if any(side % (run.output_stride or OUTPUT_STRIDE) for side in training.crop):
+        raise refuse(f"must be multiples of {run.output_stride}, the output stride of {run.id}", f"{key}.crop")
     if weights is not None and len(weights) != len(data.labels.classes):
         raise refuse(
             f"holds {len(weights)} numbers, but {data.dataset} has {len(data.labels.classes)} classes; give one for "

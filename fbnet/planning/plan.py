@@ -10,7 +10,7 @@ from fbnet.config.evaluation import Scales
 from fbnet.config.study import Study
 from fbnet.data import raw_files
 from fbnet.data.packed import split_images
-from fbnet.models.weight_files import weights_file
+from fbnet.models.weight_files import how_to_install, weights_file
 from fbnet.provenance.graph import SCALES, Kind, of_run
 
 
@@ -110,10 +110,8 @@ def missing_inputs(study: Study) -> list[str]:
         if not paths.weights_record(entry).is_file() and not weights_file(entry).is_file():
             runs = {run for run in study.runs if study.initial_weights(run) == entry}
             tables = [name for name in study.tables if runs & set(study.runs_of_table(name))]
-            lines.append(
-                f"no initial weights {entry}; bring them there, or `fbnet fetch-weights --study {study.name}`"
-                f"{_needed_by(tables)}"
-            )
+            hint = how_to_install(entry) or f"bring them there, or `fbnet fetch-weights --study {study.name}`"
+            lines.append(f"no initial weights {entry}; {hint}{_needed_by(tables)}")
     return lines
 
 

@@ -7,7 +7,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from fbnet.config.registry import BACKBONES, DATASETS, FIGURES, HEADS
+from fbnet.config.registry import DATASETS, FIGURES, HEADS, backbone_entry
 from fbnet.provenance.graph import Kind
 
 PACKAGE = Path(__file__).parents[1]
@@ -83,7 +83,9 @@ def _named(module: str, variants: tuple[str, ...]) -> list[str]:
     """Return the modules that a module takes from a registry for the chosen names."""
     offered = {
         "fbnet.models.build": HEADS,
-        "fbnet.models.backbones.build": {name: entry.implementation for name, entry in BACKBONES.items()},
+        "fbnet.models.backbones.build": {
+            name: entry.implementation for name in variants if (entry := backbone_entry(name)) is not None
+        },
         "fbnet.data.raw_files": {name: entry.reader for name, entry in DATASETS.items()},
         "fbnet.data.prepare": {name: entry.scene_writer for name, entry in DATASETS.items()},
         "fbnet.data.synthetic.write": {name: entry.layout for name, entry in DATASETS.items()},

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
-from fbnet.config.registry import BACKBONES
+from fbnet.config.registry import backbone_title
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 from fbnet.data.packed import split_images
@@ -145,7 +145,7 @@ def _run(study: Study, run: RunConfig) -> dict:
         needed += study.figures if any(run.id in study.ancestors(name) for name in figure_runs) else []
     return {
         "run": run,
-        "network": f"{run.label}, {BACKBONES[run.backbone].title}",
+        "network": f"{run.label}, {backbone_title(run.backbone)}",
         "data": f"{study.data_of(run.id).dataset}, {splits}",
         "shown": [captions.display_name(name) for name in shown],
         "needed": [captions.display_name(name) for name in needed if name not in shown],

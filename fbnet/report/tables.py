@@ -6,7 +6,7 @@ import pandas as pd
 
 from fbnet import paths
 from fbnet.config.labels import CITYSCAPES
-from fbnet.config.registry import BACKBONES
+from fbnet.config.registry import backbone_title
 from fbnet.config.runs import STAGES, TableConfig
 from fbnet.config.study import Study
 from fbnet.errors import InputError
@@ -81,7 +81,7 @@ def describe_run(study: Study, run: str, column: str) -> str | bool:
     known = {
         "method": config.label,
         "venue": layout.NONE,
-        "backbone": BACKBONES[config.backbone].title,
+        "backbone": backbone_title(config.backbone),
         "trained_on": " + ".join(study.training_splits(run)),
         "coarse": bool(config.coarse_classes),
         "mapillary": any(study.run(ancestor).data == "mapillary" for ancestor in study.ancestors(run)),

@@ -35,7 +35,7 @@ def compute_loss(
     config, balance = run.balance, labels.new_zeros((), dtype=torch.float32)
     supervised = config.stages if config.auxiliary != "none" else ()
     # The network lists its outputs in the order of the backbone, whatever the order in the configuration.
-    strides = [stride for stage, stride in stage_strides(run.backbone).items() if stage in supervised]
+    strides = [stride for stage, stride in stage_strides(run).items() if stage in supervised]
     block_labels = cache(partial(_block_labels, labels, config, spec))  # once for all stages of the same stride
     for stride, logits in zip(strides, outputs["balance"], strict=True):
         if config.auxiliary == "pce":

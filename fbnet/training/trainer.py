@@ -147,7 +147,7 @@ class Trainer:
             drawn = [self.samples.colours(first + index) for index in range(share)]
             images = change_colours(images, drawn, config.photometric)
         with autocast(config.precision, device):
-            outputs = self.trained(normalise(images, device))
+            outputs = self.trained(normalise(images, device, self.network.backbone.normalisation))
         shares = self.objective(outputs, labels)
         wishes = (torch.full((), float(wish), device=device) for wish in (stop, due))
         means = all_reduce_mean(torch.stack([*shares, *wishes]))

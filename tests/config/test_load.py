@@ -39,7 +39,7 @@ def test_a_run_goes_to_its_own_data(project):
 
 def test_a_study_without_data_or_recipe_of_a_run_does_not_have_it(project):
     runs = load_study("camvid").runs
-    assert len(runs) == 18
+    assert len(runs) == 16
     assert all(run.roles == ("cityscapes",) and run.start is None for run in runs.values())
 
 

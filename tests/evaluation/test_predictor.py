@@ -18,6 +18,7 @@ from fbnet.data.normalisation import normalise
 from fbnet.evaluation import predictor, tiling
 from fbnet.evaluation.predictor import balance_map, predict, predict_labels, predict_plain_and_mirrored
 from fbnet.models.build import build
+from tests.evaluation.toy import ToyNetwork
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
@@ -33,14 +34,14 @@ def image(height, width):
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-class Pointwise(nn.Module):
+class Pointwise(ToyNetwork):
     """Network whose logits depend on their own pixel alone, so that tiling must not change them."""
 
     def forward(self, images):
         return {"out": torch.cat([images, images.sum(dim=1, keepdim=True)], dim=1), "balance": []}
 
 
-class Neighbours(nn.Module):
+class Neighbours(ToyNetwork):
     """Network whose logits depend on a few pixels around their own, and so on the borders of tiles."""
 
     def __init__(self):
@@ -239,12 +240,16 @@ class TestLabels:
 MEASURE = r"""
 import re, sys
 from pathlib import Path
+from types import SimpleNamespace
 import numpy as np, torch
 from fbnet.config.evaluation import EvaluationConfig
+from fbnet.data.normalisation import IMAGENET
 from fbnet.evaluation import tiling
 from fbnet.evaluation.predictor import predict_labels
 
 class Brightness(torch.nn.Module):
+    backbone = SimpleNamespace(normalisation=IMAGENET, strides={"res5": 8})
+
     def forward(self, images):
         return {"out": images[:, :1] * torch.linspace(-1, 1, 19)[:, None, None]}
 

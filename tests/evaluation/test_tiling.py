@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.load import load_study
 from fbnet.evaluation import tiling
 from fbnet.evaluation.predictor import predict
 from fbnet.evaluation.tiling import chunks, seen_pixels, tile_starts
+from tests.evaluation.toy import ToyNetwork
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ class TestChunks:
         assert (covered == 1).all()
 
 
-class Counting(nn.Module):
+class Counting(ToyNetwork):
     """Network that counts the pixels of its inputs."""
 
     def __init__(self):

@@ -12,6 +12,7 @@ import torch
 from fbnet import paths
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs, load_study
+from fbnet.config.registry import backbone_entry
 from fbnet.config.training import TrainingConfig
 from fbnet.data.centroids import write_centroids
 from fbnet.data.packed import open_split
@@ -24,7 +25,7 @@ from fbnet.training.trainer import poly_learning_rate
 from tests.conftest import EVERYTHING, ROOT, TRAIN, Project, prepare_all
 
 CPU = torch.device("cpu")
-RUNS = load_runs().runs
+RUNS = {name: run for name, run in load_runs().runs.items() if backbone_entry(run.backbone).has_width}
 ARCHITECTURES = {(run.head, run.backbone, bool(run.balance.stages)): name for name, run in reversed(RUNS.items())}
 EVERY_RUN = [name if name in ARCHITECTURES.values() else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
 """All runs; those of an architecture that another one has are slow."""
