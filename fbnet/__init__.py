@@ -7,6 +7,7 @@ used: reports and configuration, which are modules of this package, work without
 from importlib import import_module
 
 _MODULES = {
+    "attach": "fbnet.models.attach",
     "FeatureBalance": "fbnet.models.feature_balance",
     "DualFeatureModulator": "fbnet.models.feature_balance",
     "block_labels": "fbnet.models.block_loss",

@@ -62,6 +62,8 @@ class FeatureBalance(nn.Module):
         init: Literal["paper", "identity"] = "paper",
     ) -> None:
         super().__init__()
+        if init not in ("paper", "identity"):
+            raise ValueError(f"init {init!r} is not known; choose 'paper' or 'identity'")
         self.modulator = _modulator(channels, modulator, squeeze_ratio)
         # G_conv of Eq. 3; its sigmoid is part of the loss.
         self.classifier = None if classes is None else nn.Conv2d(channels, classes, 1)
