@@ -79,11 +79,11 @@ def test_images_are_normalised_with_their_channels_together():
 def test_only_long_trainings_on_a_gpu_are_compiled_unless_asked_for():
     settings = {"crop": (16, 16), "batch_size": 2, "epochs": 1, "learning_rate": 0.1}
     auto, always, never = (TrainingConfig(**settings, compile=word) for word in ("auto", "always", "never"))
-    assert should_compile(auto, GPU, COMPILED_LENGTH)
-    assert not should_compile(auto, GPU, COMPILED_LENGTH - 1)
-    assert not should_compile(auto, CPU, COMPILED_LENGTH)
-    assert should_compile(always, CPU, 1)
-    assert not should_compile(never, GPU, COMPILED_LENGTH)
+    assert should_compile(auto, "cuda", COMPILED_LENGTH)
+    assert not should_compile(auto, "cuda", COMPILED_LENGTH - 1)
+    assert not should_compile(auto, "cpu", COMPILED_LENGTH)
+    assert should_compile(always, "cpu", 1)
+    assert not should_compile(never, "cuda", COMPILED_LENGTH)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
