@@ -1,4 +1,7 @@
-"""Paths of all files, relative to the repository's root but for the user's cache; no other module spells these folders."""
+"""Paths of all files; no other module spells these folders.
+
+All are relative to the repository's root, except those in the user's cache folder.
+"""
 
 import os
 from collections.abc import Iterable
@@ -128,6 +131,11 @@ def estimate_file(key: str) -> Path:
     """Footprint of a training in the user's cache folder. Raises RuntimeError for a user without home."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder) / "fbnet/estimates" / f"{key}.json"
+
+
+def precision_note(study: str) -> Path:
+    """Note of the precision that a study computes in, until its first result has a record."""
+    return WORK / "precision" / f"{study}.json"
 
 
 def training_benchmarks(hardware: str) -> list[Path]:
