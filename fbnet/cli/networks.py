@@ -11,11 +11,12 @@ from fbnet import paths
 from fbnet.cli.options import device_option, option, path_type, run_option, seed_option, study_option
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
-from fbnet.config.training import Precision
 from fbnet.errors import InputError
 from fbnet.provenance import graph
+from fbnet.provenance.precision import job_precision
 from fbnet.provenance.recording import recording
 from fbnet.provenance.records import fingerprint
+from fbnet.runtime.precision import Resolved
 
 commands = click.Group()
 
@@ -44,12 +45,13 @@ def train(study: Study, run_id: str, seed: int | None, device: str, gpus: int, w
     from fbnet.training.resume import ResumeState
     from fbnet.training.train import train as train_run
 
+    precision = job_precision(study, "training", settings.precision, chosen.type)
     whole, result = graph.build_graph(study), graph.of_run("train", run.id, seed)
     state = ResumeState(paths.state_dir(study.name, run.id, seed), fingerprint(whole, result), every=60 * keep_every)
     first, loaders = place.rank == 0, workers if chosen.type == "cuda" else 0
     processes = gpus if place.count == 1 else place.count
-    with _recording(whole, result, chosen, settings.precision) if first else nullcontext():
-        train_run(study, run, seed, chosen, workers=loaders, gpus=processes, state=state)
+    with _recording(whole, result, chosen, precision) if first else nullcontext():
+        train_run(study, run, seed, chosen, precision=precision, workers=loaders, gpus=processes, state=state)
     if first:
         state.remove()
 
@@ -68,8 +70,9 @@ def evaluate(study: Study, run_id: str, seed: int | None, device: str, multi_sca
     chosen = _use(device, settings.threads)
     from fbnet.evaluation.evaluate import evaluate as evaluate_run
 
-    with _recording(graph.build_graph(study), graph.of_run(kind, run.id, seed), chosen, settings.precision):
-        evaluate_run(study, run, seed, chosen, scales=graph.SCALES[kind])
+    precision = job_precision(study, "evaluation", settings.precision, chosen.type)
+    with _recording(graph.build_graph(study), graph.of_run(kind, run.id, seed), chosen, precision):
+        evaluate_run(study, run, seed, chosen, scales=graph.SCALES[kind], precision=precision)
 
 
 @commands.command()
@@ -85,10 +88,11 @@ def export(run_id: str, study: Study, seed: int | None, device: str) -> None:
     chosen = _use(device, settings.threads)
     from fbnet.evaluation.submission import export as export_run
 
+    precision = job_precision(study, "evaluation", settings.precision, chosen.type)
     whole, result = graph.build_graph(study), graph.of_run("export", run.id, seed)
     # No table reads the export of a run that is evaluated here, so it is not in the graph.
-    with _recording(whole, result, chosen, settings.precision) if result in whole.nodes else nullcontext():
-        click.echo(f"wrote {export_run(study, run, seed, chosen)}", err=True)
+    with _recording(whole, result, chosen, precision) if result in whole.nodes else nullcontext():
+        click.echo(f"wrote {export_run(study, run, seed, chosen, precision=precision)}", err=True)
 
 
 @commands.command()
@@ -120,14 +124,12 @@ def _lookup(study: Study, run: str, seed: int | None) -> tuple[RunConfig, int]:
 
 
 @contextmanager
-def _recording(whole: graph.Graph, result: graph.Result, device, precision: Precision) -> Iterator[None]:
+def _recording(whole: graph.Graph, result: graph.Result, device, precision: Resolved) -> Iterator[None]:
     """Record a result with the device, threads and precision that compute it."""
     import torch
 
-    from fbnet.runtime.precision import choose_precision
-
     with recording(whole, result) as made:
-        made.precision = choose_precision(precision, device)
+        made.precision = precision
         made.threads = torch.get_num_threads()
         made.device = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         yield

@@ -5,6 +5,7 @@ A run says which network is trained, a study at which scale and on which data.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -18,6 +19,8 @@ from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 
 T = TypeVar("T")
+ALIKE = ("precision", "deterministic", "threads")
+"""Settings of a training that are the same for all runs of a study."""
 
 
 class StudyFile(Config):
@@ -56,6 +59,11 @@ class StudyFile(Config):
             check_role(role, data)
             if datasets.count(data.dataset) > 1:
                 raise refuse(f"{data.dataset} stands twice; name each dataset once", f"data.{role}.dataset")
+        for name, key in product(self.recipes, ALIKE):
+            wanted = getattr(self.training, key)
+            if getattr(self.recipes[name], key) != wanted:
+                problem = f"must be {wanted}, as in training: a study's numbers are set beside each other"
+                raise refuse(problem, f"recipes.{name}.{key}")
         if self.training.initial_weights is not None and self.width != 1:
             raise refuse("must be 1 with training.initial_weights, which are of full width", "width")
         if len(set(self.seeds)) != len(self.seeds):

@@ -8,6 +8,7 @@ from fbnet import paths
 from fbnet.config.evaluation import Scales
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
+from fbnet.config.training import Precision
 from fbnet.data.packed import open_split
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix, scores
@@ -16,10 +17,18 @@ from fbnet.io.files import write_json, write_whole
 from fbnet.models import checkpoint
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.flops import count
-from fbnet.runtime.precision import choose_precision
+from fbnet.runtime.precision import resolve
 
 
-def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, scales: Scales = "single_scale") -> None:
+def evaluate(
+    study: Study,
+    run: RunConfig,
+    seed: int,
+    device: torch.device,
+    *,
+    scales: Scales = "single_scale",
+    precision: Precision = "auto",
+) -> None:
     """Evaluate a run's checkpoint on its evaluation split, at a single scale or at those of the study.
 
     NOTE the paper says "without flipping" for Table 6 alone, and codes of its family mirror at a single scale too: with
@@ -27,11 +36,18 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
 
     Writes the metrics file of these scales and, at a single scale, samples.npz.
 
+    Args:
+        study, run, seed: what to evaluate.
+        device: `cpu` or `cuda`.
+        scales: the study's single scale or its several.
+        precision: what to compute in if the study leaves it open.
+
     Raises:
         InputError: if the run has no evaluation images, or if the checkpoint or the prepared data are missing or do not
             match the study.
     """
-    settings = study.evaluation_of(run.id, scales)
+    declared = study.evaluation_of(run.id, scales)
+    settings = resolve(declared, precision, device)
     network, config = load_run(study, run, seed)
     network.to(device, memory_format=torch.channels_last)
     data = study.data_of(run.id)
@@ -66,12 +82,13 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
         "gflops": round(gflops, 6),
         "parameters": parameters,
         "iterations": config.iterations,
-        "evaluation": settings.model_dump(),
+        "evaluation": declared.model_dump(),
         "training": config.training.model_dump(),
         "width": config.width,
         "device": device.type,
-        "precision": choose_precision(settings.precision, device),
+        "precision": settings.precision,
         "torch_version": str(torch.__version__),
+        "trained": config.model_dump(include={"device", "precision", "torch_version"}),
     }
     if scales == "single_scale":
         write_whole(paths.samples_file(study.name, run.id, seed), lambda file: np.savez_compressed(file, **samples))

@@ -16,21 +16,23 @@ from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
+from fbnet.config.training import Precision
 from fbnet.data.images import read_ids
 from fbnet.data.packed import PackedSplit, open_split
 from fbnet.errors import InputError
 from fbnet.evaluation.evaluate import load_run
 from fbnet.evaluation.predictor import predict_labels
 from fbnet.io.files import write_whole
+from fbnet.runtime.precision import resolve
 
 ENDING = "_labelIds.png"
 
 
-def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Path:
+def export(study: Study, run: RunConfig, seed: int, device: torch.device, *, precision: Precision = "auto") -> Path:
     """Predict a study's test images with a run's checkpoint, at several scales if the study has them.
 
     The zip holds a PNG of label ids (H, W) uint8 for each image, `<city>_<sequence>_<frame>_labelIds.png`. It is
-    checked before it is moved into place.
+    checked before it is moved into place. `precision` is what to compute in if the study leaves it open.
 
     Returns:
         Path of the zip.
@@ -50,7 +52,7 @@ def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Pat
     split = open_split(data, data.predict)
     _check_benchmark(data, split)
     network.to(device, memory_format=torch.channels_last)
-    settings = study.evaluation(study.export_scales)
+    settings = resolve(study.evaluation(study.export_scales), precision, device)
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w") as archive:

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeInt
@@ -37,6 +38,10 @@ class CheckpointConfig(Config):
     training: TrainingConfig
     iterations: NonNegativeInt
     torch_version: str
+    device: str | None = None
+    """Type of the device; None in older checkpoints, as the following."""
+    precision: Literal["float32", "bfloat16"] | None = None
+    """Number format of the training, with `auto` resolved."""
 
     @property
     def labels(self) -> LabelSpec:

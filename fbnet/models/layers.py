@@ -31,7 +31,7 @@ def initialise(module: nn.Module, fan: Literal["fan_in", "fan_out"]) -> None:
         fan: `fan_in` keeps the variance of the features, `fan_out` that of their gradients.
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:  # meta tensors have no numbers
             nn.init.kaiming_normal_(layer.weight, mode=fan, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -4,13 +4,16 @@ Neutral modules only find, read, check or report things. They are left out, as t
 """
 
 import ast
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from fbnet.config.registry import DATASETS, FIGURES, HEADS, backbone_entry
+from fbnet.io.files import sha256
 from fbnet.provenance.graph import Kind
 
 PACKAGE = Path(__file__).parents[1]
+_source_hash = cache(sha256)
 NEUTRAL = frozenset(
     {
         "fbnet",
@@ -64,11 +67,17 @@ def source_files(kind: Kind, variants: tuple[str, ...]) -> tuple[Path, ...]:
         kind: Kind of the result.
         variants: Registered names that it takes, see `Node.variants`; no other entry's module matters.
     """
-    return _closure(ENTRY[kind], variants)
+    return module_files(ENTRY[kind], variants)
+
+
+def source_hashes(files: Iterable[Path]) -> dict[str, str]:
+    """Return the sha256 of source files by their path from the package on."""
+    return {f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}": _source_hash(path) for path in files}
 
 
 @cache
-def _closure(entry: str, variants: tuple[str, ...]) -> tuple[Path, ...]:
+def module_files(entry: str, variants: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the source files that the values of a module depend on, sorted; `variants` as in `source_files`."""
     found, waiting = set(), [entry]
     while waiting:
         module = waiting.pop()

@@ -1,6 +1,6 @@
 """Captions of tables and figures: data, scale, training, seeds and comparability of their numbers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from statistics import mean
 
 from fbnet import paths
@@ -30,7 +30,9 @@ def display_name(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def table_caption(study: Study, name: str, metrics: list[Metrics], *, complete: bool) -> str:
+def table_caption(
+    study: Study, name: str, metrics: list[Metrics], *, complete: bool, unlike: Mapping[str, list[str]]
+) -> str:
     """Return a table's caption without its name, in one line.
 
     Args:
@@ -38,6 +40,7 @@ def table_caption(study: Study, name: str, metrics: list[Metrics], *, complete: 
         name: the table's.
         metrics: of all evaluated runs and seeds in the table.
         complete: True if no run and seed is missing.
+        unlike: differences between what the numbers of a row were computed in, by run, see `fbnet.report.alike`.
     """
     table, own = study.table(name), study.is_own(name)
     data = study.data_of(_runs(study, table)[0])
@@ -51,6 +54,7 @@ def table_caption(study: Study, name: str, metrics: list[Metrics], *, complete: 
         _trained(study, table, metrics),
         _other_recipes(study, table),
         _seeds(study, table, complete),
+        _unlike(unlike),
         QUOTED if set(table.rows) & set(study.quoted) else "",
         _comparison(study, data, table, own=own),
         table.note,
@@ -243,6 +247,11 @@ def _number(key: str, value: float | tuple[float, ...]) -> str:
     if key == "epochs":
         return f"{value} epochs"
     return f"{key.removesuffix('_size').replace('_', ' ')} {value:g}"
+
+
+def _unlike(unlike: Mapping[str, list[str]]) -> str:
+    rows = [f"{run}: {', '.join(phrases)}" for run, phrases in unlike.items()]
+    return f"Not computed alike, seeds and baseline included – {'; '.join(rows)}." if rows else ""
 
 
 def _seeds(study: Study, table: TableConfig, complete: bool) -> str:

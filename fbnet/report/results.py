@@ -17,6 +17,15 @@ from fbnet.io.text import read_json
 from fbnet.names import is_file_name
 
 
+class Environment(Config, extra="ignore"):
+    """What something was computed in and on; None where an older file does not say."""
+
+    device: str | None = None
+    """`cpu` or `cuda`."""
+    precision: str | None = None
+    torch_version: str | None = None
+
+
 class Scores(Config, extra="ignore"):
     """Rates of one confusion matrix as fractions of 1."""
 
@@ -25,8 +34,11 @@ class Scores(Config, extra="ignore"):
     """Mean IoU of all and of the foreground classes; None if no such class has an IoU."""
 
 
-class Metrics(Config, extra="ignore"):
-    """The fields of `metrics.json` that reports use; rates are fractions of 1."""
+class Metrics(Environment, extra="ignore"):
+    """The fields of `metrics.json` that reports use, those of the evaluation's environment included.
+
+    Rates are fractions of 1.
+    """
 
     study: str
     run: str
@@ -51,6 +63,8 @@ class Metrics(Config, extra="ignore"):
     training: TrainingConfig
     """Keys that older files lack take their defaults."""
     evaluation: EvaluationConfig
+    trained: Environment | None = None
+    """Environment of the training."""
 
 
 @dataclass(frozen=True, kw_only=True)

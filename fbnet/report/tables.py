@@ -12,6 +12,7 @@ from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.io.files import write_json, write_text
 from fbnet.report import captions, layout
+from fbnet.report.alike import unlike_rows
 from fbnet.report.cells import Cell, Row, Table
 from fbnet.report.histories import read_history
 from fbnet.report.reported import read_reported
@@ -55,9 +56,10 @@ def make_table(study: Study, name: str) -> Table:
         rows.append(Row(run, describe, seeds, cells, planned, quoted=run not in study.runs))
     shown = [found for run in config.rows for found in metrics.get(run, {}).values()]
     complete = all(row.quoted or row.seeds == row.planned_seeds for row in rows)
+    unlike = unlike_rows(study, config, metrics)
     return Table(
         name=name,
-        caption=captions.table_caption(study, name, shown, complete=complete),
+        caption=captions.table_caption(study, name, shown, complete=complete, unlike=unlike),
         describe=config.describe,
         columns=columns,
         comparable=captions.comparable(study, data),

@@ -74,7 +74,7 @@ class Trainer:
         self.random: dict[str, Tensor] | None = None  # generator states to restore
         self.done = self._resume()
         self.trained = wrap_ddp(network, device).train()
-        if should_compile(config, device, self.iterations, world_size()):
+        if should_compile(config, device.type, self.iterations, world_size()):
             self.trained.compile()
 
     def fit(self, workers: int = 0) -> History:

@@ -158,6 +158,13 @@ class TestChains:
                 r"class_uniform\.tile: has no side for cityscapes_coarse, which deeplabv3plus_wrn38",
             ),
             ("pretraining", {"class_weights": [1.0]}, r"pretraining\.image_weights: replaces"),
+            (
+                "pretraining",
+                {"precision": "float32"},
+                r"recipes\.pretraining\.precision: must be bfloat16, as",
+            ),
+            ("finetuning", {"deterministic": False}, r"recipes\.finetuning\.deterministic: must be True, as in train"),
+            ("finetuning", {"threads": 2}, r"recipes\.finetuning\.threads: must be 1, as in training"),
             ("pretraining", {"image_weights": 0}, r"pretraining\.image_weights: must be greater than 0"),
             ("pretraining", {"initial_weights": {"resnet50": "a"}}, r"has no file for wider_resnet38, which"),
         ],
