@@ -38,7 +38,7 @@ class StudyFile(Config):
     runs: Items[str] = ()
     """Runs to train; none means all of `params/runs.yaml`. Tables leave out the rows of other runs."""
     tables: Items[str]
-    figures: Items[str]
+    figures: Items[str] = ()
     figure_runs: FigureRuns | None = None
     """Replaces the `figure_runs` of `params/runs.yaml`."""
 
@@ -145,6 +145,7 @@ class Study:
             "training": {key: value for key, value in self.training_of(run).model_dump().items() if value is not None},
             "data": self.data_of(run).dataset,
             "splits": self.training_splits(run),
+            **self.data_of(run).classes("classes", "foreground"),
         }
         if self.runs[run].coarse_classes:
             parameters["coarse_classes"] = self.runs[run].coarse_classes

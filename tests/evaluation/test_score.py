@@ -213,7 +213,7 @@ def a_truncated_file(predictions, labels):
     [
         (missing_folder, "predictions: no such folder; name a folder of *.png"),
         (no_predictions, "predictions: holds no *.png; name"),
-        (no_labels, "labels: holds no *_gtFine_labelIds.png; name"),
+        (no_labels, r"labels: holds no (.+)_gtFine_labelIds\.png; name"),
         (a_label_alone, "ulm_000001_000019_gtFine_labelIds.png: has no prediction; add"),
         (a_prediction_alone, "ulm_000001_000019.png: has no ground truth (and 1 more); add"),
         (two_predictions, f"predictions/{STEM}_pred.png: has the same name as "),
@@ -254,4 +254,4 @@ def test_command_as_a_table(folders):
 
 def test_command_refuses_bad_input_in_one_line(folders):
     no_labels(*folders)
-    assert "labels: holds no *_gtFine_labelIds.png; name" in refused(command(folders))
+    assert r"labels: holds no (.+)_gtFine_labelIds\.png; name" in refused(command(folders))
