@@ -145,7 +145,7 @@ class Study:
             "training": {key: value for key, value in self.training_of(run).model_dump().items() if value is not None},
             "data": self.data_of(run).dataset,
             "splits": self.training_splits(run),
-            **self.data_of(run).classes("classes", "foreground"),
+            **self.data_of(run).classes("classes", *(("foreground",) if self.runs[run].balance.stages else ())),
         }
         if self.runs[run].coarse_classes:
             parameters["coarse_classes"] = self.runs[run].coarse_classes

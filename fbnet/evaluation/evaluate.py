@@ -94,7 +94,8 @@ def load_run(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwo
     data = study.data_of(run.id)
     declared = (run.training_key, data.dataset, study.settings.width, study.training_of(run.id))
     found = (config.run.training_key, config.dataset, config.width, config.training)
-    same_classes = (config.labels.classes, config.labels.foreground) == (data.labels.classes, data.labels.foreground)
-    if found != declared or not same_classes:
+    declared += (data.labels.classes, data.labels.foreground if run.balance.stages else None)
+    found += (config.labels.classes, config.labels.foreground if run.balance.stages else None)
+    if found != declared:
         raise InputError(f"{path}: trained with parameters other than the study's; train this run again")
     return network, config
