@@ -32,6 +32,8 @@ def _check_pattern(text: str) -> str:
     return text
 
 
+MAX_FOREGROUND = 62
+"""Foreground classes that the block-wise loss can tell apart, see `fbnet.models.block_loss`."""
 Byte = Annotated[int, Field(ge=0, le=255)]
 Colour = Annotated[tuple[Byte, Byte, Byte], Strict(False)]
 """Red, green and blue."""
@@ -64,7 +66,7 @@ class LabelSetConfig(Config):
     counted from 0."""
     ignore: RawValues = RawValues()
     """Values of pixels that count for nothing."""
-    foreground: Annotated[Items[str], Field(min_length=1)]
+    foreground: Annotated[Items[str], Field(min_length=1, max_length=MAX_FOREGROUND)]
     """Foreground classes: those that FBNet is to bring out, and that f-mIoU is the mean of."""
 
     @model_validator(mode="after")
@@ -88,7 +90,7 @@ class LabelSetConfig(Config):
     @property
     def is_rgb(self) -> bool:
         """True if label maps are RGB pictures."""
-        return any(entry.rgb for entry in self.classes.values())
+        return next((bool(entry.rgb) for entry in self.classes.values() if entry.rgb or entry.ids), False)
 
     @property
     def raw_values(self) -> dict[int | tuple[int, int, int], int]:

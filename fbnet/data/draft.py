@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from fbnet import paths
-from fbnet.config.dataset_files import dataset_names, load_dataset_file
+from fbnet.config.dataset_files import MAX_FOREGROUND, dataset_names, load_dataset_file
 from fbnet.data.readers import described
 from fbnet.data.survey import FoundSplit, Survey, Value, survey
 from fbnet.errors import InputError
@@ -116,7 +116,8 @@ def _classes(found: Survey) -> list[str]:
     void = [value for value in found.pixels if value in VOID and len(found.pixels) > 1]
     classes = {_class_name(value): value for value in found.pixels if value not in void}
     shares = {name: found.pixels[value] / total for name, value in classes.items()}
-    foreground = [name for name, share in shares.items() if share < 1 / len(classes)] or [min(shares, key=shares.get)]
+    rare = sorted(shares, key=shares.get)[: max(1, sum(share < 1 / len(classes) for share in shares.values()))]
+    foreground = [name for name in classes if name in rare[:MAX_FOREGROUND]]
     lines = []
     for index, (name, value) in enumerate(classes.items()):
         entry = {"colour": _colour(found, value, index), kind: [value]}
