@@ -15,10 +15,16 @@ from fbnet.io.yaml_file import read_yaml
 from fbnet.names import is_word
 
 
-def _check_glob(text: str) -> str:
+def _check_inner(text: str) -> str:
     parts = PurePosixPath(text).parts
-    if not parts or parts[0] == "/" or ".." in parts or any("**" in part and part != "**" for part in parts):
-        raise refuse(f"must be a pattern of paths below the root, such as images/**/*.png, not {text!r}")
+    if not parts or parts[0] == "/" or ".." in parts:
+        raise refuse(f"must be a path below the root, not {text!r}")
+    return text
+
+
+def _check_glob(text: str) -> str:
+    if any("**" in part and part != "**" for part in PurePosixPath(_check_inner(text)).parts):
+        raise refuse(f"must have ** between slashes, such as images/**/*.png, not {text!r}")
     return text
 
 
@@ -148,7 +154,7 @@ class SplitConfig(Config):
     out."""
     labels: Glob | None = None
     """Glob of the label maps, PNG files."""
-    list: PathText | None = None
+    list: Annotated[PathText, AfterValidator(_check_inner)] | None = None
     """Text file below the root or, if it begins with `params/`, in the repository. With globs, it holds the names that
     belong to the split, one on a line; without, an image and its label map on each line."""
 

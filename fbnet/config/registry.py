@@ -30,7 +30,7 @@ class SplitFiles:
         """Return the path of the list: in the repository if it begins with `params/`, else below the root."""
         if self.list is None:
             return None
-        return Path(self.list) if Path(self.list).parts[0] == paths.PARAMS.name else root / self.list
+        return Path(self.list) if Path(self.list).is_relative_to(paths.PARAMS) else root / self.list
 
 
 @dataclass(frozen=True)

@@ -273,7 +273,7 @@ def _figure_node(study: Study, name: str) -> Node:
 
 def _versioned(listed: Path | None) -> tuple[Path, ...]:
     """Return a list of files if it is in the repository; others are raw data."""
-    return () if listed is None or listed.parts[0] != paths.PARAMS.name else (listed,)
+    return (listed,) if listed is not None and listed.is_relative_to(paths.PARAMS) else ()
 
 
 def _caption_parameters(study: Study) -> dict:

@@ -70,9 +70,20 @@ def test_train_ids_unless_ids_are_given(project):
         ({"splits": {"train": {"image": "*"}}}, "splits.train.image: unknown key; choose from images, labels, list"),
         ({"splits": {"train": {"images": "*"}}}, "splits.train.labels: is missing; give images and labels"),
         ({"splits": {"train": {}}}, "splits.train.images: is missing; give globs of images and labels, or a list"),
-        ({"splits": {"train": {"images": "/a/*", "labels": "*"}}}, "splits.train.images: must be a pattern of paths"),
-        ({"splits": {"train": {"images": "../*", "labels": "*"}}}, "splits.train.images: must be a pattern of paths"),
-        ({"splits": {"train": {"images": "a**/*", "labels": "*"}}}, "splits.train.images: must be a pattern of paths"),
+        (
+            {"splits": {"train": {"images": "/a/*", "labels": "*"}}},
+            "splits.train.images: must be a path below",
+        ),
+        ({"splits": {"train": {"images": ".", "labels": "*"}}}, "splits.train.images: must be a path below"),
+        ({"splits": {"train": {"list": "/etc/passwd"}}}, "splits.train.list: must be a path below the root"),
+        (
+            {"splits": {"train": {"images": "../*", "labels": "*"}}},
+            "splits.train.images: must be a path below",
+        ),
+        (
+            {"splits": {"train": {"images": "a**/*", "labels": "*"}}},
+            "splits.train.images: must have ** between",
+        ),
         ({"names": {"image": "("}}, "names.image: must be a regular expression, not '('"),
         ({"names": {"label": "a+"}}, "names.label: must have a group"),
         ({"foreground": ["kerb"]}, "foreground: no class 'kerb'; choose from road, house, tree, pole, rider"),
