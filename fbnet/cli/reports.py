@@ -82,7 +82,7 @@ def flops(study: Study, as_json: bool) -> None:
 
 
 @commands.command()
-@option("--dataset", required=True, help="Whose classes and file names: cityscapes, camvid, or one of your own.")
+@option("--dataset", required=True, help="Whose classes and file names: built in, or of params/datasets/.")
 @option("--predictions", type=path_type, required=True, help="Folder of predicted label maps.")
 @option("--labels", type=path_type, required=True, help="Folder of the ground truth.")
 @json_option(help="Print fractions of 1; null for undefined values.")

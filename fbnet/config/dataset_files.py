@@ -185,6 +185,7 @@ class DatasetFile(LabelSetConfig):
     """Contents of `params/datasets/<name>.yaml`."""
 
     description: str = ""
+    """What it is, for readers of the file."""
     root: PathText
     """Folder of the raw data; a study may name another."""
     root_variable: Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]{0,99}$")] | None = None
