@@ -11,6 +11,7 @@ PARAMS = Path("params")
 RUNS_FILE = PARAMS / "runs.yaml"
 HARDWARE_FILE = PARAMS / "hardware.yaml"
 STUDIES = PARAMS / "studies"
+DATASETS = PARAMS / "datasets"
 REPORTED = PARAMS / "reported"
 SERVER_SCORES = REPORTED / "server_scores.csv"
 DATA = Path("data")
@@ -21,10 +22,17 @@ LOGS = Path("logs")
 WORK = Path("work")
 BENCHMARKS = Path("benchmarks/results")
 ARRAYS = ("images", "labels")
+NOT_PREPARED = ("raw", WEIGHTS.name, "provenance")
+"""Folders of `data/` that hold no prepared data set."""
 
 
 def study_file(study: str) -> Path:
     return STUDIES / f"{study}.yaml"
+
+
+def dataset_file(dataset: str) -> Path:
+    """Description of a data set of one's own."""
+    return DATASETS / f"{dataset}.yaml"
 
 
 def reported_file(table: str) -> Path:

@@ -7,6 +7,8 @@ import pytest
 import torch
 import yaml
 
+from fbnet import paths
+from fbnet.config.load import load_study
 from tests.conftest import ROOT
 
 PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
@@ -39,6 +41,20 @@ def test_every_run_and_study_is_documented():
     studies = [path.stem for path in (ROOT / "params/studies").glob("*.yaml")]
     named = re.findall(r"`(\w+)`", (ROOT / "docs/runs.md").read_text(encoding="utf-8"))
     assert {*runs, *studies} <= set(named)
+
+
+def test_the_study_and_the_data_set_of_the_example_are_valid(project):
+    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    command, description = re.findall(
+        r"^```(?:yaml)?\n(.*?)^```", page.partition("## Your own data set")[2], re.M | re.S
+    )[:2]
+    assert len(command.splitlines()) == 10
+    paths.DATASETS.mkdir()
+    paths.dataset_file("streets").write_text(description)
+    paths.study_file("streets").write_text(re.search(r"<<END\n(.*)END\n", command, flags=re.DOTALL).group(1))
+    study = load_study("streets")
+    assert study.data.labels.foreground == ("pole",)
+    assert list(study.tables) == ["table_1"]
 
 
 def test_the_readme_stays_short():

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from fbnet.config.registry import BACKBONES, DATASETS, FIGURES, HEADS, backbone_entry, backbone_pattern
+from fbnet.config.registry import BACKBONES, FIGURES, HEADS, backbone_entry, backbone_pattern
 from fbnet.errors import InputError
 from fbnet.names import is_path
 
@@ -116,7 +116,6 @@ Positive = Annotated[float, Field(gt=0)]
 Word = Annotated[str, Field(pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$")]
 """Name that can be part of a path or a command."""
 PathText = Annotated[str, AfterValidator(_path)]
-DatasetName = Annotated[str, *registered(DATASETS)]
 BackboneName = Annotated[
     str, AfterValidator(_backbone), Field(json_schema_extra=lambda schema: schema.update(pattern=backbone_pattern()))
 ]

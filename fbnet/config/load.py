@@ -4,9 +4,9 @@ from fbnet import paths
 from fbnet.config.base import mapping, refuse, validating
 from fbnet.config.hardware import HARDWARE_FILE, Hardware
 from fbnet.config.registry import backbone_entry
-from fbnet.config.runs import RunConfig, RunsFile, TableConfig, ancestors, check_names
+from fbnet.config.runs import COLUMNS, DESCRIPTIONS, RunConfig, RunsFile, TableConfig, ancestors, check_names
 from fbnet.config.study import Study, StudyFile
-from fbnet.config.training import OUTPUT_STRIDE
+from fbnet.config.training import OUTPUT_STRIDE, TrainingConfig
 from fbnet.errors import InputError
 from fbnet.io.yaml_file import read_yaml
 from fbnet.names import WORD, is_word
@@ -40,7 +40,7 @@ def load_study(name: str) -> Study:
         content["recipes"] = {
             recipe: {**training, **mapping(delta, f"recipes.{recipe}")} for recipe, delta in recipes.items()
         }
-        return _resolve(name, StudyFile.model_validate(content), load_runs())
+        return _resolve(name, _with_suggested_tiles(StudyFile.model_validate(content)), load_runs())
 
 
 def load_hardware(name: str | None = None) -> Hardware:
@@ -52,6 +52,21 @@ def load_hardware(name: str | None = None) -> Hardware:
     if name is not None and name not in machines:
         raise InputError(f"{paths.HARDWARE_FILE}: no hardware {name!r}; choose from {', '.join(machines)}")
     return machines[next(iter(machines)) if name is None else name]
+
+
+def _with_suggested_tiles(settings: StudyFile) -> StudyFile:
+    """Return a study with the tiles that its datasets suggest where its trainings name none."""
+    suggested = {role: data.entry.tile for role, data in settings.data.items() if data.entry.tile is not None}
+
+    def filled(training: TrainingConfig) -> TrainingConfig:
+        sampling = training.class_uniform
+        if sampling is None or not suggested:
+            return training
+        tiles = sampling.model_copy(update={"tile": {**suggested, **sampling.tile}})
+        return training.model_copy(update={"class_uniform": tiles})
+
+    recipes = {name: filled(training) for name, training in settings.recipes.items()}
+    return settings.model_copy(update={"training": filled(settings.training), "recipes": recipes})
 
 
 def _resolve(name: str, settings: StudyFile, declared: RunsFile) -> Study:
@@ -120,6 +135,9 @@ def _check_run(settings: StudyFile, run: RunConfig) -> None:
         raise refuse(f"must be 1 for {run.id}, as {run.backbone} has no width multiplier", "width")
     if any(side % (run.output_stride or OUTPUT_STRIDE) for side in training.crop):
         raise refuse(f"must be multiples of {run.output_stride}, the output stride of {run.id}", f"{key}.crop")
+    reserved = {*DESCRIPTIONS, *COLUMNS, "run", "seeds"} & set(data.labels.classes)
+    if reserved:
+        raise refuse(f"{data.dataset} has a class {min(reserved)!r}, which names a column of tables; rename it", "data")
     if weights is not None and len(weights) != len(data.labels.classes):
         raise refuse(
             f"holds {len(weights)} numbers, but {data.dataset} has {len(data.labels.classes)} classes; give one for "

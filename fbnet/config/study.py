@@ -46,7 +46,7 @@ class StudyFile(Config):
     """Tables of the paper."""
     own_tables: dict[Word, TableConfig] = Field(default_factory=dict)
     """Tables that are not the paper's, and show none of its numbers."""
-    figures: Items[str]
+    figures: Items[str] = ()
     figure_runs: FigureRuns | None = None
     """Replaces the `figure_runs` of `params/runs.yaml`."""
 
@@ -169,6 +169,7 @@ class Study:
             "training": {key: value for key, value in self.training_of(run).model_dump().items() if value is not None},
             "data": self.data_of(run).dataset,
             "splits": self.training_splits(run),
+            **self.data_of(run).classes("classes", *(("foreground",) if self.runs[run].balance.stages else ())),
         }
         if self.runs[run].coarse_classes:
             parameters["coarse_classes"] = self.runs[run].coarse_classes

@@ -40,9 +40,9 @@ class ClassUniformConfig(Config):
     NOTE the paper names data oversampling only; that it is class-uniform sampling is not in the paper.
     """
 
-    tile: dict[RoleName, PositiveInt]
+    tile: dict[RoleName, PositiveInt] = Field(default_factory=dict)
     """Side of the square tiles that centroids are taken in, in pixels, at most the smallest image's; for each dataset
-    that runs are trained on."""
+    that runs are trained on, unless its own file suggests one."""
     fraction: Share = 0.5
     """Share of an epoch's samples that is drawn by class."""
     epochs: PositiveInt | None = None

@@ -108,7 +108,11 @@ def load_run(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwo
     """
     path = paths.checkpoint_file(study.name, run.id, seed)
     network, config = checkpoint.load(path)
-    declared = (run.training_key, study.data_of(run.id).dataset, study.settings.width, study.training_of(run.id))
-    if (config.run.training_key, config.dataset, config.width, config.training) != declared:
+    data = study.data_of(run.id)
+    declared = (run.training_key, data.dataset, study.settings.width, study.training_of(run.id))
+    found = (config.run.training_key, config.dataset, config.width, config.training)
+    declared += (data.labels.classes, data.labels.foreground if run.balance.stages else None)
+    found += (config.labels.classes, config.labels.foreground if run.balance.stages else None)
+    if found != declared:
         raise InputError(f"{path}: trained with parameters other than the study's; train this run again")
     return network, config

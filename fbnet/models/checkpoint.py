@@ -8,15 +8,15 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, model_validator
 from torch import Tensor
 
-from fbnet.config.base import Config, DatasetName, Word, validating
+from fbnet.config.base import Config, Word, validating
+from fbnet.config.dataset_files import LabelSetConfig, find_dataset
 from fbnet.config.labels import LabelSpec
-from fbnet.config.registry import DATASETS
 from fbnet.config.runs import RunConfig, Width
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
@@ -33,7 +33,9 @@ class CheckpointConfig(Config):
     study: Word
     run: RunConfig
     seed: NonNegativeInt
-    dataset: DatasetName
+    dataset: Word
+    label_set: LabelSetConfig | None = None
+    """Classes of a dataset of one's own, whose file need not be where the checkpoint is; None for a built-in one."""
     width: Width
     training: TrainingConfig
     iterations: NonNegativeInt
@@ -46,13 +48,20 @@ class CheckpointConfig(Config):
     @property
     def labels(self) -> LabelSpec:
         """Classes of the network."""
-        return DATASETS[self.dataset].labels
+        return find_dataset(self.dataset).labels if self.label_set is None else self.label_set.spec(self.dataset)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.label_set is None:
+            find_dataset(self.dataset, "dataset")
+        return self
 
 
 def save(path: Path, network: SegmentationNetwork, config: CheckpointConfig) -> None:
     """Write a checkpoint atomically."""
     state = {name: value.cpu() for name, value in network.state_dict().items()}
-    content = {"format": FORMAT, "config": config.model_dump(), "state": state}
+    built_in = {"label_set"} if config.label_set is None else None
+    content = {"format": FORMAT, "config": config.model_dump(exclude=built_in), "state": state}
     write_whole(path, lambda file: torch.save(content, file))
 
 

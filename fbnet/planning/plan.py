@@ -104,7 +104,7 @@ def missing_inputs(study: Study) -> list[str]:
             tables = [name for name in study.tables if role in study.roles_of_table(name)]
             lines.append(
                 f"no raw data for {role}: {missing[0]} is missing or empty; bring {data.dataset} there or set "
-                f"{data.entry.root_variable}{_needed_by(tables)}"
+                f"{data.entry.root_variable or data.raw_root_hint}{_needed_by(tables)}"
             )
     for entry in dict.fromkeys(filter(None, map(study.initial_weights, study.runs))):
         if not paths.weights_record(entry).is_file() and not weights_file(entry).is_file():

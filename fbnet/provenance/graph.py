@@ -167,8 +167,9 @@ def _data_nodes(study: Study, role: Role, split: str) -> dict[Result, Node]:
     nodes = {} if data.synthetic is not None else {raw: Node(parameters={})}  # synthetic scenes have no raw data
     manifest, *arrays = data.prepared_files(split)
     nodes[made] = Node(
-        parameters=data.source(split),
+        parameters=data.preparation(split),
         inputs=tuple(nodes),
+        files=_versioned(data.list_file(split)),
         variants=(data.dataset,),
         identity=(manifest,),
         byproducts=tuple(arrays),
@@ -194,7 +195,11 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
             if scales == "single_scale" or study.settings.multi_scale is not None:
                 result = of_run(kind, run.id, seed)
                 nodes[result] = Node(
-                    parameters={"evaluation": study.evaluation(scales).parameters, "split": data.evaluate},
+                    parameters={
+                        "evaluation": study.evaluation(scales).parameters,
+                        "split": data.evaluate,
+                        **data.classes("classes", "foreground"),
+                    },
                     inputs=(trained, prepared(study, run.data, data.evaluate)),
                     variants=(run.head, run.backbone),
                     **rule_outputs(study.name, result.kind, result.name),
@@ -239,6 +244,7 @@ def _table_node(study: Study, name: str) -> Node:
             "quoted": {row: study.quoted[row].model_dump() for row in table.rows if row in study.quoted},
             "evaluation": study.evaluation(table.evaluation).parameters,
             "data": study.data_of_table(name).model_dump(),
+            **study.data_of_table(name).classes("classes", "foreground"),
             **_caption_parameters(study),
             **({"fewer_seeds": fewer} if fewer else {}),
         },
@@ -258,12 +264,18 @@ def _figure_node(study: Study, name: str) -> Node:
             "figure": study.figure(name).model_dump(),
             "runs": {run.id: run.model_dump() for run in runs},
             "data": study.data.model_dump(),
+            **study.data.classes("classes", "foreground", "palette"),
             **_caption_parameters(study),
         },
         inputs=tuple(of_run("evaluate", run.id, seed) for run in runs),
         variants=(name,),
         **rule_outputs(study.name, "figure", name),
     )
+
+
+def _versioned(listed: Path | None) -> tuple[Path, ...]:
+    """Return a list of files if it is in the repository; others are raw data."""
+    return (listed,) if listed is not None and listed.is_relative_to(paths.PARAMS) else ()
 
 
 def _caption_parameters(study: Study) -> dict:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from fbnet.config.registry import DATASETS, FIGURES, HEADS, backbone_entry
+from fbnet.config.dataset_files import find_dataset
+from fbnet.config.registry import FIGURES, HEADS, backbone_entry
 from fbnet.io.files import sha256
 from fbnet.provenance.graph import Kind
 
@@ -19,6 +20,7 @@ NEUTRAL = frozenset(
         "fbnet",
         "fbnet.cli",
         "fbnet.config.base",
+        "fbnet.config.dataset_files",
         "fbnet.config.datasets",
         "fbnet.config.evaluation",
         "fbnet.config.load",
@@ -58,6 +60,12 @@ ENTRY: dict[Kind, str] = {
     "table": "fbnet.report.tables",
     "figure": "fbnet.report.figures",
 }
+_OF_DATASETS = {
+    "fbnet.data.raw_files": "reader",
+    "fbnet.data.prepare": "scene_writer",
+    "fbnet.data.synthetic.write": "layout",
+}
+"""Modules that take another module from a dataset's entry, and its field there."""
 
 
 def source_files(kind: Kind, variants: tuple[str, ...]) -> tuple[Path, ...]:
@@ -90,18 +98,18 @@ def module_files(entry: str, variants: tuple[str, ...]) -> tuple[Path, ...]:
 
 def _named(module: str, variants: tuple[str, ...]) -> list[str]:
     """Return the modules that a module takes from a registry for the chosen names."""
-    offered = {
-        "fbnet.models.build": HEADS,
-        "fbnet.models.backbones.build": {
-            name: entry.implementation for name in variants if (entry := backbone_entry(name)) is not None
-        },
-        "fbnet.data.raw_files": {name: entry.reader for name, entry in DATASETS.items()},
-        "fbnet.data.prepare": {name: entry.scene_writer for name, entry in DATASETS.items()},
-        "fbnet.data.synthetic.write": {name: entry.layout for name, entry in DATASETS.items()},
-        "fbnet.report.figures": FIGURES,
-    }.get(module, {})
-    targets = filter(None, map(offered.get, variants))
-    return [target.partition(":")[0] for target in targets]
+    if module in _OF_DATASETS:  # all variants of such a result are datasets
+        targets = [getattr(find_dataset(name), _OF_DATASETS[module]) for name in variants]
+    else:
+        offered = {
+            "fbnet.models.build": HEADS,
+            "fbnet.models.backbones.build": {
+                name: entry.implementation for name in variants if (entry := backbone_entry(name)) is not None
+            },
+            "fbnet.report.figures": FIGURES,
+        }.get(module, {})
+        targets = map(offered.get, variants)
+    return [target.partition(":")[0] for target in targets if target]
 
 
 @cache

@@ -6,6 +6,7 @@ from statistics import mean
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
 from fbnet.config.evaluation import EvaluationConfig
+from fbnet.config.labels import CITYSCAPES
 from fbnet.config.runs import TableConfig
 from fbnet.config.study import Study
 from fbnet.config.training import TrainingConfig
@@ -55,7 +56,7 @@ def table_caption(
         _other_recipes(study, table),
         _seeds(study, table, complete),
         _unlike(unlike),
-        QUOTED if set(table.rows) & set(study.quoted) else "",
+        QUOTED if set(table.rows) & set(study.quoted) and of_paper_classes(data) else "",
         _comparison(study, data, table, own=own),
         table.note,
     ]
@@ -79,6 +80,11 @@ def comparable(study: Study, data: DataConfig) -> bool:
     """Return True if data set, split and model size are the paper's, so that numbers may be compared with it."""
     theirs = data.synthetic is None and data.dataset == _role(study, data) and data.evaluate == "val"
     return theirs and study.settings.width == 1
+
+
+def of_paper_classes(data: DataConfig) -> bool:
+    """Return True if a data set has the paper's classes, so that the paper's numbers may stand beside ours."""
+    return data.labels.classes == CITYSCAPES.classes
 
 
 def comparison(study: Study, data: DataConfig, *, test: bool = False) -> str:
@@ -122,7 +128,8 @@ def _runs(study: Study, table: TableConfig) -> list[str]:
 
 def _quantities(study: Study, data: DataConfig, table: TableConfig, *, own: bool) -> str:
     difference = ", “difference” ours minus that one" if comparable(study, data) else ""
-    paper = "" if own else f"; “paper” is the number that the paper prints{difference}"
+    compared = of_paper_classes(data) and not own
+    paper = f"; “paper” is the number that the paper prints{difference}" if compared else ""
     parts = [f"IoU in percent, mIoU over {len(data.labels.classes)} classes{paper}."]
     if "f_miou" in table.columns:
         parts.append(f"f-mIoU is the mean IoU of the {len(data.labels.foreground)} foreground classes.")

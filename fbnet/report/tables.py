@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import pandas as pd
 
 from fbnet import paths
-from fbnet.config.labels import CITYSCAPES
 from fbnet.config.registry import backbone_title
 from fbnet.config.runs import STAGES, TableConfig
 from fbnet.config.study import Study
@@ -28,17 +27,22 @@ MetricsBySeed = dict[int, Metrics]
 def make_table(study: Study, name: str) -> Table:
     """Return a table of a study, made from the metrics and server scores that exist.
 
+    On other classes than the paper's, it holds none of the paper's numbers.
+
     Raises:
         InputError: for a table that the study does not have, and for damaged metrics, reported numbers or scores.
     """
     config = study.table(name)
     data = study.data_of_table(name)
     columns = config.result_columns(data.labels.classes)
-    reported = {} if study.is_own(name) else read_reported(name, config)
+    compared = captions.of_paper_classes(data)
+    reported = read_reported(name, config) if compared and not study.is_own(name) else {}
     scores = read_server_scores(study) if "test_miou" in columns else {}
     metrics = {run: _read_seeds(study, run, config) for run in study.compared_runs(name)}
     rows = []
     for run in config.rows:
+        if not compared and run not in study.runs:
+            continue
         if run in study.runs:
             describe = {column: describe_run(study, run, column) for column in config.describe}
             seeds = len(metrics[run] if study.run(run).evaluated else scores.get(run, {}))
@@ -49,10 +53,7 @@ def make_table(study: Study, name: str) -> Table:
         else:
             describe = {column: _describe_quoted(study, run, column) for column in config.describe}
             seeds, planned, values = 0, 0, pd.DataFrame()
-        paper = reported.get(run, {})
-        if data.labels is not CITYSCAPES:  # a class of the same name is not the paper's class
-            paper = {column: value for column, value in paper.items() if column not in data.labels.classes}
-        cells = {column: _cell(column, values, paper.get(column)) for column in columns}
+        cells = {column: _cell(column, values, reported.get(run, {}).get(column)) for column in columns}
         rows.append(Row(run, describe, seeds, cells, planned, quoted=run not in study.runs))
     shown = [found for run in config.rows for found in metrics.get(run, {}).values()]
     complete = all(row.quoted or row.seeds == row.planned_seeds for row in rows)

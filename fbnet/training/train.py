@@ -116,6 +116,7 @@ def _train(
             run=run,
             seed=seed,
             dataset=data.dataset,
+            label_set=data.entry.label_set,
             width=study.settings.width,
             training=declared,
             iterations=trainer.iterations,

@@ -41,7 +41,7 @@ def change(path: Path, by: Callable[[dict], object]) -> None:
         ({"training__class_weights": [1.0] * 18}, "training.class_weights", "18 numbers, but synthetic has 19 classes"),
         ({"training__class_weights": [1.0] * 18 + [0]}, "training.class_weights", "greater than 0"),
         ({"training__class_weights": []}, "training.class_weights", "at least 1 item"),
-        ({"training__class_uniform": {}}, "training.class_uniform.tile", "is missing"),
+        ({"training__class_uniform": {}}, "training.class_uniform.tile", "no side for cityscapes"),
         ({"training__class_uniform": {"tile": {}}}, "training.class_uniform.tile", "no side for cityscapes"),
         (
             {"training__class_uniform": {"tile": {"cityscapes": 0}}},

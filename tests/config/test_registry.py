@@ -132,9 +132,9 @@ class TestSourceFiles:
     @pytest.mark.parametrize(
         ("kind", "choices", "chosen", "others"),
         [
-            ("train", ("fcn", "resnet50"), {"fcn", "resnet"}, {"wider_resnet", "pspnet", "cityscapes", "registry"}),
-            ("prepare", ("synthetic",), {"write", "layouts", "cityscapes"}, {"camvid", "bdd100k", "mapillary"}),
-            ("prepare", ("camvid",), {"camvid"}, {"write", "layouts", "cityscapes", "mapillary"}),
+            ("train", ("fcn", "resnet50"), {"fcn", "resnet"}, {"wider_resnet", "pspnet", "described", "registry"}),
+            ("prepare", ("synthetic",), {"write", "layouts", "described"}, {"bdd100k", "mapillary"}),
+            ("prepare", ("camvid",), {"described"}, {"write", "layouts", "bdd100k", "mapillary"}),
             ("figure", ("figure_2",), {"confusion"}, {"predictions", "balance_maps"}),
         ],
     )
