@@ -12,6 +12,7 @@ RUNS_FILE = PARAMS / "runs.yaml"
 HARDWARE_FILE = PARAMS / "hardware.yaml"
 STUDIES = PARAMS / "studies"
 DATASETS = PARAMS / "datasets"
+SLURM_PROFILE = Path("profiles/slurm/config.yaml")
 REPORTED = PARAMS / "reported"
 SERVER_SCORES = REPORTED / "server_scores.csv"
 DATA = Path("data")

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -22,16 +22,19 @@ from fbnet.config.load import load_study
 from fbnet.config.study import Study
 from fbnet.errors import InputError, of_system
 from fbnet.io.files import refuse_lost_links, set_back
+from fbnet.planning import requests
 from fbnet.planning.plan import missing_inputs
 from fbnet.provenance import kept
 from fbnet.provenance.graph import Kind, Node, Result, build_graph, rule_outputs
 from fbnet.provenance.precision import agree, is_open
 from fbnet.provenance.staleness import Stale, stale
-from fbnet.runtime import snakemake_lock
+from fbnet.runtime import slurm, snakemake_lock, stop_signals
 from fbnet.runtime.precision import machine_precision
 
 logger = logging.getLogger(__name__)
 SNAKEMAKE = Path(".snakemake")
+SUBMITTED = SNAKEMAKE / "submitted"
+"""There while jobs may be in the queue of a cluster."""
 
 
 class Workflow:
@@ -41,12 +44,14 @@ class Workflow:
         study: The study.
         main_process: False in a process that Snakemake started for a single job; there nothing is stale.
         dry_run: True if Snakemake only plans.
+        remote: True in a job of a cluster.
     """
 
-    def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False):
+    def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False, remote: bool = False):
         self.study = study
         self.main_process = main_process
         self.dry_run = dry_run
+        self.remote = remote
         self.graph = build_graph(study)
         self.marker: Path | None = None
         self.logs = str(paths.LOGS / study.name)
@@ -102,6 +107,29 @@ class Workflow:
         )
         return [str(path) for path in node.outputs]
 
+    def training_options(self, threads: int, gpu: int) -> list[str]:
+        """Options of `fbnet train` in a job with some threads and GPUs; without a GPU it trains on the CPU."""
+        gpus = max(1, gpu)
+        options = ["--gpus", str(gpus), "--workers", str(requests.loaders(threads, gpus)), *self.device_options(gpu)]
+        return [*options, "--requeue"] if self.remote else options
+
+    @staticmethod
+    def launcher(threads: int, resources: Mapping[str, object]) -> str:
+        """Return the command that starts a training's processes on several nodes; empty if they are on one.
+
+        Args:
+            threads: cores of each process.
+            resources: of the job: `mpi`, the command, and `tasks`, the number of processes.
+        """
+        if "mpi" not in resources:
+            return ""
+        return f"{resources['mpi']} --ntasks={resources['tasks']} --cpus-per-task={threads} --wait=60"
+
+    @staticmethod
+    def device_options(gpu: int) -> list[str]:
+        """Options of a command that computes with so many GPUs."""
+        return ["--device", "cpu"] if gpu == 0 else []
+
     def begin(self) -> None:
         """Prepare the main process for its jobs; a dry run writes nothing into the project.
 
@@ -119,7 +147,7 @@ class Workflow:
             self._temporary = tempfile.TemporaryDirectory(prefix="fbnet-")  # removed at exit
             folder = Path(self._temporary.name)
         else:
-            self._alive = snakemake_lock.enter(clean_up=self.settle)  # held to the end
+            self._alive = snakemake_lock.enter(clean_up=self._clean_up)  # held to the end
             # Snakemake compares times, and a clock may have been ahead when they were written.
             set_back(path for node in self.graph.results.values() for path in node.outputs)
             folder = paths.WORK / "stale"
@@ -149,18 +177,31 @@ class Workflow:
         if os.statvfs(Path()).f_bavail == 0:
             raise InputError(f"{SNAKEMAKE}: no space left on device; make room, Snakemake needs some even to plan")
 
-    def start(self, outputs: Iterable[str]) -> None:
+    def start(self, outputs: Iterable[str], *, remote: bool = False) -> None:
         """Keep the results whose files Snakemake is going to delete, up to its end, and report.
 
         To be called under Snakemake's lock. A result that is not made again is left alone: a link changes the time
         by which a file that was verified is known.
+
+        Args:
+            outputs: files of the jobs that Snakemake is going to run.
+            remote: True if a scheduler runs them; jobs that are left at the end are then cancelled.
         """
         made = set(outputs)
-        atexit.register(self.settle)
+        if remote:
+            SUBMITTED.touch()
+        atexit.register(self._clean_up)
         for node in self.graph.results.values():
             if str(node.record) in made:
                 kept.keep(node)
         self.report()
+
+    def _clean_up(self) -> None:
+        """End the jobs that a Snakemake left in the queue of a cluster, and settle what they leave."""
+        if SUBMITTED.exists():
+            exit_on_bad_input(slurm.cancel_jobs, Path.cwd())
+            SUBMITTED.unlink()
+        self.settle()
 
     def settle(self) -> None:
         """Put kept results without a successor back, and drop the others."""
@@ -188,11 +229,16 @@ class Workflow:
             logger.warning("run snakemake again to make them")
 
 
-def open_workflow(study: str, *, main_process: bool, dry_run: bool) -> Workflow:
-    """Load a study for a Snakemake process; exit with code 2 on bad input. See `Workflow` for the arguments."""
+def open_workflow(study: str, *, main_process: bool, dry_run: bool, remote: bool = False) -> Workflow:
+    """Load a study for a Snakemake process; exit with code 2 on bad input. See `Workflow` for the arguments.
+
+    In a job of a cluster this process forwards stop signals to the command that it runs.
+    """
     log.configure()
+    if remote:
+        stop_signals.forward_from_job()
     loaded = exit_on_bad_input(load_study, study)
-    workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run)
+    workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run, remote=remote)
     if main_process:
         exit_on_bad_input(workflow.begin)
     return workflow
@@ -213,11 +259,14 @@ def exit_on_bad_input(work: Callable, *arguments: object, **keywords: object):
         raise SystemExit(2) from None
 
 
-def job_command() -> str:
+def job_command(launcher: str = "") -> str:
     """Return the `fbnet` command of this environment, quoted.
 
     Under Linux's `setpriv`, the kernel ends jobs with their Snakemake; a training then keeps its state.
+
+    Args:
+        launcher: a command that starts it, perhaps several times, such as srun with its options.
     """
-    command = shlex.quote(str(Path(sys.executable).with_name("fbnet")))
+    command = f"{launcher} {shlex.quote(str(Path(sys.executable).with_name('fbnet')))}".lstrip()
     setpriv = shutil.which("setpriv")
     return command if setpriv is None else f"exec {shlex.quote(setpriv)} --pdeathsig TERM {command}"

@@ -164,3 +164,27 @@ def test_jobs_end_with_their_snakemake_where_the_system_can(monkeypatch):
     assert job_command().startswith("exec /usr/bin/setpriv --pdeathsig TERM /")
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert job_command().endswith("/fbnet")
+
+
+class TestTrainingOptions:
+    @pytest.mark.parametrize(
+        ("threads", "gpu", "options"),
+        [
+            (8, 1, "--gpus 1 --workers 8"),
+            (8, 2, "--gpus 2 --workers 4"),
+            (2, 4, "--gpus 4 --workers 0"),
+            (1, 0, "--gpus 1 --workers 1 --device cpu"),
+        ],
+    )
+    def test_processes_and_loaders_share_gpus_and_threads(self, made, threads, gpu, options):  # noqa: F811
+        assert " ".join(Workflow(made.study).training_options(threads, gpu)) == options
+
+    def test_jobs_of_a_cluster_are_requeued(self, made):  # noqa: F811
+        jobs = Workflow(made.study, main_process=False, remote=True)
+        assert jobs.training_options(1, 1)[-1] == "--requeue"
+
+    def test_a_launcher_starts_several_processes(self):
+        assert Workflow.launcher(4, {"nodes": 1, "gpu": 2}) == ""
+        launcher = Workflow.launcher(4, {"mpi": "srun", "tasks": 2})
+        assert launcher == "srun --ntasks=2 --cpus-per-task=4 --wait=60"
+        assert f" {launcher} /" in job_command(launcher)

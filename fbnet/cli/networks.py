@@ -16,7 +16,9 @@ from fbnet.provenance import graph
 from fbnet.provenance.precision import job_precision
 from fbnet.provenance.recording import recording
 from fbnet.provenance.records import fingerprint
+from fbnet.runtime import slurm
 from fbnet.runtime.precision import Resolved
+from fbnet.runtime.stop_signals import Interrupted
 
 commands = click.Group()
 
@@ -29,7 +31,10 @@ commands = click.Group()
 @option("--gpus", type=click.IntRange(min=1), default=1, help="GPUs that share each batch.")
 @option("--workers", type=click.IntRange(min=0), default=4, help="Loader processes per GPU; a CPU uses none.")
 @option("--keep-every", type=click.FloatRange(min=0), default=10, help="Minutes between two resume states.")
-def train(study: Study, run_id: str, seed: int | None, device: str, gpus: int, workers: int, keep_every: float) -> None:
+@option("--requeue", is_flag=True, help="In a Slurm job: requeue it when it is stopped, unless it was cancelled.")
+def train(
+    study: Study, run_id: str, seed: int | None, device: str, gpus: int, workers: int, keep_every: float, requeue: bool
+) -> None:
     """Train one run with one seed, or resume an interrupted training.
 
     SIGTERM, SIGUSR1 and SIGINT stop it after the current iteration; the same command resumes it.
@@ -50,8 +55,13 @@ def train(study: Study, run_id: str, seed: int | None, device: str, gpus: int, w
     state = ResumeState(paths.state_dir(study.name, run.id, seed), fingerprint(whole, result), every=60 * keep_every)
     first, loaders = place.rank == 0, workers if chosen.type == "cuda" else 0
     processes = gpus if place.count == 1 else place.count
-    with _recording(whole, result, chosen, precision) if first else nullcontext():
-        train_run(study, run, seed, chosen, precision=precision, workers=loaders, gpus=processes, state=state)
+    try:
+        with _recording(whole, result, chosen, precision) if first else nullcontext():
+            train_run(study, run, seed, chosen, precision=precision, workers=loaders, gpus=processes, state=state)
+    except Interrupted:
+        if first and requeue:
+            slurm.requeue()
+        raise
     if first:
         state.remove()
 

@@ -51,8 +51,9 @@ def report(study: Study) -> None:
 @commands.command()
 @study_option
 @option("--hardware", help="A machine of params/hardware.yaml; by default its first.")
+@option("--slurm", is_flag=True, help="Print what a training of each run asks of a Slurm cluster of that machine.")
 @json_option(help="Print everything, seed by seed; null for unknown values.")
-def plan(study: Study, hardware: str | None, as_json: bool) -> None:
+def plan(study: Study, hardware: str | None, slurm: bool, as_json: bool) -> None:
     """List the data sets, trainings and evaluations that a study needs, their progress, hours and price."""
     machine = load_hardware(hardware)
     from fbnet.planning.cost import estimate
@@ -62,6 +63,14 @@ def plan(study: Study, hardware: str | None, as_json: bool) -> None:
 
     planned, unused = make_plan(study), unused_splits()
     cost = estimate(study, planned, machine)
+    if slurm:
+        from fbnet.planning.slurm import training_requests
+        from fbnet.planning.text import requests_text
+
+        requests = training_requests(study, cost)
+        asked = to_json([entry.as_dict() for entry in requests]) if as_json else requests_text(requests, machine)
+        click.echo(asked)
+        return
     content = {**planned.as_dict(), "cost": cost.as_dict(), "unused": [entry.as_dict() for entry in unused]}
     text = "\n\n".join(filter(None, (plan_text(planned), cost_text(cost), unused_text(unused))))
     click.echo(to_json(content) if as_json else text)

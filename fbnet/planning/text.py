@@ -4,15 +4,21 @@ from collections.abc import Iterable
 
 from tabulate import tabulate
 
+from fbnet.config.hardware import Hardware
 from fbnet.planning.cost import Amount, StudyCost, total
 from fbnet.planning.plan import DataPlan, Jobs, Plan
+from fbnet.planning.slurm import TrainingRequest
 from fbnet.planning.unused import UnusedSplit
 
 NONE = "–"
 UNKNOWN = "unknown"
 GIGA = 1e9
 SMALLEST = 0.001  # positive number that is shown as such
-NUMBERS = ("s/iteration", "hours a training", "GPU hours", "in all", "left", "GiB", "GB")  # aligned to the right
+NUMBERS = {
+    *("s/iteration", "hours a training", "GPU hours", "in all", "left", "GiB", "GB"),
+    *("GPUs", "GiB on each", "cores", "memory, MB", "time limit, h", "hours", "jobs in turn"),
+}
+"""Columns aligned to the right."""
 HOURS = {
     "gpu_hours": "GPU hours",
     "trainings": "- trainings",
@@ -89,6 +95,27 @@ def cost_text(cost: StudyCost) -> str:
     }
     together = [{"together": label, **_columns("in all", amount)} for label, amount in lines.items()]
     return _join(heading, _table(runs), _table(tables), _table(together), _memory(cost))
+
+
+def requests_text(requests: Iterable[TrainingRequest], machine: Hardware) -> str:
+    """Lay out what one training of each run asks of a cluster, and name those that need several GPUs."""
+    requests = list(requests)
+    rows = [
+        {
+            "run": entry.run,
+            "GPUs": str(entry.gpus),
+            "GiB on each": number(entry.gpu_gib),
+            "cores": str(entry.cores),
+            "memory, MB": f"{entry.memory_mb:,}",
+            "time limit, h": number(entry.minutes / 60),
+            "hours": number(entry.hours),
+            "jobs in turn": _count(entry.jobs),
+        }
+        for entry in requests
+    ]
+    heading = f"One training on {machine.label}; hours are estimated, and one that is not done goes on in another job:"
+    several = [f"{entry.run}: needs --set-resources train:gpu={entry.gpus}" for entry in requests if entry.gpus > 1]
+    return _join(heading, _table(rows), "\n".join(several))
 
 
 def unused_text(unused: Iterable[UnusedSplit]) -> str:

@@ -20,6 +20,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fbnet import log
 from fbnet.errors import InputError
+from fbnet.runtime.stop_signals import Interrupted, forwarded
+
+FIRST_PORT, PORTS = 15000, 15000  # where jobs of srun meet, below the ports that the system gives out
 
 
 def run_processes(count: int, device: torch.device, work: Callable[[torch.device], None]) -> None:
@@ -31,9 +34,12 @@ def run_processes(count: int, device: torch.device, work: Callable[[torch.device
             synchronised, as torch supports that on GPUs only.
         work: picklable function of the device.
 
+    Stop signals are passed on to the processes, which are waited for.
+
     Raises:
         InputError: if some of the processes raise it, with what each of them says, or if one is killed; the others are
             stopped within a minute.
+        Interrupted: if a signal stopped the processes, after their work was saved.
     """
     if count == 1:
         work(device)
@@ -45,7 +51,10 @@ def run_processes(count: int, device: torch.device, work: Callable[[torch.device
         raise InputError(f"--gpus {count}: torch finds {torch.cuda.device_count()}; ask for fewer")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            multiprocessing.spawn(_process, (count, device.type, folder, work), nprocs=count)
+            context = multiprocessing.spawn(_process, (count, device.type, folder, work), nprocs=count, join=False)
+            with forwarded(context.pids) as signals:
+                while not context.join():
+                    pass
         except (multiprocessing.ProcessExitedException, multiprocessing.ProcessRaisedException) as error:
             # Of the first process that ended; torch has stopped the others.
             messages = [path.read_text(encoding="utf-8") for path in sorted(Path(folder).glob("failure*"))]
@@ -53,7 +62,10 @@ def run_processes(count: int, device: torch.device, work: Callable[[torch.device
                 raise InputError("; ".join(dict.fromkeys(messages))) from None
             code = getattr(error, "exit_code", 1)
             if code > 128:  # stopped by a signal, after saving its state
-                raise SystemExit(code) from None
+                raise Interrupted(code - 128) from None
+            if code < 0 and signals:
+                name = signal.Signals(signals[0]).name
+                raise InputError(f"stopped by {name} before the first iteration; run the same command again") from None
             if code < 0:
                 killed = f"process {error.error_index} was killed by {signal.Signals(-code).name}"
                 raise InputError(f"{killed}; run the same command again") from None
@@ -72,10 +84,13 @@ class Launched(NamedTuple):
 def launched() -> Launched:
     """Return the place of this process if torchrun or srun started it as one of several; otherwise it is alone.
 
-    For srun, MASTER_ADDR and MASTER_PORT must be set, which torchrun does itself.
+    The processes of srun meet at MASTER_ADDR and MASTER_PORT, or else on the node where srun itself runs.
     """
     if "MASTER_ADDR" not in os.environ:
-        return Launched()
+        if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
+            return Launched()
+        os.environ["MASTER_ADDR"] = os.environ["SLURM_LAUNCH_NODE_IPADDR"]
+        os.environ["MASTER_PORT"] = str(FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % PORTS)
     if "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1:
         names = {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"}
         os.environ.update({ours: os.environ[theirs] for ours, theirs in names.items()})

@@ -4,7 +4,7 @@ import signal
 
 from torch.utils.data import DataLoader, Dataset
 
-from fbnet.training.resume import SIGNALS
+from fbnet.runtime.stop_signals import STOP_SIGNALS
 
 
 def training_batches(
@@ -34,5 +34,5 @@ def training_batches(
 
 def _ignore_stop_signals(_worker: int) -> None:
     """Leave stopping to the trainer: a signal to the process group must not end the loaders mid-iteration."""
-    for number in SIGNALS:
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -15,19 +15,12 @@ import torch
 
 from fbnet.errors import InputError
 from fbnet.io.files import write_text, write_whole
+from fbnet.runtime.stop_signals import STOP_SIGNALS
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # Slurm sends the first two before a time limit
 DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-class Interrupted(SystemExit):
-    """A training stopped by a signal; the exit code is the shell's for that signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
 
 
 class ResumeState:
@@ -105,7 +98,7 @@ class ResumeState:
 def catch_stop_signals() -> Iterator[list[int]]:
     """Collect the numbers of arriving stop signals in a list instead of handling them."""
     arrived: list[int] = []
-    before = {number: signal.signal(number, lambda number, _frame: arrived.append(number)) for number in SIGNALS}
+    before = {number: signal.signal(number, lambda number, _frame: arrived.append(number)) for number in STOP_SIGNALS}
     try:
         yield arrived
     finally:

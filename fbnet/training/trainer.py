@@ -21,10 +21,11 @@ from fbnet.models.build import SegmentationNetwork
 from fbnet.runtime.device import should_compile
 from fbnet.runtime.distributed import all_gather_object, all_reduce_mean, rank, world_size, wrap_ddp
 from fbnet.runtime.precision import autocast
+from fbnet.runtime.stop_signals import Interrupted
 from fbnet.runtime.transfer import LateValues, to_device
 from fbnet.training.history import History
 from fbnet.training.loader import training_batches
-from fbnet.training.resume import Interrupted, ResumeState, catch_stop_signals
+from fbnet.training.resume import ResumeState, catch_stop_signals
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class Trainer:
                     if self.state is not None and (stop or due or ended):
                         self._save_resume_state()
                     if stop and not ended:
+                        all_gather_object(None)  # the first process to end ends the others, so all wait for the state
                         raise self._interrupted(signals)
                 self._read_losses()
         return self.history

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.conftest import TOY
-from tests.workflow.conftest import TOOLS, Clone, make_clone
+from tests.workflow.conftest import Clone, make_clone
 
 RUN, OTHER = "fcn_r50_fbnet", "fcn_r50"
 STUDY = TOY | {
@@ -25,7 +25,6 @@ STUDY = TOY | {
     "tables": ["table_1"],
     "figures": [],
 }
-COMMAND = ("snakemake", "--cores", "2", "--config", "study=toy")
 KILLED = "fbnet: an earlier snakemake was killed here; its locks are removed"
 
 
@@ -55,16 +54,13 @@ class Disturbed(Clone):
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Starts snakemake in a process group of its own, as a shell does; what it says goes to snakemake.txt."""
-        variables = {**os.environ, "HOME": str(self.folder.parent), "PYTHONPATH": str(self.folder)}
-        variables["PATH"] = f"{TOOLS}{os.pathsep}{variables['PATH']}"
-        variables.pop("SNAKEMAKE_PROFILE", None)
         with self.said.open("w") as said:
             process = subprocess.Popen(
-                [*COMMAND, *arguments],
+                [*self.command, *arguments],
                 cwd=self.folder,
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                env=variables,
+                env=self.variables,
                 start_new_session=True,
                 preexec_fn=_heed_signals,
             )
@@ -122,7 +118,7 @@ def make_disturbed(folder: Path, study: dict) -> Disturbed:
     make_clone(folder)
     clone = Disturbed(folder)
     (folder / "params/studies/toy.yaml").write_text(yaml.safe_dump(study))
-    clone.edit("workflow/rules/train.smk", "{FBNET} train", "{FBNET} train --keep-every 0")
+    clone.edit("workflow/rules/train.smk", "{params.command} train", "{params.command} train --keep-every 0")
     clone.commit("Study")
     return clone
 

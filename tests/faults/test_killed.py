@@ -109,6 +109,22 @@ def test_everything_is_asked_to_stop(begun, undisturbed, number):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_snakemake_in_a_cluster_job_is_asked_to_stop(begun, undisturbed, number):
+    """Where jobs are confined by cgroups, a scheduler signals this process alone; it hands the signal on."""
+    finished = begun.stamps()
+    model = str(begun.checkpoint.relative_to(begun.folder))
+    snakemake, trainer = begun.start_training("--mode", "remote", "--nolock", "--", model)
+    snakemake.send_signal(number)
+    assert snakemake.wait() == 1
+    assert f"{RUN} seed 0: stopped by {number.name} after iteration" in begun.log()
+    assert not trainer.is_running()
+
+    finish(begun, undisturbed, finished)
+    assert GOES_ON in begun.log()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_snakemake_alone_is_asked_to_stop(begun, undisturbed, number):
     """It lets its jobs end, and starts no more."""

@@ -19,8 +19,9 @@ from fbnet.planning.estimates import Estimate
 from fbnet.planning.footprint import footprint
 from fbnet.runtime.determinism import deterministic_algorithms
 from fbnet.runtime.precision import autocast
+from fbnet.runtime.stop_signals import Interrupted
 from fbnet.training.objective import compute_loss
-from fbnet.training.resume import Interrupted, ResumeState
+from fbnet.training.resume import ResumeState
 from fbnet.training.train import train
 from fbnet.training.trainer import Trainer
 from tests.conftest import prepare_all

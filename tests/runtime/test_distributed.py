@@ -212,6 +212,43 @@ def test_torchrun_gives_the_same_bytes(study):
     assert paths.provenance_file("toy", "train", f"{run}/seed0").is_file()
 
 
+STOPPED = """
+import sys
+from pathlib import Path
+import torch
+from fbnet.config.load import load_study
+from fbnet.training.resume import ResumeState
+from fbnet.training.train import train
+if __name__ == "__main__":
+    study = load_study("toy")
+    state = ResumeState(Path("state"), "this training", every=0)
+    train(study, study.runs["fcn_r50_fbnet"], 0, torch.device("cpu"), gpus=2, state=state)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_the_first_process_stops_all_and_nothing_is_lost(project, study, number):
+    project.write_study(training__batch_size=4, training__epochs=40)
+    study, run = load_study("toy"), "fcn_r50_fbnet"
+    Path("stopped.py").write_text(STOPPED)
+    command = [sys.executable, "stopped.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    while not Path("state/state.pt").exists():
+        assert first.poll() is None
+        time.sleep(0.02)
+    first.send_signal(number)
+    assert f"{run} seed 0: stopped by {number.name} after iteration " in first.communicate(timeout=120)[1]
+    assert first.returncode == 128 + number
+    second = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert f"{run} seed 0: resuming from iteration " in second.stderr
+    path = paths.checkpoint_file("toy", run, 0)
+    interrupted = path.read_bytes()
+    train.train(study, study.runs[run], 0, CPU, gpus=2)
+    assert path.read_bytes() == interrupted
+
+
 @pytest.mark.slow
 def test_a_training_goes_on_with_another_number_of_processes(study, caplog, tmp_path):
     caplog.set_level("INFO", "fbnet")

@@ -18,7 +18,8 @@ from fbnet.config.load import load_study
 from fbnet.config.study import Study
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
-from fbnet.training.resume import Interrupted, ResumeState
+from fbnet.runtime.stop_signals import Interrupted
+from fbnet.training.resume import ResumeState
 from fbnet.training.train import train
 from tests.conftest import EVERYTHING, prepare_all
 

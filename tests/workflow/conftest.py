@@ -26,15 +26,23 @@ STUDY = TOY | {
 class Clone:
     """A folder with code, parameters and workflow, under git."""
 
+    command = ("snakemake", "--cores", "2", "--config", "study=toy")
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-        """Runs a tool of this environment with the clone's own code. HOME apart, so that no user's settings count."""
-        variables = {**os.environ, "HOME": str(self.folder.parent), "PYTHONPATH": str(self.folder), **environment}
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment, with the clone's own code first. HOME apart, so that no user's settings count."""
+        variables = {**os.environ, "HOME": str(self.folder.parent), "PYTHONPATH": str(self.folder)}
         variables["PATH"] = f"{TOOLS}{os.pathsep}{variables['PATH']}"
         for name in ("SNAKEMAKE_PROFILE", "GIT_DIR", "CAMVID_ROOT"):
             variables.pop(name, None)
+        return variables
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+        """Runs a tool of this environment."""
+        variables = self.variables | environment
         result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, env=variables)
         assert not check or result.returncode == 0, result.stdout + result.stderr
         return result
@@ -48,7 +56,7 @@ class Clone:
         self.git("commit", "-q", "-m", message)
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        return self.run("snakemake", "--cores", "2", "--config", "study=toy", *arguments, check=check)
+        return self.run(*self.command, *arguments, check=check)
 
     def planned(self, *arguments: str) -> set[str]:
         """The jobs of a dry run, by what they make: `train fcn_r50 seed0`, `table table_1`."""

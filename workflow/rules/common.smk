@@ -1,5 +1,6 @@
 # The study, checked, and the inputs of its jobs. All decisions are in fbnet/workflow.py.
 from fbnet import paths
+from fbnet.planning import requests
 from fbnet.provenance.graph import centroids, prepared
 from fbnet.workflow import exit_on_bad_input, job_command, open_workflow
 
@@ -7,6 +8,7 @@ WORKFLOW = open_workflow(
     str(config.get("study", "demo")),
     main_process=workflow.is_main_process,
     dry_run=workflow.output_settings.dryrun,
+    remote=workflow.remote_exec,
 )
 STUDY, LOGS, FBNET = WORKFLOW.study, WORKFLOW.logs, job_command()
 
@@ -27,7 +29,10 @@ def inputs_of_run(kind):
 
 
 onstart:
-    WORKFLOW.start(path for job in workflow.dag.needrun_jobs() for path in job.output)
+    WORKFLOW.start(
+        (path for job in workflow.dag.needrun_jobs() for path in job.output),
+        remote=workflow.non_local_exec,
+    )
 
 
 onsuccess:

@@ -18,10 +18,13 @@ for kind, options, suffix in [
         threads: WORKFLOW.threads
         resources:
             gpu=1,
+            runtime=requests.EVALUATION_MINUTES,
+            mem_mb=lambda wildcards, threads: requests.memory_mb(threads),
         params:
             options=options,
+            device=lambda wildcards, resources: WORKFLOW.device_options(resources.gpu),
         shell:
-            "{FBNET} evaluate {params.options:q} --study {STUDY.name:q} --run {wildcards.run:q}"
+            "{FBNET} evaluate {params.options:q} {params.device:q} --study {STUDY.name:q} --run {wildcards.run:q}"
             " --seed {wildcards.seed:q} > {log:q} 2>&1"
 
 
@@ -38,5 +41,9 @@ rule export:
     threads: WORKFLOW.threads
     resources:
         gpu=1,
+        runtime=requests.EVALUATION_MINUTES,
+        mem_mb=lambda wildcards, threads: requests.memory_mb(threads),
+    params:
+        device=lambda wildcards, resources: WORKFLOW.device_options(resources.gpu),
     shell:
-        "{FBNET} export {wildcards.run:q} --study {STUDY.name:q} --seed {wildcards.seed:q} > {log:q} 2>&1"
+        "{FBNET} export {wildcards.run:q} {params.device:q} --study {STUDY.name:q} --seed {wildcards.seed:q} > {log:q} 2>&1"

@@ -13,6 +13,8 @@ for role, split in STUDY.splits:
             f"{LOGS}/prepare_{role}_{split}.log",
         benchmark:
             f"{LOGS}/prepare_{role}_{split}.benchmark.tsv"
+        resources:
+            runtime=requests.PREPARATION_MINUTES,
         params:
             part=["--data", role, "--split", split],
         shell:
@@ -34,6 +36,8 @@ for role, split, tile in STUDY.centroids:
             f"{LOGS}/centroids_{role}_{split}_{tile}.log",
         benchmark:
             f"{LOGS}/centroids_{role}_{split}_{tile}.benchmark.tsv"
+        resources:
+            runtime=requests.PREPARATION_MINUTES,
         params:
             part=["--data", role, "--split", split, "--tile", tile],
         shell:

@@ -11,6 +11,11 @@ rule train:
     threads: WORKFLOW.threads
     resources:
         gpu=1,
+        runtime=requests.TRAINING_MINUTES,
+        mem_mb=lambda wildcards, threads: requests.memory_mb(threads),
+    params:
+        command=lambda wildcards, threads, resources: job_command(WORKFLOW.launcher(threads, dict(resources.items()))),
+        options=lambda wildcards, threads, resources: WORKFLOW.training_options(threads, resources.gpu),
     shell:
-        "{FBNET} train --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
-        " --workers {threads} --gpus {resources.gpu} > {log:q} 2>&1"
+        "{params.command} train --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
+        " {params.options:q} > {log:q} 2>&1"
