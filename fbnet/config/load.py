@@ -108,7 +108,8 @@ def _study_runs(settings: StudyFile, declared: RunsFile) -> tuple[str, ...]:
 def _shown_runs(settings: StudyFile, declared: RunsFile) -> tuple[str, ...]:
     """Return the runs that a study's tables and figures show, in the order of `params/runs.yaml`."""
     check_names(settings.tables, declared.tables, "tables")
-    shown = {row for name in settings.tables for row in declared.tables[name].rows}
+    tables = [*(declared.tables[name] for name in settings.tables), *settings.own_tables.values()]
+    shown = {row for table in tables for row in table.rows}
     shown |= {run.baseline for name, run in declared.runs.items() if name in shown}
     figure_runs = settings.figure_runs or declared.figure_runs
     shown |= set(dict(figure_runs).values()) if settings.figures else set()

@@ -43,6 +43,12 @@ def test_a_study_without_data_or_recipe_of_a_run_does_not_have_it(project):
     assert all(run.roles == ("cityscapes",) and run.start is None for run in runs.values())
 
 
+def test_a_study_trains_the_runs_of_its_own_tables_and_their_baselines(project):
+    table = {"title": "Mine", "describe": ["method"], "columns": ["miou"], "rows": ["pspnet_r50_fbnet"]}
+    project.write_study(runs=[], tables=[], figures=[], own_tables={"mine": table})
+    assert list(load_study("toy").runs) == ["pspnet_r50", "pspnet_r50_fbnet"]
+
+
 class TestChains:
     """A run may start from another's network, be trained by a recipe of its own, and on more than fine labels."""
 
