@@ -18,7 +18,6 @@ from fbnet.config.load import load_runs, load_study
 from fbnet.config.runs import BalanceConfig, RunConfig
 from fbnet.data.images import read_image
 from fbnet.data.normalisation import IMAGENET, normalise
-from fbnet.data.readers.camvid import pairs
 from fbnet.errors import InputError
 from fbnet.evaluation.predictor import balance_map, predict
 from fbnet.models import checkpoint
@@ -193,8 +192,8 @@ class TestPackagedWeights:
         load_initial_weights(ours, path)
         load_in_order(rest, path)
         found = set()
-        for frame in pairs(Path(root), "test")[::40]:
-            images = normalise(torch.tensor(read_image(frame.image))[None], CPU, ours.normalisation)
+        for frame in sorted(Path(root, "test").iterdir())[::40]:
+            images = normalise(torch.tensor(read_image(frame))[None], CPU, ours.normalisation)
             with torch.inference_mode():
                 deep = rest.bn2(rest.conv_head(features(ours, images)[-1]))
                 found.add(rest.forward_head(deep).argmax().item())
