@@ -29,9 +29,8 @@ class FCNSkipHead(nn.Module):
         inner = scale_channels(INNER_CHANNELS, width)
         skips = {stage: scale_channels(number, width) for stage, number in SKIP_CHANNELS.items()}
         self.reduce = conv_bn_relu(channels["res5"], inner, 3)
-        self.skips = nn.ModuleDict(
-            {stage: nn.Conv2d(channels[stage], skip, 1, bias=False) for stage, skip in skips.items()}
-        )
+        # Normalised, as features of early stages are many times as large as those that they meet here.
+        self.skips = nn.ModuleDict({stage: conv_bn_relu(channels[stage], skip, 1) for stage, skip in skips.items()})
         self.fuse = nn.ModuleDict({stage: conv_bn_relu(inner + skip, inner, 3) for stage, skip in skips.items()})
         self.classifier = Classifier(inner, classes)
 
