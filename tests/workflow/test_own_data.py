@@ -212,7 +212,7 @@ def real_frames(split: str, number: int) -> Iterator[tuple[str, np.ndarray, np.n
     """The same of the first frames of a split of CamVid."""
     root = Path(os.environ["CAMVID_ROOT"])
     for path in sorted((root / f"{split}annot").glob("*.png"))[:number]:
-        image = Image.open(root / split / path.name).convert("RGB")
+        image = Image.open(next((root / split).glob(f"{path.stem}.*"))).convert("RGB")
         yield path.stem, np.array(image), np.array(Image.open(path))
 
 
