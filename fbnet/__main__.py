@@ -16,7 +16,7 @@ def main() -> None:
         if package in ("", "fbnet") or "--debug" in sys.argv:
             raise
         extra = EXTRAS.get(package, "pipeline")
-        message = f"fbnet: package {package} is not installed; install it with `pip install 'fbnet[{extra}]'`"
+        message = f"fbnet: package {package} is not installed; run `pip install '.[{extra}]'` in the repository"
         print(message, file=sys.stderr)
         sys.exit(2)
 

@@ -41,7 +41,7 @@ def test_command_without_its_extra(arguments):
     assert result.returncode == 2
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
-    assert "fbnet[pipeline]" in line
+    assert "[pipeline]" in line
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_package_missing_in_a_subcommand(package, extra, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         __main__.main()
     assert stop.value.code == 2
-    assert f"fbnet[{extra}]" in capsys.readouterr().err
+    assert f"[{extra}]" in capsys.readouterr().err

@@ -134,9 +134,9 @@ def test_detached_it_is_the_plain_network(network):
 
 
 def test_a_step_in_two_processes(network, request, tmp_path):
+    before = attached(network)
     multiprocessing.spawn(_rank, (request.node.callspec.params["network"], str(tmp_path)), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
-    before = attached(network)
     assert all(torch.equal(value, second[name]) for name, value in first.items())
     changed = [not torch.equal(first[name], value) for name, value in before.named_parameters()]
     assert all(changed[-len(list(before.balance.parameters())) :])
