@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +15,7 @@ import pytest
 
 from tests.cluster.kit import Kit, missing, wait_until
 from tests.conftest import TOY
-from tests.faults.conftest import OTHER, RUN, Disturbed, forget, make_disturbed
+from tests.faults.conftest import OTHER, RUN, Disturbed, make_disturbed
 
 PLUGIN = find_spec("snakemake_executor_plugin_slurm")
 STUDY = TOY | {
@@ -24,6 +26,7 @@ STUDY = TOY | {
     "figures": [],
 }
 PATIENCE = 180  # seconds
+MODEL, METRICS = (f"results/toy/runs/{RUN}/seed0/{name}" for name in ("model.pt", "metrics.json"))
 ENDED = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 
 
@@ -49,7 +52,10 @@ class OnCluster(Disturbed):
     def jobs(self, kind: str = "rule_train") -> dict[str, str]:
         """State of each job of a rule that Slurm knows of, by its number."""
         rows = (line.split("|") for line in self.kit.run("squeue", "-h", "-t", "all", "-o", "%A|%T|%Z|%k").splitlines())
-        return {job: state for job, state, folder, name in rows if folder == str(self.folder) and name.startswith(kind)}
+        found = {
+            job: state for job, state, folder, name in rows if folder == str(self.folder) and name.startswith(kind)
+        }
+        return dict(sorted(found.items(), key=lambda item: int(item[0])))
 
     def living(self) -> set[str]:
         """Jobs that have not ended."""
@@ -76,6 +82,17 @@ class OnCluster(Disturbed):
             if process.info["cwd"] == str(self.folder) and "train" in (process.info["cmdline"] or [])[2:3]
         ]
 
+    def interrupt(self, action: Callable[[], object]) -> None:
+        """Do something that sends SIGTERM to the trainers; they stand still until it has arrived."""
+        trainers = self.trainers()
+        for trainer in trainers:
+            trainer.suspend()
+        action()
+        wait_until(lambda: all(map(_is_interrupted, trainers)), PATIENCE)
+        for trainer in trainers:
+            with suppress(psutil.NoSuchProcess):
+                trainer.resume()
+
     def wait_for_log(self, text: str) -> None:
         """Wait until the training's log has a text."""
         log = self.folder / f"logs/toy/train/{RUN}_seed0.log"
@@ -85,6 +102,18 @@ class OnCluster(Disturbed):
         """Time of the saved state; None without one."""
         state = self.state / "state.pt"
         return state.stat().st_mtime_ns if state.exists() else None
+
+
+def _is_interrupted(process: psutil.Process) -> bool:
+    """Tell whether SIGTERM waits for a stopped process, or something continued or ended it."""
+    try:
+        if process.status() != psutil.STATUS_STOPPED:
+            return True
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except (psutil.NoSuchProcess, OSError):
+        return True
+    pending = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd"))]
+    return any(mask >> (signal.SIGTERM - 1) & 1 for mask in pending)
 
 
 @pytest.fixture(scope="session")
@@ -105,21 +134,19 @@ def kit() -> Iterator[Kit]:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory) -> Disturbed:
-    """The study, made on this machine without a cluster."""
-    if "XREF" in os.environ:
-        return Disturbed(Path(os.environ["XREF"]))
+    """A run of the study, made on this machine without a cluster."""
     clone = make_disturbed(tmp_path_factory.mktemp("reference") / "project", STUDY)
-    clone.snakemake()
+    clone.snakemake("--", METRICS)
     return clone
 
 
 @pytest.fixture
 def begun(kit, reference, tmp_path) -> Iterator[OnCluster]:
-    """The study before the training of its second run."""
+    """The project with its data, before the training."""
     shutil.copytree(reference.folder, tmp_path / "project", symlinks=True)
     clone = OnCluster(tmp_path / "project", kit)
-    forget(clone, ("train", RUN), ("evaluate", RUN))
-    shutil.rmtree(clone.folder / "logs")
+    for folder in ("results/toy", "logs"):
+        shutil.rmtree(clone.folder / folder)
     yield clone
     clone.end()
     if jobs := clone.living():

@@ -5,66 +5,58 @@ import signal
 
 import pytest
 
-from tests.cluster.conftest import PATIENCE
+from tests.cluster.conftest import METRICS, MODEL, PATIENCE
 from tests.cluster.kit import wait_until
 from tests.faults.conftest import RUN
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 GOES_ON = f"{RUN} seed 0: resuming from iteration"
-MODEL = f"results/toy/runs/{RUN}/seed0/model.pt"
+
+
+REQUEST = {"TimeLimit=1-00:00:00", "MinMemoryNode=14000M", "TresPerJob=gres:gpu:1", "NumNodes=1", "NumCPUs=1"}
 
 
 def test_time_limits(begun, reference):
     """What Slurm sends before a time limit: the same job goes back into the queue, and no retry is used up."""
-    snakemake = begun.submit("--retries", "0")
+    snakemake = begun.submit("--retries", "0", "--", METRICS)
+    assert set(begun.kit.run("scontrol", "show", "job", *begun.jobs()).split()) >= REQUEST
     for _ in range(2):
         (job,) = begun.jobs()
-        begun.kit.run("scancel", "--signal=TERM", job)
+        begun.interrupt(lambda: begun.kit.run("scancel", "--signal=TERM", *begun.jobs()))
         begun.wait_for_log(f"job {job} goes back into the queue")
         begun.wait_for_state(snakemake)
     assert snakemake.wait(timeout=PATIENCE) == 0, begun.said.read_text()
     assert list(begun.jobs()) == [job]
     assert GOES_ON in begun.log()
     assert begun.results() == reference.results()
-    assert "Nothing to be done" in begun.snakemake().stderr
+    assert "Nothing to be done" in begun.snakemake("--", METRICS).stderr
 
 
-def test_snakemake_is_interrupted_and_killed(begun, reference):
-    """Ctrl-C leaves no job behind; jobs of a killed one are cancelled by the next."""
-    snakemake = begun.submit()
-    os.killpg(snakemake.pid, signal.SIGINT)
-    assert snakemake.wait(timeout=PATIENCE) == 1
-    assert set(begun.jobs().values()) == {"CANCELLED"}
-    assert "stopped by SIGTERM after iteration" in begun.log()
-
-    snakemake = begun.submit()
-    os.killpg(snakemake.pid, signal.SIGKILL)
-    (left,) = begun.living()
-    result = begun.snakemake()
-    assert f"fbnet: cancelling jobs {left} of a snakemake that has ended" in result.stderr
-    assert begun.jobs()[left] == "CANCELLED"
-    assert GOES_ON in begun.log()
-    assert sorted(begun.jobs().values()) == ["CANCELLED", "CANCELLED", "COMPLETED"]
-    assert begun.results() == reference.results()
-
-
-def test_a_training_that_is_killed_or_cancelled_is_retried_once(begun, reference):
-    snakemake = begun.submit(MODEL)
+def test_trainer_killed_then_snakemake_interrupted_then_snakemake_killed(begun, reference):
+    """Once a job is tried again; Ctrl-C leaves none behind; those of a killed Snakemake are cancelled by the next."""
+    snakemake = begun.submit("--", MODEL)
     (trainer,) = begun.trainers()
     trainer.kill()
     wait_until(lambda: len(begun.jobs()) == 2, PATIENCE)
     begun.wait_for_state(snakemake)
-    begun.kit.run("scancel", *begun.living())
+    begun.interrupt(lambda: os.killpg(snakemake.pid, signal.SIGINT))
     assert snakemake.wait(timeout=PATIENCE) == 1
     assert list(begun.jobs().values()) == ["FAILED", "CANCELLED"]
-    begun.snakemake()
+    assert "stopped by SIGTERM after iteration" in begun.log()
+
+    snakemake = begun.submit("--", MODEL)
+    (left,) = begun.living()
+    begun.interrupt(lambda: (os.killpg(snakemake.pid, signal.SIGKILL), begun.start("--", MODEL)))
+    assert begun.started[-1].wait(timeout=PATIENCE) == 0, begun.said.read_text()
+    assert f"fbnet: cancelling jobs {left} of a snakemake that has ended" in begun.said.read_text()
+    assert list(begun.jobs().values()) == ["FAILED", "CANCELLED", "CANCELLED", "COMPLETED"]
     assert GOES_ON in begun.log()
-    assert begun.results() == reference.results()
+    assert begun.checkpoint.read_bytes() == (reference.folder / MODEL).read_bytes()
 
 
 def test_a_training_that_fails_for_a_reason_of_its_own_is_not_repeated_for_ever(begun):
     begun.change("params/studies/toy.yaml", training__learning_rate=1e30)
-    result = begun.snakemake(MODEL, check=False)
+    result = begun.snakemake("--", MODEL, check=False)
     assert result.returncode == 1
     assert "the loss is " in begun.log()
     assert list(begun.jobs().values()) == ["FAILED", "FAILED"]
@@ -72,7 +64,7 @@ def test_a_training_that_fails_for_a_reason_of_its_own_is_not_repeated_for_ever(
 
 def test_a_node_that_is_lost(begun, reference):
     """Slurm puts the job back into the queue by itself, for the other node perhaps."""
-    snakemake = begun.submit("--retries", "0", MODEL)
+    snakemake = begun.submit("--retries", "0", "--", MODEL)
     (job,) = begun.jobs()
     node = begun.kit.run("squeue", "-h", "-j", job, "-o", "%N").strip()
     begun.kit.kill_node(node)
@@ -91,7 +83,7 @@ def test_a_training_on_two_nodes(begun):
     (job,) = begun.jobs()
     assert begun.kit.run("squeue", "-h", "-j", job, "-o", "%N").strip() == "n[1-2]"
     assert len(begun.trainers()) == 2
-    begun.kit.run("scancel", "--signal=TERM", job)
+    begun.interrupt(lambda: begun.kit.run("scancel", "--signal=TERM", job))
     begun.wait_for_log(f"job {job} goes back into the queue")
     assert snakemake.wait(timeout=PATIENCE) == 0, begun.said.read_text()
     assert GOES_ON in begun.log()

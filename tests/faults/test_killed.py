@@ -113,8 +113,8 @@ def test_everything_is_asked_to_stop(begun, undisturbed, number):
 def test_snakemake_in_a_cluster_job_is_asked_to_stop(begun, undisturbed, number):
     """Where jobs are confined by cgroups, a scheduler signals this process alone; it hands the signal on."""
     finished = begun.stamps()
-    model = str(begun.checkpoint.relative_to(begun.folder))
-    snakemake, trainer = begun.start_training("--mode", "remote", "--nolock", "--", model)
+    job = ("--target-jobs", f"train:run={RUN},seed=0", "--allowed-rules", "train")
+    snakemake, trainer = begun.start_training("--mode", "remote", "--nolock", "--force", *job)
     snakemake.send_signal(number)
     assert snakemake.wait() == 1
     assert f"{RUN} seed 0: stopped by {number.name} after iteration" in begun.log()
