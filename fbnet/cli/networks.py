@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from fbnet import paths
-from fbnet.cli.options import device_option, option, path_type, run_option, seed_option, study_option
-from fbnet.config.runs import RunConfig
+from fbnet.cli.options import device_option, look_up, option, path_type, run_option, seed_option, study_option
 from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.provenance import graph
@@ -39,7 +38,7 @@ def train(
 
     SIGTERM, SIGUSR1 and SIGINT stop it after the current iteration; the same command resumes it.
     """
-    run, seed = _lookup(study, run_id, seed)
+    run, seed = look_up(study, run_id, seed)
     settings = study.training_of(run.id)
     from fbnet.runtime.distributed import launched
 
@@ -74,7 +73,7 @@ def train(
 @option("--multi-scale", is_flag=True, help="Evaluate at the study's several scales, with mirror images.")
 def evaluate(study: Study, run_id: str, seed: int | None, device: str, multi_scale: bool) -> None:
     """Evaluate a trained run on the evaluation split of its data."""
-    run, seed = _lookup(study, run_id, seed)
+    run, seed = look_up(study, run_id, seed)
     kind = "evaluate_multi_scale" if multi_scale else "evaluate"
     settings = study.evaluation_of(run.id, graph.SCALES[kind])
     chosen = _use(device, settings.threads)
@@ -90,19 +89,19 @@ def evaluate(study: Study, run_id: str, seed: int | None, device: str, multi_sca
 @study_option
 @seed_option
 @device_option
-def export(run_id: str, study: Study, seed: int | None, device: str) -> None:
+def submit(run_id: str, study: Study, seed: int | None, device: str) -> None:
     """Predict Cityscapes' test images and zip the label ids for the test server."""
-    run, seed = _lookup(study, run_id, seed)
+    run, seed = look_up(study, run_id, seed)
     study.role("cityscapes_test")
     settings = study.evaluation(study.export_scales)
     chosen = _use(device, settings.threads)
-    from fbnet.evaluation.submission import export as export_run
+    from fbnet.evaluation.submission import submit as submit_run
 
     precision = job_precision(study, "evaluation", settings.precision, chosen.type)
     whole, result = graph.build_graph(study), graph.of_run("export", run.id, seed)
-    # No table reads the export of a run that is evaluated here, so it is not in the graph.
+    # No table reads the predictions of a run that is evaluated here, so it is not in the graph.
     with _recording(whole, result, chosen, precision) if result in whole.nodes else nullcontext():
-        click.echo(f"wrote {export_run(study, run, seed, chosen, precision=precision)}", err=True)
+        click.echo(f"wrote {submit_run(study, run, seed, chosen, precision=precision)}", err=True)
 
 
 @commands.command()
@@ -124,13 +123,6 @@ def predict(
 
     if predict_images(checkpoint, images, output, chosen, show_balance=show_balance):
         sys.exit(1)
-
-
-def _lookup(study: Study, run: str, seed: int | None) -> tuple[RunConfig, int]:
-    config = study.run(run)
-    seed = study.settings.seeds[0] if seed is None else seed
-    study.check_seed(run, seed)
-    return config, seed
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class Study:
     def evaluation_of(self, run: str, scales: Scales) -> EvaluationConfig:
         """Evaluation of a run. Raises InputError if no labelled image is left for it or the study names no scales."""
         if not self.run(run).evaluated:
-            raise InputError(f"{run}: no labelled images are left to evaluate it on; use `fbnet export`")
+            raise InputError(f"{run}: no labelled images are left to evaluate it on; use `fbnet submit`")
         return self.evaluation(scales)
 
     def centroids_of(self, run: str) -> tuple[tuple[Role, str, int], ...]:
