@@ -55,6 +55,7 @@ def refused(result):
             ("export", "--checkpoint", "x.pt", "--output", "x.onnx", "--format", "torch-export"),
             "x.pt: not there; train",
         ),
+        (("publish", "--study", "toy", "--run", "fcn_r18", "--output", "x"), "study toy: no run 'fcn_r18'; choose"),
         (("evaluate", "--multi-scale", "--study", "toy", "--run", "fcn_r50"), "toy.yaml: multi_scale: is missing"),
         (("train", "--study", "toy", "--run", "fcn_r50", "--gpus", "2", "--device", "cpu"), "--gpus 2: needs GPUs"),
         (("prepare", "--study", "camvid"), "data/raw/camvid: no such folder; point CAMVID_ROOT"),

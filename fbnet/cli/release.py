@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
-from fbnet.cli.options import json_option, option, path_type, to_json
+from fbnet.cli.options import json_option, look_up, option, path_type, run_option, seed_option, study_option, to_json
+from fbnet.config.study import Study
 from fbnet.errors import InputError
+from fbnet.io.files import new_folder
 
 commands = click.Group()
 
@@ -38,3 +40,32 @@ def export(checkpoint: Path, output: Path, file_format: str, returns: str, as_js
     click.echo(f"wrote {output}", err=True)
     text = "\n".join(["largest difference from our prediction:", *(f"  {parity}" for parity in compared)])
     click.echo(to_json([asdict(parity) for parity in compared]) if as_json else text)
+
+
+@commands.command()
+@study_option
+@run_option
+@seed_option
+@option("--output", required=True, type=path_type, help="The folder to make.")
+def publish(study: Study, run_id: str, seed: int | None, output: Path) -> None:
+    """Make a folder for the release of a trained network: weights, configuration, model card and sample picture.
+
+    The model card is written from the training's record and from the metrics of all seeds.
+    """
+    run, seed = look_up(study, run_id, seed)
+    if output.exists() or output.is_symlink():
+        raise InputError(f"{output}: already there; name a folder that does not exist yet")
+    import safetensors  # noqa: F401  before the work begins
+
+    from fbnet.evaluation.evaluate import load_run
+    from fbnet.evaluation.export import describe_classes
+    from fbnet.models.checkpoint import publish as write_weights
+    from fbnet.report.model_card import make_card
+
+    network, config = load_run(study, run, seed)
+    parameters = sum(value.numel() for value in network.parameters())
+    card = make_card(study, run, seed, iterations=config.iterations, parameters=parameters)
+    with new_folder(output) as folder:
+        write_weights(folder, network, config, {"classes": describe_classes(config.labels)})
+        card.write(folder)
+    click.echo(f"wrote {output}; read {output / 'README.md'} and choose a licence before you upload it", err=True)

@@ -195,6 +195,10 @@ class DatasetFile(LabelSetConfig):
     tile: PositiveInt | None = None
     """Suggested side of the tiles of class-uniform sampling, in pixels, at most the smallest image's; for studies that
     name none."""
+    homepage: str | None = None
+    """Page of its publisher, for model cards."""
+    licence: str | None = None
+    """Terms of use in a few words, for model cards."""
 
     def entry(self, name: str, file: Path) -> DatasetEntry:
         """Return the entry of a registry that says the same."""
@@ -205,6 +209,8 @@ class DatasetFile(LabelSetConfig):
             root=self.root,
             root_variable=self.root_variable,
             tile=self.tile,
+            homepage=self.homepage,
+            licence=self.licence,
             file=file,
             label_set=self.model_dump(include=set(LabelSetConfig.model_fields)),
         )

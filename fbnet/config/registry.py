@@ -74,6 +74,10 @@ class DatasetEntry:
     """Context manager that draws the scenes of a split."""
     scene_splits: tuple[str, ...] = ()
     """Splits of the scenes, named as the folders of the real dataset."""
+    homepage: str | None = None
+    """Page of its publisher."""
+    licence: str | None = None
+    """Terms of use in a few words; None if its publisher states none."""
     tile: int | None = None
     """Suggested side of the tiles of class-uniform sampling, in pixels."""
     file: Path | None = None
@@ -150,7 +154,12 @@ def _cityscapes(annotation: str | None) -> dict[str, object]:
     }
 
 
-_CITYSCAPES = {"size": (1024, 2048), "root_variable": "CITYSCAPES_ROOT"}
+_CITYSCAPES = {
+    "size": (1024, 2048),
+    "root_variable": "CITYSCAPES_ROOT",
+    "homepage": "https://www.cityscapes-dataset.com/",
+    "licence": "its own terms of use, for non-commercial purposes such as research and teaching",
+}
 _FINE, _COARSE, _TEST = _cityscapes("gtFine"), _cityscapes("gtCoarse"), _cityscapes(None)
 
 
@@ -159,6 +168,7 @@ def _synthetic(layout: str, *splits: str, **entry: object) -> DatasetEntry:
         layout=f"fbnet.data.synthetic.layouts:{layout}",
         scene_writer="fbnet.data.synthetic.write:drawn_scenes",
         scene_splits=splits,
+        licence="MIT, as this package, which draws the scenes",
         **entry,
     )
 
@@ -193,6 +203,8 @@ DATASETS: dict[str, DatasetEntry] = {
         images={"train": 7000, "val": 1000},
         size=(720, 1280),
         root_variable="BDD100K_ROOT",
+        homepage="https://bdd-data.berkeley.edu/",
+        licence="its own, for educational, research and not-for-profit purposes",
     ),
     # Its labels are translated to those of Cityscapes, whose ids are those of predictions as well.
     "mapillary": DatasetEntry(
@@ -200,6 +212,8 @@ DATASETS: dict[str, DatasetEntry] = {
         images={"training": 18000, "validation": 2000},
         size=(2580, 3440),  # sizes differ; these 8.9 million pixels are about their mean
         root_variable="MAPILLARY_ROOT",
+        homepage="https://www.mapillary.com/dataset/vistas",
+        licence="CC BY-NC-SA",
     ),
     # The SegNet split (Brostow et al., 2009).
     "camvid": DatasetEntry(
@@ -208,6 +222,7 @@ DATASETS: dict[str, DatasetEntry] = {
         images={"train": 367, "val": 101, "test": 233},
         size=(360, 480),
         root_variable="CAMVID_ROOT",
+        homepage="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
     ),
 }
 """The built-in datasets."""

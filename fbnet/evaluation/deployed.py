@@ -8,7 +8,6 @@ from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as symbolic_shapes
 from torch.nn.functional import pad
 
-from fbnet.data.normalisation import MEAN, STD
 from fbnet.models.build import SegmentationNetwork
 
 Returns = Literal["softmax", "labels"]
@@ -35,7 +34,7 @@ class DeployedNetwork(nn.Module):
         self.network = network
         self.returns = returns
         self.multiple = max(network.backbone.strides.values())
-        for name, values in (("mean", MEAN), ("std", STD)):
+        for name, values in network.backbone.normalisation._asdict().items():
             self.register_buffer(name, torch.tensor(values)[:, None, None])
 
     def forward(self, images: Tensor) -> Tensor:

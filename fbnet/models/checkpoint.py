@@ -21,6 +21,7 @@ from fbnet.config.runs import RunConfig, Width
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 from fbnet.io.files import write_whole
+from fbnet.models import safetensors_file
 from fbnet.models.build import SegmentationNetwork, build
 
 FORMAT = 1
@@ -65,6 +66,12 @@ def save(path: Path, network: SegmentationNetwork, config: CheckpointConfig) -> 
     write_whole(path, lambda file: torch.save(content, file))
 
 
+def publish(folder: Path, network: SegmentationNetwork, config: CheckpointConfig, facts: Mapping[str, object]) -> None:
+    """Write the checkpoint as safetensors and JSON into a folder, with facts for readers without this package."""
+    described = {"format": FORMAT, "config": config.model_dump(mode="json"), **facts}
+    safetensors_file.write(folder, network.state_dict(), described)
+
+
 def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
     """Rebuild the network of a checkpoint from the checkpoint alone, on the CPU and in evaluation mode.
 
@@ -80,7 +87,7 @@ def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
 
 
 def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
-    """Read the configuration of a checkpoint and its weights by name, on the CPU.
+    """Read the configuration of a checkpoint, or of published weights, and its weights by name, on the CPU.
 
     Raises:
         InputError: for a missing or damaged file, one that is no checkpoint, and weights that are not finite, or no
@@ -88,7 +95,10 @@ def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
     """
     if not path.exists():
         raise InputError(f"{path}: not there; train this run first with `fbnet train`")
-    content = read_pickled(path, "no readable checkpoint", HINT)
+    if path.suffix == safetensors_file.SUFFIX:
+        content = safetensors_file.read(path)
+    else:
+        content = read_pickled(path, "no readable checkpoint", HINT)
     if not isinstance(content, dict) or not {"format", "config", "state"} <= content.keys():
         raise InputError(f"{path}: no readable checkpoint; {HINT}")
     if not isinstance(content["format"], int) or content["format"] != FORMAT:

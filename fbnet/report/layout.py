@@ -152,6 +152,11 @@ def row_lines(row: Row, table: Table) -> dict[str, list[str]]:
     return lines
 
 
+def cell_text(column: str, cell: Cell) -> str:
+    """Return a result with its spread and interval, as in a row of tables."""
+    return _ours(column, cell, cell.seeds, spread=True)
+
+
 def _record(row: Row, comparable: bool) -> dict[str, str | int]:
     texts = {True: "yes", False: "no", NONE: NONE_CSV}
     described = {key: texts.get(value, value) for key, value in row.describe.items()}

@@ -1,12 +1,13 @@
 """Tables of a study: results of each run over its seeds, beside the paper's numbers in those of the paper."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
 from fbnet import paths
+from fbnet.config.evaluation import Scales
 from fbnet.config.registry import backbone_title
-from fbnet.config.runs import STAGES, TableConfig
+from fbnet.config.runs import STAGES
 from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.io.files import write_json, write_text
@@ -38,7 +39,7 @@ def make_table(study: Study, name: str) -> Table:
     compared = captions.of_paper_classes(data)
     reported = read_reported(name, config) if compared and not study.is_own(name) else {}
     scores = read_server_scores(study) if "test_miou" in columns else {}
-    metrics = {run: _read_seeds(study, run, config) for run in study.compared_runs(name)}
+    metrics = {run: _read_seeds(study, run, config.evaluation) for run in study.compared_runs(name)}
     rows = []
     for run in config.rows:
         if not compared and run not in study.runs:
@@ -78,6 +79,19 @@ def write_table(study: Study, name: str) -> None:
     write_json(paths.table_metrics_file(study.name, name), layout.to_metrics(table))
 
 
+def measured_cells(
+    study: Study, run: str, columns: Collection[str], scales: Scales = "single_scale"
+) -> dict[str, Cell]:
+    """Return the results of a run by column, over the seeds that are evaluated and without the paper's numbers.
+
+    Raises:
+        InputError: for damaged metrics.
+    """
+    metrics, baseline = (_read_seeds(study, name, scales) for name in (run, study.run(run).baseline))
+    values = _values(metrics, baseline, {})
+    return {column: _cell(column, values, None) for column in columns}
+
+
 def describe_run(study: Study, run: str, column: str) -> str | bool:
     """Return the content of a run's description column: a text, or True for a check mark."""
     config = study.run(run)
@@ -108,11 +122,11 @@ def _describe_quoted(study: Study, name: str, column: str) -> str | bool:
     return known.get(column, False)
 
 
-def _read_seeds(study: Study, run: str, table: TableConfig) -> MetricsBySeed:
-    """Metrics by seed; empty for a run that is trained on the evaluation split."""
-    if not study.run(run).evaluated:
+def _read_seeds(study: Study, run: str | None, scales: Scales) -> MetricsBySeed:
+    """Metrics by seed; empty for a run that is trained on the evaluation split or not in the study."""
+    if run not in study.runs or not study.run(run).evaluated:
         return {}
-    found = {seed: read_metrics(study, run, seed, table.evaluation) for seed in study.seeds_of(run)}
+    found = {seed: read_metrics(study, run, seed, scales) for seed in study.seeds_of(run)}
     return {seed: metrics for seed, metrics in found.items() if metrics is not None}
 
 
