@@ -1,12 +1,14 @@
 """Tests of exported networks: run by onnxruntime and torch at several sizes, against our own prediction."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from fbnet import __main__
 from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_study
@@ -183,6 +185,16 @@ class TestFile:
 def test_no_checkpoint(project):
     with pytest.raises(InputError, match=r"model\.pt: not there"):
         export(Path("model.pt"), Path("x.pt2"), "torch-export", "softmax")
+
+
+def test_without_the_extra(project, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr(sys, "argv", ["fbnet", "export", "--checkpoint", "model.pt", "--output", "x.onnx"])
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "fbnet[export]" in line
 
 
 def test_tracing_that_would_freeze_the_size_is_refused(study):
