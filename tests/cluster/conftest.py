@@ -51,11 +51,9 @@ class OnCluster(Disturbed):
 
     def jobs(self, kind: str = "rule_train") -> dict[str, str]:
         """State of each job of a rule that Slurm knows of, by its number."""
-        rows = (line.split("|") for line in self.kit.run("squeue", "-h", "-t", "all", "-o", "%A|%T|%Z|%k").splitlines())
-        found = {
-            job: state for job, state, folder, name in rows if folder == str(self.folder) and name.startswith(kind)
-        }
-        return dict(sorted(found.items(), key=lambda item: int(item[0])))
+        rows = [line.split("|") for line in self.kit.run("squeue", "-h", "-t", "all", "-o", "%A|%T|%Z|%k").splitlines()]
+        ours = [(int(job), state) for job, state, at, name in rows if at == str(self.folder) and name.startswith(kind)]
+        return {str(job): state for job, state in sorted(ours)}
 
     def living(self) -> set[str]:
         """Jobs that have not ended."""
