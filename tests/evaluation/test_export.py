@@ -194,7 +194,7 @@ def test_without_the_extra(project, monkeypatch, capsys):
         __main__.main()
     assert stop.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "fbnet[export]" in line
+    assert "[export]" in line
 
 
 def test_tracing_that_would_freeze_the_size_is_refused(study):
