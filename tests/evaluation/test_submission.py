@@ -138,7 +138,7 @@ class TestRefused:
         save(study)
         entry = replace(DATASETS["synthetic_test"], images={"test": images}, size=(1024, 2048))
         monkeypatch.setitem(DATASETS, "synthetic_test", entry)
-        self.refused(study, message)
+        self.refused(load_study("toy"), message)
 
 
 class TestCheck:

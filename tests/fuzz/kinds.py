@@ -42,6 +42,7 @@ from fbnet.planning.rates import load_rates
 from fbnet.provenance import graph
 from fbnet.provenance.recording import recording
 from fbnet.report import curves, records
+from fbnet.report.histories import read_history
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
 from fbnet.report.server_scores import HEADER, read_server_scores
@@ -99,6 +100,7 @@ def make_kinds() -> tuple[Kind, ...]:
     label, images = _read_all("label.png", "palette.png"), _read_all("image.png", "alpha.png")
     return (
         Kind("label map", Path("label.png"), lambda: read_labels(Path("label.png"), CITYSCAPES), _png(label)),
+        Kind("label map, RGB", Path("rgb.png"), _read_colours(), _png(_read_all("rgb.png"))),
         Kind("image, PNG", Path("image.png"), lambda: _read_pixels("image.png"), _png(images)),
         Kind("image, JPEG", Path("image.jpg"), lambda: _read_pixels("image.jpg"), _plain("image.jpg", "turned.jpg")),
         Kind("image, WebP", Path("image.webp"), lambda: _read_pixels("image.webp"), _plain("image.webp")),
@@ -106,7 +108,6 @@ def make_kinds() -> tuple[Kind, ...]:
         Kind("study", paths.study_file("toy"), _plan, _yaml(ROOT / paths.study_file("demo"))),
         Kind("data set", paths.dataset_file("streets"), _read_streets, _yaml(paths.dataset_file("streets"))),
         Kind("list of a split", Path("streets/val.txt"), _read_streets, _plain("streets/val.txt")),
-        Kind("label map, RGB", Path("rgb.png"), _read_colours(), _png(_read_all("rgb.png"))),
         Kind("hardware.yaml", paths.HARDWARE_FILE, load_hardware, _yaml(paths.HARDWARE_FILE)),
         _benchmark(),
         Kind("manifest", manifest, lambda: _read_packed(study), _json(manifest)),
@@ -285,7 +286,7 @@ def _read_records(study: Study) -> None:
 
 
 def _draw_history(path: Path) -> None:
-    history = curves.read_history(path)
+    history = read_history(path)
     if history:
         curves.draw_curves({0: history}, curves.loss_range([history]))
 
