@@ -1,8 +1,6 @@
 import csv
 import json
-import math
 import re
-from typing import ClassVar
 
 import pytest
 import yaml
@@ -10,8 +8,7 @@ import yaml
 from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
-from fbnet.provenance.graph import Result, build_graph
-from fbnet.report.layout import headers, row_lines, to_latex
+from fbnet.report.layout import headers, row_lines
 from fbnet.report.tables import make_table, write_table
 from tests.report.conftest import write_metrics
 
@@ -364,91 +361,3 @@ def test_quoted_methods_show_the_papers_number_and_nothing_of_ours(project):
     assert "methods of others" in caption
     assert "not comparable with the paper's (BDD100K validation set, full models)" in caption
     assert "methods of others" not in make_table(study, "table_3").caption
-
-
-class TestOwnTables:
-    """Tables that a study declares itself, and runs with fewer seeds."""
-
-    RUN, BASELINE = "fcn_r101_fbnet", "fcn_r101"
-    TABLE: ClassVar = {
-        "title": "What one could do instead",
-        "describe": ["method"],
-        "columns": ["miou", "miou_gain", "iou_gain", "parameters", "training_minutes"],
-        "rows": [BASELINE, RUN],
-    }
-
-    @pytest.fixture
-    def study(self, project):
-        content = yaml.safe_load(paths.study_file("trio").read_text())
-        own = {"own_tables": {"alternatives": self.TABLE}, "fewer_seeds": {self.RUN: 2}}
-        paths.study_file("trio").write_text(yaml.safe_dump(content | own))
-        return load_study("trio")
-
-    def made(self, study, runs=(BASELINE, RUN)):
-        for run in runs:
-            for seed in study.seeds_of(run):
-                gain = 0.05 * (seed + 1) * (run == self.RUN)
-                write_metrics(study, run, seed, miou=0.5 + gain, iou={"pole": 0.25 + gain})
-                history = paths.history_file(study.name, run, seed)
-                head = "epoch,iteration,learning_rate,loss,segmentation_loss,balance_loss,seconds\n"
-                history.write_text(head + "1,10,0.1,1.0,1.0,0.0,90\n2,20,0.05,1.0,1.0,0.0,30\n")
-        return make_table(study, "alternatives")
-
-    def test_need_no_reported_numbers(self, study):
-        table = self.made(study)
-        assert not paths.reported_file("alternatives").exists()
-        assert all(cell.paper is None for row in table.rows for cell in row.cells.values())
-        assert "paper" not in table.caption.replace("comparable with the paper's", "")
-        assert "paper" not in row_lines(table.rows[1], table)
-        assert "The paper's" not in to_latex(table)
-
-    def test_gains_of_classes_are_paired(self, study):
-        cell = row(self.made(study), self.RUN).cells["pole_gain"]
-        assert (cell.mean, cell.seeds) == (pytest.approx(7.5), 2)
-        # 12.706 is Student's t for one degree of freedom; the deviation of 5 and 10 is 3.536.
-        assert cell.half_width == pytest.approx(12.706 * 5 / math.sqrt(2) / math.sqrt(2), rel=1e-4)
-        assert "pole gain" in headers(self.made(study))
-
-    def test_costs(self, study):
-        cells = row(self.made(study), self.RUN).cells
-        assert cells["parameters"].mean == pytest.approx(0.001234)
-        assert cells["training_minutes"].mean == pytest.approx(2 * 30 / 60)
-
-    def test_each_row_says_how_many_seeds(self, study):
-        table = self.made(study)
-        assert [(row.seeds, row.planned_seeds) for row in table.rows] == [(3, 3), (2, 2)]
-        assert "the seeds of a row" in table.caption
-        assert "not evaluated yet" not in table.caption
-
-    def test_a_missing_history_is_named(self, study):
-        self.made(study)
-        paths.history_file("trio", self.RUN, 1).unlink()
-        with pytest.raises(InputError, match=r"fcn_r101_fbnet/seed1/history\.csv: no such file"):
-            make_table(study, "alternatives")
-
-    def test_fewer_seeds_are_fewer_jobs(self, study):
-        graph = build_graph(study)
-        seeds = [result.name for result in graph.nodes if result.kind == "train" and self.RUN + "/" in result.name]
-        assert seeds == [f"{self.RUN}/seed0", f"{self.RUN}/seed1"]
-        inputs = graph[Result("table", "alternatives")].inputs
-        assert [str(entry) for entry in inputs if self.RUN + "/" in entry.name] == [
-            f"evaluate {self.RUN} seed0",
-            f"evaluate {self.RUN} seed1",
-        ]
-
-    @pytest.mark.parametrize(
-        ("change", "problem"),
-        [
-            ({"fewer_seeds": {RUN: 4}}, "must be at most the 3 of the study"),
-            ({"fewer_seeds": {"fcn_r18": 1}}, "no 'fcn_r18'"),
-            ({"fewer_seeds": {"deeplabv3plus_wrn38_mapillary": 1}}, "which starts from it"),
-            ({"own_tables": {"table_3": TABLE}}, "is a table of the paper"),
-            ({"own_tables": {"mine": {**TABLE, "rows": ["fcn_r18"]}}}, "no 'fcn_r18'"),
-            ({"own_tables": {"mine": {**TABLE, "rows": ["fcn_r101", "deeplabv3plus_r101_bdd100k"]}}}, "on one dataset"),
-        ],
-    )
-    def test_what_does_not_fit_is_refused(self, project, change, problem):
-        content = yaml.safe_load(paths.study_file("trio").read_text())
-        paths.study_file("trio").write_text(yaml.safe_dump(content | change))
-        with pytest.raises(InputError, match=problem):
-            load_study("trio")
