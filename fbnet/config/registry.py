@@ -258,6 +258,7 @@ FIGURES: dict[str, str] = {
     "figure_1": "fbnet.report.predictions:draw",
     "figure_2": "fbnet.report.confusion:draw",
     "figure_7": "fbnet.report.balance_maps:draw",
+    "class_gains": "fbnet.report.class_gains:draw",
 }
 """Functions of a study and a title that draw the figures."""
 

@@ -154,9 +154,11 @@ class TableConfig(Config):
 
 
 class FigureConfig(Config):
-    """One of the paper's figures."""
+    """One of the paper's figures, or of our own."""
 
     title: str
+    all_seeds: bool = False
+    """True if it shows all seeds of its runs, false if the study's first."""
 
 
 class FigureRuns(Config):

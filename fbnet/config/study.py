@@ -97,6 +97,10 @@ class Study:
         """Seeds that a run is trained with, the study's first one among them."""
         return self.settings.seeds[: self.settings.fewer_seeds.get(run)]
 
+    def seeds_of_figure(self, figure: str, run: str) -> tuple[int, ...]:
+        """Seeds of a run that a figure shows."""
+        return self.seeds_of(run) if self.figures[figure].all_seeds else self.settings.seeds[:1]
+
     def is_own(self, table: str) -> bool:
         """Return True for a table that is not the paper's."""
         return table in self.settings.own_tables

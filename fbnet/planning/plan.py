@@ -142,13 +142,14 @@ def _needs(study: Study) -> dict[str, _Need]:
                 needs[run.id].evaluations[table.evaluation].update(study.seeds_of(run.id))
             elif run.split == "trainval":
                 needs[run.id].exports.update(study.seeds_of(run.id))
-    # Figures show two runs with the first seed.
+    # Figures show two runs.
     shown = (study.figure_runs.baseline, study.figure_runs.fbnet) if study.figures else ()
     for run in dict.fromkeys(link for name in shown for link in study.ancestors(name)):
         needs[run].figures += study.figures
-        needs[run].seeds.add(study.settings.seeds[0])
+        seeds = {seed for figure in study.figures for seed in study.seeds_of_figure(figure, run)}
+        needs[run].seeds.update(seeds)
         if run in shown:
-            needs[run].evaluations["single_scale"].add(study.settings.seeds[0])
+            needs[run].evaluations["single_scale"].update(seeds)
     return needs
 
 

@@ -258,16 +258,15 @@ def _table_node(study: Study, name: str) -> Node:
 
 def _figure_node(study: Study, name: str) -> Node:
     runs = [study.run(run) for run in dict(study.figure_runs).values()]
-    seed = study.settings.seeds[0]
     return Node(
         parameters={
-            "figure": study.figure(name).model_dump(),
+            "figure": study.figure(name).model_dump(exclude_defaults=True),
             "runs": {run.id: run.model_dump() for run in runs},
             "data": study.data.model_dump(),
             **study.data.classes("classes", "foreground", "palette"),
             **_caption_parameters(study),
         },
-        inputs=tuple(of_run("evaluate", run.id, seed) for run in runs),
+        inputs=tuple(of_run("evaluate", run.id, seed) for run in runs for seed in study.seeds_of_figure(name, run.id)),
         variants=(name,),
         **rule_outputs(study.name, "figure", name),
     )
