@@ -62,5 +62,5 @@ docs: env
 	mkdocs build --strict
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
-		--output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra timm --extra lite0 \
+		--generate-hashes --output-file requirements.lock pyproject.toml

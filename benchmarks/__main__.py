@@ -1,4 +1,4 @@
-"""Run benchmarks, each in its own process, and update the tables in docs/performance.md."""
+"""Run benchmarks, each in its own process, and update the table in docs/performance.md."""
 
 import subprocess
 import sys

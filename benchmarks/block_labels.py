@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from benchmarks.harness import share_of_memory, times_as_fast, write
 from fbnet.config.labels import CITYSCAPES, IGNORE_INDEX
-from fbnet.training.losses import block_labels
+from fbnet.models.block_loss import block_labels
 
 IMAGES, SIDE, STRIDE, ROUNDS = 8, 832, 8, 15
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from benchmarks.harness import Row, seconds, share_of_time, write
 from benchmarks.networks import BATCH, CROP, DEVICE, Step
 from fbnet.config.labels import CITYSCAPES
+from fbnet.models.block_loss import block_bce, block_labels
 from fbnet.models.flops import count
 from fbnet.runtime.precision import autocast, choose_precision
-from fbnet.training.losses import block_bce, block_labels
 
 STAGE, STRIDE = "res5", 8
 STEPS, PREDICTIONS = 45, 121  # rounds; many, as the difference is small beside the machine's noise

@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -13,8 +14,13 @@ from typing import Any
 
 import torch
 
+from fbnet.runtime.instructions import LIMIT, cpu_instructions
+
 RESULTS = Path(__file__).parent / "results"
 MEBI = 2**20
+LIMITS = (LIMIT, "ATEN_CPU_CAPABILITY")
+"""Environment variables that keep oneDNN, and torch's own kernels, from using all instructions of a CPU."""
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
@@ -93,8 +99,8 @@ def peak_memory(work: Callable[[], Any]) -> int:
 
 
 def write(name: str, rows: list[Row], **settings: Any) -> None:
-    """Write benchmarks/results/<name>.json, on a GPU <name>_<GPU>.json."""
-    path = RESULTS / f"{name}{_suffix()}.json"
+    """Write benchmarks/results/<name>_<kind>.json, see `kind`; files of other kinds of machines stay."""
+    path = RESULTS / f"{name}_{kind()}.json"
     path.parent.mkdir(exist_ok=True)
     content = {
         "benchmark": name,
@@ -109,13 +115,27 @@ def machine() -> dict[str, Any]:
     """Description of the machine."""
     return {
         "cpu": _cpu_name(),
+        "instructions": cpu_instructions(),
+        "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "driver": _driver() if torch.cuda.is_available() else None,
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
     }
+
+
+def kind() -> str:
+    """Kind of this machine, as in file names: the model of its GPU, such as `h100`, or the instruction sets of its CPU.
+
+    An environment that limits the instructions makes a kind of its own.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name().split()[1].lower()
+    names = [name.lower().replace("-", "") for name in cpu_instructions()]
+    return "-".join([*(names or ["cpu"]), *(["limited"] if machine()["limits"] else [])])
 
 
 def _row(pairs: list[tuple[float, float]], better: str, unit: str, **row: Any) -> Row:
@@ -131,15 +151,15 @@ def synchronise() -> None:
         torch.cuda.synchronize()
 
 
-def _suffix() -> str:
-    if not torch.cuda.is_available():
-        return ""
-    return "_" + torch.cuda.get_device_name().split()[1].lower()
-
-
 def _status(key: str) -> int:
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(lines[key].split()[0]) * 1024
+
+
+def _driver() -> str | None:
+    """Version of NVIDIA's driver; None for another one."""
+    found = re.search(r"\b\d{3}\.[\d.]+", DRIVER.read_text()) if DRIVER.is_file() else None
+    return None if found is None else found[0]
 
 
 def _cpu_name() -> str:

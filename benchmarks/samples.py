@@ -3,6 +3,7 @@
 import contextlib
 import statistics
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +17,16 @@ from torchvision.transforms import v2
 from benchmarks.harness import Row, seconds, times_as_fast, write
 from fbnet.config.datasets import DataConfig, SyntheticConfig
 from fbnet.config.labels import IGNORE_INDEX
-from fbnet.config.training import TrainingConfig
+from fbnet.config.training import PhotometricConfig, TrainingConfig
 from fbnet.data.augment import Crop, crop_image, crop_labels, draw_crop
-from fbnet.data.packed import open_split
+from fbnet.data.packed import PackedSplit, open_split
+from fbnet.data.photometric import TRUNCATE, change_colours
 from fbnet.data.prepare import prepare
 from fbnet.data.sampler import TrainingSamples
 
 SIZE, CROP, SCALE = (1024, 2048), (832, 832), (0.5, 2.0)
-IMAGES, SAMPLES, ROUNDS = 12, 24, 21
+IMAGES, SAMPLES, ROUNDS, COLOURED_ROUNDS = 12, 24, 21, 7
+COLOURS = PhotometricConfig(jitter=0.25, blur=(0.15, 1.3))  # those of the study `paper`
 
 
 def main() -> None:
@@ -44,19 +47,48 @@ def main() -> None:
         ]
         least = Least(ours.samples)
         rows = [replace(row, account=account(row, least)) for row in rows]
+        rows.append(coloured_row(open_split(data, "train"), training, pairs))
         size = sum(path.stat().st_size for path in files) / len(files) / 1e6
     write("samples", rows, image=SIZE, crop=CROP, scale=SCALE, samples=SAMPLES, rounds=ROUNDS, png_megabytes=size)
+
+
+def coloured_row(split: PackedSplit, training: TrainingConfig, pairs: list[tuple[Path, Path]]) -> Row:
+    """Compare samples whose colours change, of which our loaders do all but the colours and the blur."""
+    samples = TrainingSamples(split, training.model_copy(update={"photometric": COLOURS}), seed=0)
+    row = times_as_fast(
+        Ours(samples, with_colours=True),
+        Torchvision(pairs, [v2.ColorJitter(*[COLOURS.jitter] * 4), v2.GaussianBlur(*_torchvision_blur())]),
+        rounds=COLOURED_ROUNDS,
+        what="the same with colour jitter and blur, host part",
+        against="torchvision v2",
+        target=20,
+    )
+    images = torch.stack([samples[number][0] for number in range(8)])
+    changes = [samples.colours(number) for number in range(8)]
+    device = statistics.median(seconds(lambda: change_colours(images, changes, COLOURS)) for _ in range(5)) / 8
+    host, theirs = row.ours / SAMPLES * 1e3, row.theirs / SAMPLES * 1e3
+    text = (
+        f"a sample takes {host:.2f} ms, theirs {theirs:.0f} ms; the device's part takes {device * 1e3:.0f} ms a sample"
+    )
+    return replace(row, account=f"{text} on one core of this CPU, where there is no GPU to do it.")
+
+
+def _torchvision_blur() -> tuple[int, tuple[float, float]]:
+    """Size of its kernel, as ours reaches, and range of standard deviations."""
+    return 2 * int(TRUNCATE * COLOURS.blur[1] + 0.5) + 1, COLOURS.blur
 
 
 class Ours:
     """Samples as in training: a window of the prepared image, resized, mirrored or not, left as bytes."""
 
-    def __init__(self, samples: TrainingSamples) -> None:
-        self.samples, self.next = samples, 0
+    def __init__(self, samples: TrainingSamples, *, with_colours: bool = False) -> None:
+        self.samples, self.next, self.with_colours = samples, 0, with_colours
 
     def __call__(self) -> None:
         for _ in range(SAMPLES):
             self.samples[self.next % len(self.samples)]
+            if self.with_colours:
+                self.samples.colours(self.next)
             self.next += 1
 
 
@@ -125,9 +157,12 @@ class OpenCV:
 
 
 class Torchvision:
-    """Decode with Pillow and apply torchvision's v2 transforms, as its segmentation reference does."""
+    """Decode with Pillow and apply torchvision's v2 transforms, as its segmentation reference does.
 
-    def __init__(self, pairs: list[tuple[Path, Path]]) -> None:
+    Colours change after cropping, when there is least to do.
+    """
+
+    def __init__(self, pairs: list[tuple[Path, Path]], colours: Sequence[v2.Transform] = ()) -> None:
         self.pairs = pairs
         fill = {tv_tensors.Image: (124, 116, 104), Image.Image: (124, 116, 104), tv_tensors.Mask: IGNORE_INDEX}
         self.transform = v2.Compose(
@@ -136,6 +171,7 @@ class Torchvision:
                 v2.RandomHorizontalFlip(0.5),
                 v2.RandomCrop(CROP, pad_if_needed=True, fill=fill),
                 v2.PILToTensor(),
+                *colours,
             ]
         )
 

@@ -1,4 +1,4 @@
-"""Tables of the measurements in benchmarks/results/, and the documentation page that shows them."""
+"""Table of the measurements in benchmarks/results/, and the documentation page that shows them."""
 
 import json
 from pathlib import Path
@@ -24,25 +24,35 @@ ORDER = (
 )
 """Benchmarks in the order in which they run and are listed; each is a module of this package."""
 
-
 GPU_ONLY = ("gpu_training",)
+EARLIER = "unknown kind, earlier version"
+"""Heading of measurements that do not name the instructions."""
 
 
 def markdown(results: Path = RESULTS) -> str:
-    """Return one table for each machine, with the benchmarks that ran there."""
+    """Return the kinds of machines, a table with a column for each, and what bounds the rows that miss a target."""
     files = sorted(results.glob("*.json"), key=lambda path: (ORDER.index(_benchmark(path)), path.name))
     contents = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    machines = list(dict.fromkeys(_machine(content["machine"]) for content in contents))
-    return "\n".join(
-        _table(
-            machine, [row for content in contents if _machine(content["machine"]) == machine for row in content["rows"]]
-        )
-        for machine in machines
-    )
+    kinds: dict[str, list[str]] = {}  # machines of each kind
+    cells: dict[tuple[str, str], dict[str, str]] = {}  # by what was measured, and kind
+    missed = []
+    for content in contents:
+        kind, machine = _kind(content["machine"]), _machine(content["machine"])
+        kinds.setdefault(kind, [])
+        kinds[kind] += [machine] if machine not in kinds[kind] else []
+        for row in content["rows"]:
+            cells.setdefault((row["what"], row["against"]), {})[kind] = _cell(row)
+            if row.get("account") and not row["met"]:
+                missed.append(f"{row['what']}, compared with {row['against']}, on {kind}: {row['account']}")
+    names = sorted(kinds, key=lambda kind: kind == EARLIER)
+    listed = "\n".join(f"- **{kind}**: {'; '.join(kinds[kind])}" for kind in names)
+    lines = [[*key, *(found.get(kind, "–") for kind in names)] for key, found in cells.items()]
+    table = tabulate(lines, ["What", "Compared with", *names], tablefmt="github", disable_numparse=True)
+    return "\n\n".join([listed, table, *(f"Target missed: {text}" for text in missed)]) + "\n"
 
 
 def write_into_page(table: str) -> None:
-    """Replace the tables on the documentation page."""
+    """Replace the table on the documentation page."""
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
@@ -52,20 +62,23 @@ def _benchmark(path: Path) -> str:
     return json.loads(path.read_text(encoding="utf-8"))["benchmark"]
 
 
+def _kind(machine: dict) -> str:
+    """Heading of a kind of machine: the model of its GPU, or the instruction sets of its CPU."""
+    if machine["gpu"]:
+        return machine["gpu"]
+    if "instructions" not in machine:
+        return EARLIER
+    limits = ", ".join(f"{name}={value}" for name, value in machine["limits"].items())
+    return ", ".join(machine["instructions"] or ["no AVX2"]) + (f" (limited by {limits})" if limits else "")
+
+
 def _machine(machine: dict) -> str:
-    device = machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores"
-    return f"{device}, torch {machine['torch'].split('+')[0]}"
+    driver = f", driver {machine['driver']}" if machine.get("driver") else ""
+    return f"{machine['cpu']}, {machine['cores']} cores{driver}, torch {machine['torch'].split('+')[0]}"
 
 
-def _table(machine: str, rows: list[dict]) -> str:
-    lines = [[row["what"], row["against"], _measured(row), _target(row), "yes" if row["met"] else "no"] for row in rows]
-    headers = ["What", "Compared with", "Median (lowest to highest)", "Target", "Met"]
-    accounts = [
-        f"\nTarget missed: {row['what']}, compared with {row['against']}: {row['account']}\n"
-        for row in rows
-        if row.get("account") and not row["met"]
-    ]
-    return f"{machine}:\n\n{tabulate(lines, headers, tablefmt='github', disable_numparse=True)}\n{''.join(accounts)}"
+def _cell(row: dict) -> str:
+    return f"{_measured(row)}, {_target(row)}: {'met' if row['met'] else 'missed'}"
 
 
 def _measured(row: dict) -> str:

@@ -1,5 +1,9 @@
-"""Paths of all files, relative to the repository's root; no other module spells these folders."""
+"""Paths of all files; no other module spells these folders.
 
+All are relative to the repository's root, except those in the user's cache folder.
+"""
+
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,6 +11,7 @@ PARAMS = Path("params")
 RUNS_FILE = PARAMS / "runs.yaml"
 HARDWARE_FILE = PARAMS / "hardware.yaml"
 STUDIES = PARAMS / "studies"
+DATASETS = PARAMS / "datasets"
 SLURM_PROFILE = Path("profiles/slurm/config.yaml")
 REPORTED = PARAMS / "reported"
 SERVER_SCORES = REPORTED / "server_scores.csv"
@@ -18,10 +23,17 @@ LOGS = Path("logs")
 WORK = Path("work")
 BENCHMARKS = Path("benchmarks/results")
 ARRAYS = ("images", "labels")
+NOT_PREPARED = ("raw", WEIGHTS.name, "provenance")
+"""Folders of `data/` that hold no prepared data set."""
 
 
 def study_file(study: str) -> Path:
     return STUDIES / f"{study}.yaml"
+
+
+def dataset_file(dataset: str) -> Path:
+    """Description of a data set of one's own."""
+    return DATASETS / f"{dataset}.yaml"
 
 
 def reported_file(table: str) -> Path:
@@ -122,6 +134,17 @@ def raw_listing(packed: str) -> Path:
 def verified_note(host: str, path: Path) -> Path:
     """Note of the hash that a large file had when it was read last on a host."""
     return WORK / "verified" / host / f"{path.as_posix().replace('/', '__')}.json"
+
+
+def estimate_file(key: str) -> Path:
+    """Footprint of a training in the user's cache folder. Raises RuntimeError for a user without home."""
+    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(folder) / "fbnet/estimates" / f"{key}.json"
+
+
+def precision_note(study: str) -> Path:
+    """Note of the precision that a study computes in, until its first result has a record."""
+    return WORK / "precision" / f"{study}.json"
 
 
 def training_benchmarks(hardware: str) -> list[Path]:

@@ -26,8 +26,10 @@ from fbnet.planning import requests
 from fbnet.planning.plan import missing_inputs
 from fbnet.provenance import kept
 from fbnet.provenance.graph import Kind, Node, Result, build_graph, rule_outputs
+from fbnet.provenance.precision import agree, is_open
 from fbnet.provenance.staleness import Stale, stale
 from fbnet.runtime import slurm, snakemake_lock, stop_signals
+from fbnet.runtime.precision import machine_precision
 
 logger = logging.getLogger(__name__)
 SNAKEMAKE = Path(".snakemake")
@@ -154,6 +156,9 @@ class Workflow:
             return
         if paths.RESULTS.exists() and not os.access(paths.RESULTS, os.W_OK):
             logger.warning(f"{paths.RESULTS}: cannot be written; see to its permissions and the disk")
+        if not self.dry_run and any(is_open(self.study, result.kind) for result in stale_results):
+            agreed = agree(self.study, machine_precision)  # jobs on other hosts find it, too
+            logger.info(f"study {self.study.name}: `precision: auto` is {agreed.precision}, see {agreed.file}")
         existing = [path for result in stale_results for path in self.graph[result].outputs if path.exists()]
         newest = max((path.stat().st_mtime for path in existing), default=0)
         self.marker = folder / uuid.uuid4().hex

@@ -9,7 +9,7 @@ import yaml
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
 from fbnet.data.prepare import prepare
-from fbnet.runtime import precision
+from fbnet.runtime import instructions
 
 ROOT = Path(__file__).parent.parent
 
@@ -90,7 +90,7 @@ class Project:
 @pytest.fixture(autouse=True)
 def _float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make `auto` precision float32 on every machine, as expected values are of float32."""
-    monkeypatch.setattr(precision, "CPU_INFO", Path("no such file"))
+    monkeypatch.setattr(instructions, "CPU_INFO", Path("no such file"))
 
 
 @pytest.fixture

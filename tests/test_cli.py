@@ -47,7 +47,15 @@ def refused(result):
         (("train", "--study", "toy", "--run", "fcn_r50"), f"data/{TRAIN}/manifest.json: not there; prepare"),
         (("train", "--study", "toy", "--run", "fcn_r50", "--device", "cuda"), "--device cuda: torch finds no CUDA GPU"),
         (("evaluate", "--study", "toy", "--run", "fcn_r50"), "results/toy/runs/fcn_r50/seed0/model.pt: not there"),
-        (("export", "fcn_r50", "--study", "toy"), "study toy: no data 'cityscapes_test'; choose from cityscapes"),
+        (("submit", "fcn_r50", "--study", "toy"), "study toy: no data 'cityscapes_test'; choose from cityscapes"),
+        (("export", "fcn_r50", "--study", "toy"), "use `fbnet submit` for the test server"),
+        (("export", "fcn_r50"), "use `fbnet submit` for the test server"),
+        (("export", "--seed", "1", "--study", "toy"), "use `fbnet submit` for the test server"),
+        (
+            ("export", "--checkpoint", "x.pt", "--output", "x.onnx", "--format", "torch-export"),
+            "x.pt: not there; train",
+        ),
+        (("publish", "--study", "toy", "--run", "fcn_r18", "--output", "x"), "study toy: no run 'fcn_r18'; choose"),
         (("evaluate", "--multi-scale", "--study", "toy", "--run", "fcn_r50"), "toy.yaml: multi_scale: is missing"),
         (("train", "--study", "toy", "--run", "fcn_r50", "--gpus", "2", "--device", "cpu"), "--gpus 2: needs GPUs"),
         (("prepare", "--study", "camvid"), "data/raw/camvid: no such folder; point CAMVID_ROOT"),
@@ -115,7 +123,7 @@ def test_flops_as_a_table(project):
 
 
 @pytest.mark.parametrize(
-    "command", ["prepare", "centroids", "train", "evaluate", "export", "table", "figure", "flops", "plan"]
+    "command", ["prepare", "centroids", "train", "evaluate", "submit", "table", "figure", "flops", "plan"]
 )
 def test_help(project, command):
     result = fbnet(command, "--help")

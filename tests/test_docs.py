@@ -1,12 +1,15 @@
-"""Documentation against the repository: links, names and the example in the README."""
+"""Documentation against the repository: links, names and the examples."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from fbnet import paths
+from fbnet.config.load import load_study
 from tests.conftest import ROOT
 
 PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
@@ -41,18 +44,33 @@ def test_every_run_and_study_is_documented():
     assert {*runs, *studies} <= set(named)
 
 
+def test_the_study_and_the_data_set_of_the_example_are_valid(project):
+    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    command, description = re.findall(
+        r"^```(?:yaml)?\n(.*?)^```", page.partition("## Your own data set")[2], re.M | re.S
+    )[:2]
+    assert len(command.splitlines()) == 10
+    paths.DATASETS.mkdir()
+    paths.dataset_file("streets").write_text(description)
+    paths.study_file("streets").write_text(re.search(r"<<END\n(.*)END\n", command, flags=re.DOTALL).group(1))
+    study = load_study("streets")
+    assert study.data.labels.foreground == ("pole",)
+    assert list(study.tables) == ["table_1"]
+
+
 def test_the_readme_stays_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1300
 
 
-def test_the_example_of_the_readme_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/attach.md"])
+def test_the_example_runs(page):
+    example, *_ = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
     values = {
-        "features": torch.randn(2, 2048, 4, 5),
-        "labels": torch.randint(0, 19, (2, 32, 40)),
-        "foreground_ids": [5, 6, 7],
-        "segmentation_loss": torch.zeros(()),
+        "loader": [(torch.randn(2, 3, 64, 96), torch.randint(0, 19, (2, 64, 96)))],
+        "criterion": torch.nn.CrossEntropyLoss(ignore_index=255),
+        "optimiser": torch.optim.SGD([torch.zeros(1, requires_grad=True)]),
     }
-    exec(re.sub(r"^  ", "", example, flags=re.MULTILINE), values)
-    assert values["features"].shape == (2, 2048, 4, 5)
+    exec(textwrap.dedent(example), values)
+    assert values["result"].balance["backbone.layer4"].shape[2:] == (8, 12)
     assert values["loss"] > 0
+    assert values["deployed"](values["images"])["out"].shape == (2, 19, 64, 96)

@@ -1,5 +1,6 @@
 """Inputs, outputs and resources of the rules, without Snakemake."""
 
+import json
 import os
 import shutil
 import time
@@ -71,6 +72,18 @@ class TestStale:
         second.begin()
         assert first.marker != second.marker
         assert first.marker.read_text() != second.marker.read_text()
+
+    def test_the_precision_that_jobs_find_is_chosen_before_them(self, made, project, monkeypatch):  # noqa: F811
+        """A dry run, and one that computes nothing whose precision is open, choose nothing."""
+        monkeypatch.setattr(workflow, "machine_precision", lambda: "bfloat16")
+        note = paths.precision_note("toy")
+        Workflow(change_study(project, training__learning_rate=0.02)).begin()
+        study = change_study(project, training__precision="auto")
+        Workflow(study, dry_run=True).begin()
+        Workflow(study, main_process=False)
+        assert not note.exists()
+        Workflow(study).begin()
+        assert json.loads(note.read_text())["precision"] == "bfloat16"
 
     def test_a_missing_file_of_an_up_to_date_result(self, made, project):  # noqa: F811
         Path(MODEL).unlink()

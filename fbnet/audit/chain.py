@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Container
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 from fbnet import paths
@@ -52,7 +51,7 @@ def read_records(study: Study, results: dict[Result, Node]) -> tuple[Records, di
 
 def runs_with(study: Study, kind: Kind, results: Container[Result]) -> list[tuple[str, int]]:
     """Return the runs and seeds of which the results have one of a kind."""
-    pairs = product(study.runs, study.settings.seeds)
+    pairs = [(run, seed) for run in study.runs for seed in study.seeds_of(run)]
     return [(run, seed) for run, seed in pairs if of_run(kind, run, seed) in results]
 
 
@@ -78,7 +77,7 @@ def _link(node: Node, record: Provenance) -> dict:
 
 def _table(study: Study, name: str, results: dict[Result, Node]) -> dict[str, dict[str, CellLink]]:
     classes = study.data_of_table(name).labels.classes
-    columns = [part for key in study.table(name).columns for part in (classes if key == "iou" else (key,))]
+    columns = study.table(name).result_columns(classes)
     rows = [run for run in study.table(name).rows if run in study.runs]
     csv_cells = _read_csv(paths.table_files(study.name, name)[0])
 
@@ -95,7 +94,7 @@ def _sources(
     """Files from which a cell is computed, and the results that they belong to."""
     runs = (run, study.run(run).baseline) if column.endswith("_gain") else (run,)
     kinds = ("export",) if column == "test_miou" else tuple(SCALES)
-    known = {of_run(kind, name, seed) for kind in kinds for name in runs for seed in study.settings.seeds}
+    known = {of_run(kind, name, seed) for kind in kinds for name in runs for seed in study.seeds_of(name)}
     sources = [result for result in results[table].inputs if result in known]
     files = [paths.SERVER_SCORES] if column == "test_miou" else [results[result].identity[0] for result in sources]
     return tuple(map(str, files)), tuple(map(str, sources))

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count, product
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,10 @@ from fbnet.evaluation.metrics import scores
 from fbnet.io.files import json_text, sha256
 from fbnet.io.text import read_json
 from fbnet.provenance import records as provenance
-from fbnet.provenance.graph import SCALES, Graph, Kind, Node, Result, of_run
+from fbnet.provenance.graph import SCALES, Graph, Kind, Node, Result
 from fbnet.provenance.staleness import stale
 from fbnet.report import layout
-from fbnet.report.curves import read_history
+from fbnet.report.histories import read_history
 from fbnet.report.tables import make_table
 
 FILES: dict[Kind, str] = {
@@ -96,11 +96,12 @@ def histories(study: Study, found: Records) -> Check:
 def metrics(study: Study, results: dict[Result, Node]) -> Check:
     """Check that every rate of a metrics file is exactly what its confusion matrix gives."""
     checked, failures = 0, []
-    for run, seed, (kind, scales) in product(study.runs, study.settings.seeds, SCALES.items()):
-        path = paths.metrics_file(study.name, run, seed, scales)
-        if of_run(kind, run, seed) in results and path.is_file():
-            checked += 1
-            failures += _compare_metrics(path, study.data_of(run).labels)
+    for kind, scales in SCALES.items():
+        for run, seed in runs_with(study, kind, results):
+            path = paths.metrics_file(study.name, run, seed, scales)
+            if path.is_file():
+                checked += 1
+                failures += _compare_metrics(path, study.data_of(run).labels)
     return Check("metrics recomputed", checked, failures=tuple(failures))
 
 
@@ -166,12 +167,19 @@ def _check_files(what: str, expected: list[_File]) -> Check:
     return Check(what, len(expected) - not_here, not_here, tuple(failures))
 
 
+def _pairs(content: dict, labels: LabelSpec) -> dict[str, tuple[float | None, float | None]]:
+    """Stored and recomputed value of each rate of a confusion matrix."""
+    recomputed = scores(np.array(content["confusion_matrix"], dtype=np.int64), labels)
+    pairs = {key: (content[key], recomputed[key]) for key in ("miou", "f_miou", "pixel_accuracy")}
+    return pairs | {f"iou.{name}": (content["iou"][name], recomputed["iou"][name]) for name in labels.classes}
+
+
 def _compare_metrics(path: Path, labels: LabelSpec) -> Iterator[Failure]:
     try:
         content = read_json(path, "damaged", "evaluate again")
-        recomputed = scores(np.array(content["confusion_matrix"], dtype=np.int64), labels)
-        pairs = {key: (content[key], recomputed[key]) for key in ("miou", "f_miou", "pixel_accuracy")}
-        pairs |= {f"iou.{name}": (content["iou"][name], recomputed["iou"][name]) for name in labels.classes}
+        pairs = _pairs(content, labels)
+        if "mirrored" in content:
+            pairs |= {f"mirrored.{key}": pair for key, pair in _pairs(content["mirrored"], labels).items()}
     except UNREADABLE as error:
         yield Failure(str(path), f"no readable metrics ({error})")
         return

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from tabulate import tabulate
 
 from fbnet.audit import checks, pictures
+from fbnet.audit.alike import computed_alike
 from fbnet.audit.chain import Chain, make_chain, read_records
 from fbnet.audit.findings import Check, Failure
 from fbnet.config.study import Study
@@ -44,18 +45,20 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
     graph = build_graph(study)
     results = graph.needed()
     found, damaged = read_records(study, results)
+    chain = make_chain(study, results, found)
     if not _has_results(results):
         problem = f"no results yet; make them with `snakemake --cores all --config study={study.name}`"
         made = [Check("records", len(results), failures=(Failure(f"study {study.name}", problem),))]
     else:
         made = [checks.records(graph, results, found, damaged), *checks.files(graph, results, found)]
         made += [checks.histories(study, found), checks.metrics(study, results), checks.tables(study)]
+        made.append(computed_alike(study, results, found, chain))
         made += [pictures.samples(study, results), pictures.figures(study, results, found)]
         if deep:
             from fbnet.audit.deep import predictions
 
             made.append(predictions(study, results, found))
-    return Audit(study.name, tuple(made), make_chain(study, results, found))
+    return Audit(study.name, tuple(made), chain)
 
 
 def to_text(audit: Audit) -> str:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from fbnet import log
-from fbnet.cli import data, networks, reports
+from fbnet.cli import data, networks, release, reports
 from fbnet.cli.options import option
 from fbnet.errors import InputError, of_system
 
@@ -26,7 +26,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for commands in (data.commands, networks.commands, reports.commands):
+for commands in (data.commands, networks.commands, release.commands, reports.commands):
     for command in commands.commands.values():
         cli.add_command(command)
 

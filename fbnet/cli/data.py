@@ -1,16 +1,34 @@
 """Subcommands for data and initial weights."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
-from fbnet.cli.options import option, role_option, split_option, study_option
+from fbnet.cli.options import option, path_type, role_option, split_option, study_option
 from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.provenance import graph
 from fbnet.provenance.recording import recording
 
 commands = click.Group()
+
+
+@commands.command()
+@click.argument("folder", type=path_type)
+@option("--name", help="Name of the data set; by default that of the folder.")
+def init_dataset(folder: Path, name: str | None) -> None:
+    """Look at a FOLDER of images and label maps, and write a draft of params/datasets/NAME.yaml.
+
+    The draft says what was found: pairs, sizes, label values or colours, and what does not fit.
+    """
+    from fbnet.data.draft import write_draft
+
+    file, found = write_draft(folder, name)
+    for line in found.misfits:
+        click.echo(f"does not fit: {line}", err=True)
+    splits = ", ".join(f"{len(split.names)} pairs in {split.images.glob}" for split in found.splits)
+    click.echo(f"wrote {file}: {splits}; name its {len(found.pixels)} label values, and check the rest", err=True)
 
 
 @commands.command()

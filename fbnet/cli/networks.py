@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 
 from fbnet import paths
-from fbnet.cli.options import device_option, option, path_type, run_option, seed_option, study_option
-from fbnet.config.runs import RunConfig
+from fbnet.cli.options import device_option, look_up, option, path_type, run_option, seed_option, study_option
 from fbnet.config.study import Study
-from fbnet.config.training import Precision
 from fbnet.errors import InputError
 from fbnet.provenance import graph
+from fbnet.provenance.precision import job_precision
 from fbnet.provenance.recording import recording
 from fbnet.provenance.records import fingerprint
 from fbnet.runtime import slurm
+from fbnet.runtime.precision import Resolved
 from fbnet.runtime.stop_signals import Interrupted
 
 commands = click.Group()
@@ -38,7 +38,7 @@ def train(
 
     SIGTERM, SIGUSR1 and SIGINT stop it after the current iteration; the same command resumes it.
     """
-    run, seed = _lookup(study, run_id, seed)
+    run, seed = look_up(study, run_id, seed)
     settings = study.training_of(run.id)
     from fbnet.runtime.distributed import launched
 
@@ -49,13 +49,14 @@ def train(
     from fbnet.training.resume import ResumeState
     from fbnet.training.train import train as train_run
 
+    precision = job_precision(study, "training", settings.precision, chosen.type)
     whole, result = graph.build_graph(study), graph.of_run("train", run.id, seed)
     state = ResumeState(paths.state_dir(study.name, run.id, seed), fingerprint(whole, result), every=60 * keep_every)
     first, loaders = place.rank == 0, workers if chosen.type == "cuda" else 0
     processes = gpus if place.count == 1 else place.count
     try:
-        with _recording(whole, result, chosen, settings.precision) if first else nullcontext():
-            train_run(study, run, seed, chosen, workers=loaders, gpus=processes, state=state)
+        with _recording(whole, result, chosen, precision) if first else nullcontext():
+            train_run(study, run, seed, chosen, precision=precision, workers=loaders, gpus=processes, state=state)
     except Interrupted:
         if first and requeue:
             slurm.requeue()
@@ -72,14 +73,15 @@ def train(
 @option("--multi-scale", is_flag=True, help="Evaluate at the study's several scales, with mirror images.")
 def evaluate(study: Study, run_id: str, seed: int | None, device: str, multi_scale: bool) -> None:
     """Evaluate a trained run on the evaluation split of its data."""
-    run, seed = _lookup(study, run_id, seed)
+    run, seed = look_up(study, run_id, seed)
     kind = "evaluate_multi_scale" if multi_scale else "evaluate"
     settings = study.evaluation_of(run.id, graph.SCALES[kind])
     chosen = _use(device, settings.threads)
     from fbnet.evaluation.evaluate import evaluate as evaluate_run
 
-    with _recording(graph.build_graph(study), graph.of_run(kind, run.id, seed), chosen, settings.precision):
-        evaluate_run(study, run, seed, chosen, scales=graph.SCALES[kind])
+    precision = job_precision(study, "evaluation", settings.precision, chosen.type)
+    with _recording(graph.build_graph(study), graph.of_run(kind, run.id, seed), chosen, precision):
+        evaluate_run(study, run, seed, chosen, scales=graph.SCALES[kind], precision=precision)
 
 
 @commands.command()
@@ -87,18 +89,19 @@ def evaluate(study: Study, run_id: str, seed: int | None, device: str, multi_sca
 @study_option
 @seed_option
 @device_option
-def export(run_id: str, study: Study, seed: int | None, device: str) -> None:
+def submit(run_id: str, study: Study, seed: int | None, device: str) -> None:
     """Predict Cityscapes' test images and zip the label ids for the test server."""
-    run, seed = _lookup(study, run_id, seed)
+    run, seed = look_up(study, run_id, seed)
     study.role("cityscapes_test")
     settings = study.evaluation(study.export_scales)
     chosen = _use(device, settings.threads)
-    from fbnet.evaluation.submission import export as export_run
+    from fbnet.evaluation.submission import submit as submit_run
 
+    precision = job_precision(study, "evaluation", settings.precision, chosen.type)
     whole, result = graph.build_graph(study), graph.of_run("export", run.id, seed)
-    # No table reads the export of a run that is evaluated here, so it is not in the graph.
-    with _recording(whole, result, chosen, settings.precision) if result in whole.nodes else nullcontext():
-        click.echo(f"wrote {export_run(study, run, seed, chosen)}", err=True)
+    # No table reads the predictions of a run that is evaluated here, so it is not in the graph.
+    with _recording(whole, result, chosen, precision) if result in whole.nodes else nullcontext():
+        click.echo(f"wrote {submit_run(study, run, seed, chosen, precision=precision)}", err=True)
 
 
 @commands.command()
@@ -122,21 +125,13 @@ def predict(
         sys.exit(1)
 
 
-def _lookup(study: Study, run: str, seed: int | None) -> tuple[RunConfig, int]:
-    seed = study.settings.seeds[0] if seed is None else seed
-    study.check_seed(seed)
-    return study.run(run), seed
-
-
 @contextmanager
-def _recording(whole: graph.Graph, result: graph.Result, device, precision: Precision) -> Iterator[None]:
+def _recording(whole: graph.Graph, result: graph.Result, device, precision: Resolved) -> Iterator[None]:
     """Record a result with the device, threads and precision that compute it."""
     import torch
 
-    from fbnet.runtime.precision import choose_precision
-
     with recording(whole, result) as made:
-        made.precision = choose_precision(precision, device)
+        made.precision = precision
         made.threads = torch.get_num_threads()
         made.device = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         yield

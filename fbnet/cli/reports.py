@@ -8,7 +8,6 @@ from tabulate import tabulate
 
 from fbnet.cli.options import json_option, option, path_type, study_option, to_json
 from fbnet.config.load import load_hardware, load_study
-from fbnet.config.registry import DATASETS
 from fbnet.config.study import Study
 from fbnet.provenance import graph, sources
 from fbnet.provenance.recording import recording
@@ -92,17 +91,12 @@ def flops(study: Study, as_json: bool) -> None:
 
 
 @commands.command()
-@option(
-    "--dataset",
-    type=click.Choice([name for name, entry in DATASETS.items() if entry.label_files]),
-    required=True,
-    help="Whose classes and file names.",
-)
+@option("--dataset", required=True, help="Whose classes and file names: built in, or of params/datasets/.")
 @option("--predictions", type=path_type, required=True, help="Folder of predicted label maps.")
 @option("--labels", type=path_type, required=True, help="Folder of the ground truth.")
 @json_option(help="Print fractions of 1; null for undefined values.")
 def score(dataset: str, predictions: Path, labels: Path, as_json: bool) -> None:
-    """Score label maps predicted by any program, PNGs of raw label ids, against the ground truth."""
+    """Score label maps predicted by any program, PNGs of raw label ids or colours, against the ground truth."""
     from fbnet.evaluation.score import score as score_folders
     from fbnet.evaluation.score import table_rows
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from fbnet.config.registry import BACKBONES, DATASETS, FIGURES, HEADS
+from fbnet.config.registry import BACKBONES, FIGURES, HEADS, backbone_entry, backbone_pattern
 from fbnet.errors import InputError
 from fbnet.names import is_path
 
@@ -102,6 +102,13 @@ def registered(registry: Mapping[str, object]) -> tuple[AfterValidator, Any]:
     return AfterValidator(check), Field(json_schema_extra=lambda schema: schema.update(enum=list(registry)))
 
 
+def _backbone(name: str) -> str:
+    if backbone_entry(name) is None:
+        choices = (f"{choice}NAME" if choice.endswith("/") else choice for choice in BACKBONES)
+        raise refuse(f"no {name!r}; choose from {', '.join(choices)}")
+    return name
+
+
 Items = Annotated[tuple[T, ...], Strict(False)]
 """Tuple of any length; files hold it as a list."""
 Pair = Annotated[tuple[T, T], Strict(False)]
@@ -109,7 +116,8 @@ Positive = Annotated[float, Field(gt=0)]
 Word = Annotated[str, Field(pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$")]
 """Name that can be part of a path or a command."""
 PathText = Annotated[str, AfterValidator(_path)]
-DatasetName = Annotated[str, *registered(DATASETS)]
-BackboneName = Annotated[str, *registered(BACKBONES)]
+BackboneName = Annotated[
+    str, AfterValidator(_backbone), Field(json_schema_extra=lambda schema: schema.update(pattern=backbone_pattern()))
+]
 HeadName = Annotated[str, *registered(HEADS)]
 FigureName = Annotated[str, *registered(FIGURES)]

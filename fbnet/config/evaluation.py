@@ -32,6 +32,8 @@ class EvaluationConfig(Config):
     """Factors of the image size whose predictions are averaged. Above 1 the sliding window grows with them."""
     mirror: bool = False
     """True to average with the mirrored image at each scale."""
+    also_mirrored: bool = False
+    """True to score the mean with the mirrored image as well, in the same pass; tables tell it in their captions."""
     samples: PositiveInt = 8
     """Number of evenly spaced evaluation images whose predictions are kept for the figures."""
     precision: Precision = "auto"
@@ -46,7 +48,14 @@ class EvaluationConfig(Config):
             raise refuse("and stride belong to mode 'sliding', which needs both", "tile")
         if sliding and any(step > side for step, side in zip(self.stride, self.tile, strict=True)):
             raise refuse("must be at most the tile, or pixels would be left out", "stride")
+        if self.also_mirrored and (self.mirror or self.scales != (1.0,)):
+            raise refuse("belongs to an evaluation at scale 1 without mirror", "also_mirrored")
         return self
+
+    @property
+    def parameters(self) -> dict:
+        """What an evaluation depends on; a part that is switched off is left out, so that older results stay valid."""
+        return self.model_dump(exclude=None if self.also_mirrored else {"also_mirrored"})
 
 
 class ScalesConfig(Config):

@@ -19,6 +19,8 @@ class LabelSpec:
     background: frozenset[str]
     raw_ids: dict[int, int]
     """Train id, or `IGNORE_INDEX`, of every id that a raw label file may hold; any other id is an error in the data."""
+    raw_colours: dict[tuple[int, int, int], int] | None = None
+    """The same of every colour, if raw label files hold RGB colours instead of ids."""
 
     @property
     def train_ids(self) -> "np.ndarray":
@@ -30,12 +32,16 @@ class LabelSpec:
         return train_ids
 
     def to_raw(self, train_ids: "np.ndarray") -> "np.ndarray":
-        """Translate train ids (H, W) uint8 to the raw ids of the dataset."""
+        """Translate train ids (H, W) uint8 to the raw ids of the dataset, or to its colours (H, W, 3) uint8.
+
+        A class of several values takes the first of them.
+        """
         import numpy as np
 
-        raw = np.zeros(256, dtype=np.uint8)
-        for raw_id, train_id in self.raw_ids.items():
-            raw[train_id] = raw_id
+        values = self.raw_ids if self.raw_colours is None else self.raw_colours
+        raw = np.zeros((256, *np.shape(next(iter(values)))), dtype=np.uint8)
+        for value, train_id in reversed(values.items()):
+            raw[train_id] = value
         return raw[train_ids]
 
     @property

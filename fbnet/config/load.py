@@ -3,8 +3,10 @@
 from fbnet import paths
 from fbnet.config.base import mapping, refuse, validating
 from fbnet.config.hardware import HARDWARE_FILE, Hardware
-from fbnet.config.runs import RunConfig, RunsFile, TableConfig, ancestors, check_names
+from fbnet.config.registry import backbone_entry
+from fbnet.config.runs import COLUMNS, DESCRIPTIONS, RunConfig, RunsFile, TableConfig, ancestors, check_names
 from fbnet.config.study import Study, StudyFile
+from fbnet.config.training import OUTPUT_STRIDE, TrainingConfig
 from fbnet.errors import InputError
 from fbnet.io.yaml_file import read_yaml
 from fbnet.names import WORD, is_word
@@ -38,7 +40,7 @@ def load_study(name: str) -> Study:
         content["recipes"] = {
             recipe: {**training, **mapping(delta, f"recipes.{recipe}")} for recipe, delta in recipes.items()
         }
-        return _resolve(name, StudyFile.model_validate(content), load_runs())
+        return _resolve(name, _with_suggested_tiles(StudyFile.model_validate(content)), load_runs())
 
 
 def load_hardware(name: str | None = None) -> Hardware:
@@ -52,12 +54,28 @@ def load_hardware(name: str | None = None) -> Hardware:
     return machines[next(iter(machines)) if name is None else name]
 
 
+def _with_suggested_tiles(settings: StudyFile) -> StudyFile:
+    """Return a study with the tiles that its datasets suggest where its trainings name none."""
+    suggested = {role: data.entry.tile for role, data in settings.data.items() if data.entry.tile is not None}
+
+    def filled(training: TrainingConfig) -> TrainingConfig:
+        sampling = training.class_uniform
+        if sampling is None or not suggested:
+            return training
+        tiles = sampling.model_copy(update={"tile": {**suggested, **sampling.tile}})
+        return training.model_copy(update={"class_uniform": tiles})
+
+    recipes = {name: filled(training) for name, training in settings.recipes.items()}
+    return settings.model_copy(update={"training": filled(settings.training), "recipes": recipes})
+
+
 def _resolve(name: str, settings: StudyFile, declared: RunsFile) -> Study:
     """Look up everything that a study names; raises a validation error for what is not there or does not fit."""
     chosen = _study_runs(settings, declared)
     tables = _study_tables(settings, declared, chosen)
     for run in chosen:
         _check_run(settings, declared.runs[run])
+    _check_fewer_seeds(settings, declared, chosen)
     figure_runs = settings.figure_runs or declared.figure_runs
     check_names(settings.figures, declared.figures, "figures")
     if settings.figures:
@@ -74,15 +92,28 @@ def _resolve(name: str, settings: StudyFile, declared: RunsFile) -> Study:
 
 
 def _study_runs(settings: StudyFile, declared: RunsFile) -> tuple[str, ...]:
-    """Return the runs that a study names and those they start from, or all that it has data and recipes for."""
+    """Return the runs that a study names, or those of its tables and figures that it has data and recipes for.
+
+    Runs that these start from are among them.
+    """
     missing = {name: _missing(settings, declared, name) for name in declared.runs}
     check_names(settings.runs, declared.runs, "runs")
     for name in settings.runs:
         if missing[name]:
             raise refuse(f"{name} needs {missing[name]}", "runs")
-    if not settings.runs:
-        return tuple(name for name in declared.runs if not missing[name])
-    return tuple(dict.fromkeys(run for name in settings.runs for run in ancestors(declared.runs, name)))
+    named = settings.runs or [name for name in _shown_runs(settings, declared) if not missing[name]]
+    return tuple(dict.fromkeys(run for name in named for run in ancestors(declared.runs, name)))
+
+
+def _shown_runs(settings: StudyFile, declared: RunsFile) -> tuple[str, ...]:
+    """Return the runs that a study's tables and figures show, in the order of `params/runs.yaml`."""
+    check_names(settings.tables, declared.tables, "tables")
+    tables = [*(declared.tables[name] for name in settings.tables), *settings.own_tables.values()]
+    shown = {row for table in tables for row in table.rows}
+    shown |= {run.baseline for name, run in declared.runs.items() if name in shown}
+    figure_runs = settings.figure_runs or declared.figure_runs
+    shown |= set(dict(figure_runs).values()) if settings.figures else set()
+    return tuple(name for name in declared.runs if name in shown)
 
 
 def _missing(settings: StudyFile, declared: RunsFile, name: str) -> str | None:
@@ -101,6 +132,13 @@ def _check_run(settings: StudyFile, run: RunConfig) -> None:
     key = "training" if run.recipe is None else f"recipes.{run.recipe}"
     training = settings.training if run.recipe is None else settings.recipes[run.recipe]
     weights, data = training.class_weights, settings.data[run.data]
+    if settings.width != 1 and not backbone_entry(run.backbone).has_width:
+        raise refuse(f"must be 1 for {run.id}, as {run.backbone} has no width multiplier", "width")
+    if any(side % (run.output_stride or OUTPUT_STRIDE) for side in training.crop):
+        raise refuse(f"must be multiples of {run.output_stride}, the output stride of {run.id}", f"{key}.crop")
+    reserved = {*DESCRIPTIONS, *COLUMNS, "run", "seeds"} & set(data.labels.classes)
+    if reserved:
+        raise refuse(f"{data.dataset} has a class {min(reserved)!r}, which names a column of tables; rename it", "data")
     if weights is not None and len(weights) != len(data.labels.classes):
         raise refuse(
             f"holds {len(weights)} numbers, but {data.dataset} has {len(data.labels.classes)} classes; give one for "
@@ -120,12 +158,25 @@ def _check_run(settings: StudyFile, run: RunConfig) -> None:
                 raise refuse(problem, f"{key}.class_uniform.tile")
 
 
+def _check_fewer_seeds(settings: StudyFile, declared: RunsFile, chosen: tuple[str, ...]) -> None:
+    """Check that no run is trained with a seed that the run it starts from lacks."""
+    check_names(settings.fewer_seeds, chosen, "fewer_seeds")
+    counts = {run: settings.fewer_seeds.get(run, len(settings.seeds)) for run in chosen}
+    for run in chosen:
+        start = declared.runs[run].start
+        if start is not None and counts[start] < counts[run]:
+            raise refuse(f"must be at least the {counts[run]} of {run}, which starts from it", f"fewer_seeds.{start}")
+
+
 def _study_tables(settings: StudyFile, declared: RunsFile, names: tuple[str, ...]) -> dict[str, TableConfig]:
     """Return the study's tables without the rows of runs that it does not train."""
     check_names(settings.tables, declared.tables, "tables")
+    for name, table in settings.own_tables.items():
+        if name in declared.tables:
+            raise refuse("is a table of the paper; choose another name", f"own_tables.{name}")
+        declared.check_rows(table, f"own_tables.{name}.rows")
     tables = {}
-    for name in settings.tables:
-        table = declared.tables[name]
+    for name, table in {**{name: declared.tables[name] for name in settings.tables}, **settings.own_tables}.items():
         if not set(table.rows) & set(names):
             runs = ", ".join(row for row in table.rows if row in declared.runs)
             raise refuse(f"{name} would have no row; it needs one of the runs {runs}", "tables")

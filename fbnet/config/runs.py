@@ -1,6 +1,6 @@
 """Runs, tables and figures: the contents of `params/runs.yaml`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
@@ -8,14 +8,17 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from fbnet.config.base import BackboneName, Config, FigureName, HeadName, Items, Word, refuse
 from fbnet.config.datasets import Role
 from fbnet.config.evaluation import Scales
-from fbnet.config.registry import BACKBONES
+from fbnet.config.registry import backbone_entry
 
 MAX_WIDTH = 4  # a checkpoint must not make its reader build a network of any size
 STAGES = ("res2", "res3", "res4", "res5")
 DESCRIPTIONS = (
     "method", "venue", "backbone", *STAGES, "pce", "bwbce", "conv", "dfm", "trained_on", "coarse", "mapillary",
 )  # fmt: skip
-COLUMNS = ("miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "gflops", "test_miou")
+COLUMNS = (
+    "miou", "miou_gain", "f_miou", "f_miou_gain", "iou", "iou_gain", "gflops", "parameters", "training_minutes",
+    "test_miou",
+)  # fmt: skip
 Width = Annotated[float, Field(gt=0, le=MAX_WIDTH)]
 """Multiplier of the channels of every layer."""
 
@@ -63,6 +66,8 @@ class RunConfig(Config):
     """Backbone network."""
     stem: Literal["deep", "plain"] = "deep"
     """First layers of a ResNet: three 3x3 convolutions, or torchvision's single 7x7."""
+    output_stride: Literal[8, 16, 32] | None = None
+    """Largest stride of the backbone's features, deeper convolutions being dilated instead; null for 8."""
     balance: BalanceConfig
     data: Literal["cityscapes", "bdd100k", "mapillary"] = "cityscapes"
     """Dataset of the paper that the run is trained and evaluated on; a study names its substitute."""
@@ -79,9 +84,12 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        stems = BACKBONES[self.backbone].stems
-        if self.stem not in stems:
-            raise refuse(f"{self.backbone} has no {self.stem!r}; choose from {', '.join(stems)}", "stem")
+        entry = backbone_entry(self.backbone)
+        for key, choices in {"stem": entry.stems, "output_stride": (None, *entry.output_strides)}.items():
+            value = getattr(self, key)
+            if value not in choices:
+                known = ", ".join(str(choice) for choice in choices if choice is not None)
+                raise refuse(f"{self.backbone} has no {value!r}; choose from {known}", key)
         if self.data != "cityscapes" and (self.coarse_classes or self.split != "train"):
             key = "coarse_classes" if self.coarse_classes else "split"
             raise refuse("is for Cityscapes only; leave it out for other data", key)
@@ -101,8 +109,8 @@ class RunConfig(Config):
 
     @property
     def network_key(self) -> dict:
-        """Parameters of the network, without those of tables."""
-        return self.model_dump(include={"head", "backbone", "stem", "balance"})
+        """Parameters of the network, without those of tables; what is left open is left out."""
+        return self.model_dump(include={"head", "backbone", "stem", "output_stride", "balance"}, exclude_none=True)
 
     @property
     def training_key(self) -> dict:
@@ -126,7 +134,7 @@ class QuotedMethod(Config):
 
 
 class TableConfig(Config):
-    """One of the paper's tables."""
+    """One of the paper's tables, or one of a study's own."""
 
     title: str
     describe: Items[Literal[DESCRIPTIONS]]
@@ -139,11 +147,18 @@ class TableConfig(Config):
     """Evaluation of the study to use: `evaluation`, or the same at the scales of `multi_scale`."""
     note: str = ""
 
+    def result_columns(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Columns of results, with one for each class in place of `iou`, and of `iou_gain`."""
+        by_class = {"iou": tuple(classes), "iou_gain": tuple(f"{name}_gain" for name in classes)}
+        return tuple(part for key in self.columns for part in by_class.get(key, (key,)))
+
 
 class FigureConfig(Config):
-    """One of the paper's figures."""
+    """One of the paper's figures, or of our own."""
 
     title: str
+    all_seeds: bool = False
+    """True if it shows all seeds of its runs, false if the study's first."""
 
 
 class FigureRuns(Config):
@@ -169,12 +184,15 @@ class RunsFile(Config):
             check_names((run.baseline,) if run.baseline else (), self.runs, f"runs.{name}.baseline")
             self._check_start(run)
         for name, table in self.tables.items():
-            key = f"tables.{name}.rows"
-            check_names(table.rows, {**self.runs, **self.quoted}, key)
-            if len({self.runs[row].data for row in table.rows if row in self.runs}) != 1:
-                raise refuse("must hold runs on one dataset, at least one of them", key)
+            self.check_rows(table, f"tables.{name}.rows")
         check_names(dict(self.figure_runs).values(), self.runs, "figure_runs")
         return self
+
+    def check_rows(self, table: TableConfig, key: str) -> None:
+        """Check that rows are quoted methods and runs on one dataset; raises a validation error for the key."""
+        check_names(table.rows, {**self.runs, **self.quoted}, key)
+        if len({self.runs[row].data for row in table.rows if row in self.runs}) != 1:
+            raise refuse("must hold runs on one dataset, at least one of them", key)
 
     def _check_start(self, run: RunConfig) -> None:
         """Check that a run starts from a run of the same network, and not from itself through others."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from fbnet.config.dataset_files import DatasetFile
 from fbnet.config.hardware import HARDWARE_FILE
 from fbnet.config.runs import RunsFile
 from fbnet.config.study import StudyFile
@@ -35,8 +36,10 @@ def schemas() -> dict[str, dict]:
     study["properties"]["recipes"]["additionalProperties"] = {"$ref": "#/$defs/Recipe"}
     required = [key for key in machine["required"] if key != "name"]
     hardware["$defs"]["Hardware"] = _delta(machine, "name") | {"required": required}
+    dataset = DatasetFile.model_json_schema(schema_generator=_Schema)
     dialect = {"$schema": GenerateJsonSchema.schema_dialect}
-    return {"runs": dialect | runs, "study": dialect | study, "hardware": dialect | hardware}
+    found = {"runs": runs, "study": study, "hardware": hardware, "dataset": dataset}
+    return {name: dialect | schema for name, schema in found.items()}
 
 
 def _delta(model: dict, *without: str) -> dict:

@@ -5,19 +5,22 @@ A run says which network is trained, a study at which scale and on which data.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from fbnet import paths
-from fbnet.config.base import Config, Items, refuse
+from fbnet.config.base import Config, Items, Word, refuse
 from fbnet.config.datasets import DataConfig, Role, check_role
 from fbnet.config.evaluation import EvaluationConfig, Scales, ScalesConfig
-from fbnet.config.runs import FigureConfig, FigureRuns, QuotedMethod, RunConfig, TableConfig, Width, ancestors
+from fbnet.config.runs import FigureConfig, FigureRuns, QuotedMethod, RunConfig, RunId, TableConfig, Width, ancestors
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 
 T = TypeVar("T")
+ALIKE = ("precision", "deterministic", "threads")
+"""Settings of a training that are the same for all runs of a study."""
 
 
 class StudyFile(Config):
@@ -35,10 +38,15 @@ class StudyFile(Config):
     width: Width = 1.0
     """Width multiplier of backbone and head."""
     seeds: Annotated[Items[NonNegativeInt], Field(min_length=1)]
+    fewer_seeds: dict[RunId, PositiveInt] = Field(default_factory=dict)
+    """Runs that are trained with the first seeds only, and with how many of them."""
     runs: Items[str] = ()
-    """Runs to train; none means all of `params/runs.yaml`. Tables leave out the rows of other runs."""
+    """Runs to train; none means those of its tables and figures. Tables leave out the rows of other runs."""
     tables: Items[str]
-    figures: Items[str]
+    """Tables of the paper."""
+    own_tables: dict[Word, TableConfig] = Field(default_factory=dict)
+    """Tables that are not the paper's, and show none of its numbers."""
+    figures: Items[str] = ()
     figure_runs: FigureRuns | None = None
     """Replaces the `figure_runs` of `params/runs.yaml`."""
 
@@ -51,10 +59,18 @@ class StudyFile(Config):
             check_role(role, data)
             if datasets.count(data.dataset) > 1:
                 raise refuse(f"{data.dataset} stands twice; name each dataset once", f"data.{role}.dataset")
+        for name, key in product(self.recipes, ALIKE):
+            wanted = getattr(self.training, key)
+            if getattr(self.recipes[name], key) != wanted:
+                problem = f"must be {wanted}, as in training: a study's numbers are set beside each other"
+                raise refuse(problem, f"recipes.{name}.{key}")
         if self.training.initial_weights is not None and self.width != 1:
             raise refuse("must be 1 with training.initial_weights, which are of full width", "width")
         if len(set(self.seeds)) != len(self.seeds):
             raise refuse("must be different numbers", "seeds")
+        for run, number in self.fewer_seeds.items():
+            if number > len(self.seeds):
+                raise refuse(f"must be at most the {len(self.seeds)} of the study, not {number}", f"fewer_seeds.{run}")
         return self
 
 
@@ -77,6 +93,18 @@ class Study:
         """Substitute for Cityscapes, which figures show."""
         return self.settings.data["cityscapes"]
 
+    def seeds_of(self, run: str) -> tuple[int, ...]:
+        """Seeds that a run is trained with, the study's first one among them."""
+        return self.settings.seeds[: self.settings.fewer_seeds.get(run)]
+
+    def seeds_of_figure(self, figure: str, run: str) -> tuple[int, ...]:
+        """Seeds of a run that a figure shows."""
+        return self.seeds_of(run) if self.figures[figure].all_seeds else self.settings.seeds[:1]
+
+    def is_own(self, table: str) -> bool:
+        """Return True for a table that is not the paper's."""
+        return table in self.settings.own_tables
+
     def data_of(self, run: str) -> DataConfig:
         """Dataset that a run is trained and evaluated on."""
         return self.settings.data[self.runs[run].data]
@@ -93,7 +121,7 @@ class Study:
     def evaluation_of(self, run: str, scales: Scales) -> EvaluationConfig:
         """Evaluation of a run. Raises InputError if no labelled image is left for it or the study names no scales."""
         if not self.run(run).evaluated:
-            raise InputError(f"{run}: no labelled images are left to evaluate it on; use `fbnet export`")
+            raise InputError(f"{run}: no labelled images are left to evaluate it on; use `fbnet submit`")
         return self.evaluation(scales)
 
     def centroids_of(self, run: str) -> tuple[tuple[Role, str, int], ...]:
@@ -123,7 +151,7 @@ class Study:
         several = self.settings.multi_scale
         if several is None:
             raise InputError(f"{paths.study_file(self.name)}: multi_scale: is missing; name the scales")
-        return self.settings.evaluation.model_copy(update=dict(several))
+        return self.settings.evaluation.model_copy(update={**dict(several), "also_mirrored": False})
 
     @property
     def export_scales(self) -> Scales:
@@ -145,6 +173,7 @@ class Study:
             "training": {key: value for key, value in self.training_of(run).model_dump().items() if value is not None},
             "data": self.data_of(run).dataset,
             "splits": self.training_splits(run),
+            **self.data_of(run).classes("classes", *(("foreground",) if self.runs[run].balance.stages else ())),
         }
         if self.runs[run].coarse_classes:
             parameters["coarse_classes"] = self.runs[run].coarse_classes
@@ -195,9 +224,9 @@ class Study:
         """Return one of the study's figures. Raises InputError for another name."""
         return self._named("figure", figure, self.figures)
 
-    def check_seed(self, seed: int) -> None:
-        """Raise InputError unless the study has the seed."""
-        self._named("seed", seed, dict.fromkeys(self.settings.seeds))
+    def check_seed(self, run: str, seed: int) -> None:
+        """Raise InputError unless the study trains the run with the seed."""
+        self._named("seed", seed, dict.fromkeys(self.seeds_of(run)))
 
     def _named(self, kind: str, name: object, choices: Mapping[Any, T]) -> T:
         if name not in choices:

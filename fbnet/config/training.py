@@ -12,8 +12,8 @@ Side = Annotated[int, Field(gt=0, le=2**14, multiple_of=OUTPUT_STRIDE)]
 """Side of a crop or window, in pixels; planning allocates by it, so it has a ceiling."""
 Share = Annotated[float, Field(gt=0, le=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
-"""Number format of a network's layers; weights and losses are float32 in any case. `auto` is bfloat16 if the GPU or CPU
-has instructions for it, else float32."""
+"""Number format of a network's layers; weights and losses are float32 in any case. `auto` is chosen once for a study:
+bfloat16 if the GPU or CPU that it begins on has instructions for it, else float32."""
 
 
 class OhemConfig(Config):
@@ -40,9 +40,9 @@ class ClassUniformConfig(Config):
     NOTE the paper names data oversampling only; that it is class-uniform sampling is not in the paper.
     """
 
-    tile: dict[RoleName, PositiveInt]
+    tile: dict[RoleName, PositiveInt] = Field(default_factory=dict)
     """Side of the square tiles that centroids are taken in, in pixels, at most the smallest image's; for each dataset
-    that runs are trained on."""
+    that runs are trained on, unless its own file suggests one."""
     fraction: Share = 0.5
     """Share of an epoch's samples that is drawn by class."""
     epochs: PositiveInt | None = None
@@ -105,8 +105,8 @@ class TrainingConfig(Config):
     photometric: PhotometricConfig | None = None
     """Random colours and blur; null for none."""
     precision: Precision = "auto"
-    """Number format of the network: float32, bfloat16 for the layers that gain by it, or auto, which is bfloat16 if the
-    device has instructions for it."""
+    """Number format of the network: float32, bfloat16 for the layers that gain by it, or auto, which is chosen once for
+    a study: bfloat16 if the device that it begins on has instructions for it."""
     compile: Literal["auto", "always", "never"] = "auto"
     """Compilation of the network by torch; auto compiles on a GPU for trainings long enough to win the minutes back."""
     deterministic: bool = True

@@ -3,7 +3,7 @@
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +18,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 # Modes of at most 8 bits per channel; Pillow would clip deeper ones at 255.
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
 LABEL_MODES = ("L", "P")
+COLOUR_LABEL_MODES = ("P", "RGB", "RGBA")
 # Pixels as a PNG stores them. Grey of 1, 2 or 4 bits is missing because it is decoded as brightness, not as ids.
 LABEL_RAW_MODES = ("L", "P", "P;1", "P;2", "P;4")
 ORIENTATION = 0x0112  # EXIF tag
@@ -70,8 +71,11 @@ def read_labels(path: Path, labels: LabelSpec) -> np.ndarray:
     """Return a label file as (H, W) uint8 train ids.
 
     Raises:
-        InputError: if the file is not a PNG of one 8-bit channel, cannot be decoded, or holds an unknown id.
+        InputError: if the file is not a PNG of one 8-bit channel, or of RGB if these are labels by colour, cannot be
+            decoded, or holds an unknown id or colour.
     """
+    if labels.raw_colours is not None:
+        return _read_colours(path, labels.name, labels.raw_colours)
     raw = read_ids(path, str(path))
     known = np.zeros(256, dtype=bool)
     known[list(labels.raw_ids)] = True
@@ -82,6 +86,32 @@ def read_labels(path: Path, labels: LabelSpec) -> np.ndarray:
             f"{labels.name} has ids {_ranges(labels.raw_ids)}"
         )
     return labels.train_ids[raw]
+
+
+def _read_colours(path: Path, dataset: str, raw_colours: Mapping[tuple[int, int, int], int]) -> np.ndarray:
+    """Return a label file of RGB colours as (H, W) uint8 train ids."""
+    with _open(path, str(path), ("PNG",)) as image:
+        if image.mode not in COLOUR_LABEL_MODES:
+            raise InputError(f"{path}: mode {image.mode}; a label map of {dataset} has RGB colours of 8 bits")
+    image, _ = _decode(path, ("PNG",))
+    codes = _codes(np.asarray(image))
+    known = _codes(np.array(list(raw_colours), dtype=np.uint8))
+    order = np.argsort(known)
+    found = np.minimum(np.searchsorted(known[order], codes), len(known) - 1)
+    unknown = known[order][found] != codes
+    if unknown.any():
+        row, column = map(int, np.argwhere(unknown)[0])
+        colour = image.getpixel((column, row))
+        raise InputError(
+            f"{path}: colour {list(colour)} at row {row}, column {column} is of no class of {dataset} "
+            f"({np.count_nonzero(unknown)} such pixels); add it to a class's rgb or to ignore.rgb"
+        )
+    return np.array(list(raw_colours.values()), dtype=np.uint8)[order][found]
+
+
+def _codes(colours: np.ndarray) -> np.ndarray:
+    """Return colours (..., 3) uint8 as one number each."""
+    return colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
 
 
 def read_ids(source: Path | BinaryIO, label: str) -> np.ndarray:
@@ -129,9 +159,9 @@ def _open(source: Path | BinaryIO, label: str, formats: Iterable[str]) -> Image.
     return image
 
 
-def _decode(path: Path) -> tuple[Image.Image, object]:
+def _decode(path: Path, formats: Iterable[str] = FORMATS) -> tuple[Image.Image, object]:
     """Return the RGB pixels of an image file and its EXIF orientation, 1 for missing or damaged EXIF data."""
-    with _open(path, str(path), FORMATS) as image:
+    with _open(path, str(path), formats) as image:
         if image.mode not in MODES:
             raise InputError(f"{path}: mode {image.mode} has more than 8 bits per channel; convert it to 8-bit RGB")
         try:

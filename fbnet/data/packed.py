@@ -9,7 +9,6 @@ import numpy as np
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
-from fbnet.config.registry import DATASETS
 from fbnet.data.limits import MAX_IMAGE_PIXELS
 from fbnet.errors import InputError
 from fbnet.io.arrays import check_length, open_array
@@ -94,7 +93,7 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
     name, hint = data.packed_name(split), prepare_hint(data.dataset)
     path, manifest = paths.manifest_file(name), read_manifest(data, split)
     images = _manifest_images(manifest, path, hint)
-    expected = {"format": FORMAT, **data.source(split)}
+    expected = {"format": FORMAT, **data.manifest(split)}
     if {key: manifest.get(key) for key in expected} != expected:
         raise InputError(f"{path}: made from other parameters than the study's; {hint}")
     *offsets, total = accumulate((height * width for _, height, width in images), initial=0)
@@ -115,7 +114,7 @@ def split_images(data: DataConfig, split: str) -> int | None:
         return data.synthetic.images[split]
     if paths.manifest_file(data.packed_name(split)).is_file():
         return len(read_manifest(data, split)["images"])
-    return DATASETS[data.dataset].images.get(split)
+    return data.entry.images.get(split)
 
 
 def array_hashes(data: DataConfig, split: str) -> dict[Path, str]:

@@ -48,14 +48,21 @@ def prepare(data: DataConfig, split: str) -> Path:
         with new_folder(paths.prepared_dir(name)) as part:
             manifest = {
                 "format": FORMAT,
-                **data.source(split),
+                **data.manifest(split),
                 "classes": labels.classes,
                 "ignore_index": IGNORE_INDEX,
+                **_listed(data, split, root),
                 **_pack(pairs, split, labels, part),
             }
             (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
             shutil.rmtree(paths.centroid_records(name), ignore_errors=True)
     return paths.manifest_file(name)
+
+
+def _listed(data: DataConfig, split: str, root: Path) -> dict[str, str]:
+    """Return the sha256 of the split's list if it is raw data, as those of images are; a list in `params/` is not."""
+    file = data.list_file(split)
+    return {"list_sha256": sha256(file)} if file is not None and file.is_relative_to(root) else {}
 
 
 def _raw_root(data: DataConfig, split: str) -> AbstractContextManager[Path]:

@@ -25,7 +25,9 @@ def list_files(data: DataConfig, split: str) -> Files:
     if raw_files.missing(data, [split]):
         return {}
     pairs, _ = raw_files.find(data, split, data.raw_root)
-    files = (path for pair in pairs for path in (pair.image, pair.label) if path is not None)
+    files = [path for pair in pairs for path in (pair.image, pair.label) if path is not None]
+    listed = data.list_file(split)
+    files += [listed] if listed is not None and listed.is_relative_to(data.raw_root) else []
     return {path.relative_to(data.raw_root).as_posix(): path.stat() for path in files}
 
 
@@ -71,10 +73,13 @@ def _kept_times(data: DataConfig, split: str) -> dict[str, int]:
 def _prepared_hashes(data: DataConfig, split: str) -> dict[str, str]:
     """Return the sha256 of each packed raw file by its path under the root; empty without a manifest."""
     try:
-        entries = {str(entry.get("name")): entry for entry in read_manifest(data, split)["images"]}
+        manifest = read_manifest(data, split)
     except InputError:
         return {}
+    entries = {str(entry.get("name")): entry for entry in manifest["images"]}
     hashes = {}
+    if "list_sha256" in manifest:
+        hashes[data.list_file(split).relative_to(data.raw_root).as_posix()] = manifest["list_sha256"]
     for pair in raw_files.find(data, split, data.raw_root)[0]:
         entry = entries.get(pair.name, {})
         for path, key in ((pair.image, "image_sha256"), (pair.label, "label_sha256")):

@@ -7,7 +7,7 @@ from pkgutil import resolve_name
 
 from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import LabelSpec
-from fbnet.config.registry import DATASETS
+from fbnet.config.registry import DatasetEntry
 from fbnet.data.readers.pairs import Pair
 from fbnet.errors import InputError
 
@@ -21,14 +21,11 @@ def find(data: DataConfig, split: str, root: Path) -> tuple[list[Pair], LabelSpe
     Raises:
         InputError: if anything is wrong with the folders; names the file.
     """
-    entry = DATASETS[data.dataset]
     if not root.is_dir():
-        raise InputError(
-            f"{root}: no such folder; point {entry.root_variable} or the study's data root at {data.dataset}"
-        )
-    reader = resolve_name(entry.reader)
-    found = reader.pairs(root, split, **entry.options)
-    return found, reader.label_spec(root, split) if hasattr(reader, "label_spec") else entry.labels
+        raise InputError(f"{root}: no such folder; point {data.raw_root_hint} at {data.dataset}")
+    reader = resolve_name(data.entry.reader)
+    found = reader.pairs(root, split, *_described(data.entry))
+    return found, reader.label_spec(root, split) if hasattr(reader, "label_spec") else data.labels
 
 
 def missing(data: DataConfig, splits: Iterable[str]) -> tuple[Path, ...]:
@@ -38,10 +35,15 @@ def missing(data: DataConfig, splits: Iterable[str]) -> tuple[Path, ...]:
     """
     if data.synthetic is not None:
         return ()
-    entry = DATASETS[data.dataset]
-    reader = resolve_name(entry.reader)
-    needed = [path for split in splits for path in reader.raw_paths(data.raw_root, split, **entry.options)]
+    reader = resolve_name(data.entry.reader)
+    described = _described(data.entry)
+    needed = [path for split in splits for path in reader.raw_paths(data.raw_root, split, *described)]
     return tuple(path for path in dict.fromkeys(needed) if not _holds_something(path))
+
+
+def _described(entry: DatasetEntry) -> tuple[DatasetEntry, ...]:
+    """Return the entry as a further argument of its reader, if the reader takes one."""
+    return (entry,) if entry.files else ()
 
 
 def _holds_something(path: Path) -> bool:

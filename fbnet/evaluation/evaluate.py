@@ -8,37 +8,60 @@ from fbnet import paths
 from fbnet.config.evaluation import Scales
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
+from fbnet.config.training import Precision
 from fbnet.data.packed import open_split
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix, scores
-from fbnet.evaluation.predictor import balance_map, predict_labels
+from fbnet.evaluation.predictor import balance_map, predict_labels, predict_plain_and_mirrored
 from fbnet.io.files import write_json, write_whole
 from fbnet.models import checkpoint
 from fbnet.models.build import SegmentationNetwork
 from fbnet.models.flops import count
-from fbnet.runtime.precision import choose_precision
+from fbnet.runtime.precision import resolve
 
 
-def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, scales: Scales = "single_scale") -> None:
+def evaluate(
+    study: Study,
+    run: RunConfig,
+    seed: int,
+    device: torch.device,
+    *,
+    scales: Scales = "single_scale",
+    precision: Precision = "auto",
+) -> None:
     """Evaluate a run's checkpoint on its evaluation split, at a single scale or at those of the study.
 
+    NOTE the paper says "without flipping" for Table 6 alone, and codes of its family mirror at a single scale too: with
+    `also_mirrored`, the scores of both are kept.
+
     Writes the metrics file of these scales and, at a single scale, samples.npz.
+
+    Args:
+        study, run, seed: what to evaluate.
+        device: `cpu` or `cuda`.
+        scales: the study's single scale or its several.
+        precision: what to compute in if the study leaves it open.
 
     Raises:
         InputError: if the run has no evaluation images, or if the checkpoint or the prepared data are missing or do not
             match the study.
     """
-    settings = study.evaluation_of(run.id, scales)
+    declared = study.evaluation_of(run.id, scales)
+    settings = resolve(declared, precision, device)
     network, config = load_run(study, run, seed)
     network.to(device, memory_format=torch.channels_last)
     data = study.data_of(run.id)
     split, labels = open_split(data, data.evaluate), data.labels
     sampled = sample_indices(len(split), settings.samples) if scales == "single_scale" else []
-    confusion = np.zeros((len(labels.classes),) * 2, dtype=np.int64)
+    confusion, mirrored_confusion = np.zeros((2, len(labels.classes), len(labels.classes)), dtype=np.int64)
     samples = {"names": np.array([split.names[index] for index in sampled])}
     for index in tqdm(range(len(split)), desc=f"evaluate {run.id} seed {seed}", unit="image", disable=None):
         image, label = split.image(index), split.labels(index)
-        prediction = predict_labels(network, image, settings, device)
+        if settings.also_mirrored:
+            prediction, mirrored = predict_plain_and_mirrored(network, image, settings, device)
+            mirrored_confusion += confusion_matrix(label, mirrored, len(labels.classes))
+        else:
+            prediction = predict_labels(network, image, settings, device)
         confusion += confusion_matrix(label, prediction, len(labels.classes))
         if index in sampled:
             balance = balance_map(network, image, device, settings.precision)
@@ -55,15 +78,17 @@ def evaluate(study: Study, run: RunConfig, seed: int, device: torch.device, *, s
         "split": data.evaluate,
         "images": len(split),
         **scores(confusion, labels),
+        **({"mirrored": scores(mirrored_confusion, labels)} if settings.also_mirrored else {}),
         "gflops": round(gflops, 6),
         "parameters": parameters,
         "iterations": config.iterations,
-        "evaluation": settings.model_dump(),
+        "evaluation": declared.model_dump(),
         "training": config.training.model_dump(),
         "width": config.width,
         "device": device.type,
-        "precision": choose_precision(settings.precision, device),
+        "precision": settings.precision,
         "torch_version": str(torch.__version__),
+        "trained": config.model_dump(include={"device", "precision", "torch_version"}),
     }
     if scales == "single_scale":
         write_whole(paths.samples_file(study.name, run.id, seed), lambda file: np.savez_compressed(file, **samples))
@@ -83,7 +108,11 @@ def load_run(study: Study, run: RunConfig, seed: int) -> tuple[SegmentationNetwo
     """
     path = paths.checkpoint_file(study.name, run.id, seed)
     network, config = checkpoint.load(path)
-    declared = (run.training_key, study.data_of(run.id).dataset, study.settings.width, study.training_of(run.id))
-    if (config.run.training_key, config.dataset, config.width, config.training) != declared:
+    data = study.data_of(run.id)
+    declared = (run.training_key, data.dataset, study.settings.width, study.training_of(run.id))
+    found = (config.run.training_key, config.dataset, config.width, config.training)
+    declared += (data.labels.classes, data.labels.foreground if run.balance.stages else None)
+    found += (config.labels.classes, config.labels.foreground if run.balance.stages else None)
+    if found != declared:
         raise InputError(f"{path}: trained with parameters other than the study's; train this run again")
     return network, config

@@ -15,6 +15,7 @@ Of a larger image, only the uint8 labels or the balance map are kept as a whole.
 """
 
 import logging
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -57,15 +58,37 @@ def predict_labels(
     Raises:
         InputError: if a single tile does not fit into memory; batches of several tiles are halved first.
     """
-    size = image.shape[:2]
-    label = f"an image of {size[0]} x {size[1]} pixels"
-    with within_memory(label, device, "set evaluation.mode to sliding, with a smaller evaluation.tile"):
-        labels = np.empty(size, dtype=np.uint8)
-        for chunk in chunks(size, settings.scales):
-            # The values have no name, so that they are freed before those of the next chunk are computed.
-            predicted = predict(network, image[chunk.seen], settings, device).argmax(dim=0).byte()
-            labels[chunk.kept] = predicted[chunk.inner].cpu().numpy()
-    return labels
+
+    def labels_of(part: np.ndarray) -> tuple[Tensor]:
+        return (predict(network, part, settings, device).argmax(dim=0),)
+
+    return _chunk_by_chunk(labels_of, network, image, settings, device, maps=1)[0]
+
+
+@torch.inference_mode()
+def predict_plain_and_mirrored(
+    network: SegmentationNetwork, image: np.ndarray, settings: EvaluationConfig, device: torch.device
+) -> np.ndarray:
+    """Predict as `predict_labels` at scale 1, and once more by the mean with the mirrored image.
+
+    The logits of the image are computed once for both.
+
+    Returns:
+        (2, H, W) uint8 train ids: without and with the mirrored image, each as `predict_labels` gives them.
+
+    Raises:
+        InputError: as `predict_labels`.
+    """
+
+    def labels_of(part: np.ndarray) -> tuple[Tensor, Tensor]:
+        values = _normalised(network, part, device)
+        logits = _logits(network, values, settings, 1.0)[0]
+        plain, total = logits.argmax(dim=0), _add_softmax(None, logits)
+        del logits  # before those of the mirrored image are computed
+        total = _add_softmax(total, _view_logits(network, values, settings, 1.0, mirror=True, like=values))
+        return plain, total.argmax(dim=0)
+
+    return _chunk_by_chunk(labels_of, network, image, settings, device, maps=2)
 
 
 @torch.inference_mode()
@@ -86,7 +109,7 @@ def predict(
     Returns:
         (classes, H, W) float32 on the device.
     """
-    values = _normalised(image, device)
+    values = _normalised(network, image, device)
     if settings.scales == (1.0,) and not settings.mirror:
         return _logits(network, values, settings, 1.0)[0]
     total = None
@@ -96,6 +119,26 @@ def predict(
             # The logits have no name, so that they are freed before the next ones are computed.
             total = _add_softmax(total, _view_logits(network, scaled, settings, scale, mirror=mirror, like=values))
     return total.div_(len(settings.scales) * (1 + settings.mirror))
+
+
+def _chunk_by_chunk(
+    labels_of: Callable[[np.ndarray], tuple[Tensor, ...]],
+    network: SegmentationNetwork,
+    image: np.ndarray,
+    settings: EvaluationConfig,
+    device: torch.device,
+    *,
+    maps: int,
+) -> np.ndarray:
+    """Predict label maps (maps, H, W), uint8, of an image (H, W, 3) in bounded memory."""
+    size = image.shape[:2]
+    label = f"an image of {size[0]} x {size[1]} pixels"
+    with within_memory(label, device, "set evaluation.mode to sliding, with a smaller evaluation.tile"):
+        labels = np.empty((maps, *size), dtype=np.uint8)
+        for chunk in chunks(size, settings.scales, multiple=_largest_stride(network)):
+            for whole, predicted in zip(labels, labels_of(image[chunk.seen]), strict=True):
+                whole[chunk.kept] = predicted.byte()[chunk.inner].cpu().numpy()
+    return labels
 
 
 def modulated_stage(network: SegmentationNetwork) -> str | None:
@@ -124,8 +167,8 @@ def balance_map(
         return None
     stride = network.backbone.strides[stage]
     means = np.empty([-(-side // stride) for side in image.shape[:2]], dtype=np.float32)
-    for chunk in chunks(image.shape[:2]):
-        mean = _mean_x_o(network, stage, _normalised(image[chunk.seen], device), precision)
+    for chunk in chunks(image.shape[:2], multiple=_largest_stride(network)):
+        mean = _mean_x_o(network, stage, _normalised(network, image[chunk.seen], device), precision)
         means[feature_window(chunk.kept, stride)] = mean[feature_window(chunk.inner, stride)].cpu().numpy()
     return means
 
@@ -222,17 +265,25 @@ def _add_tiles(total: Tensor | None, size: Size, windows: list[Window], batch: T
     return total
 
 
-def _normalised(image: np.ndarray, device: torch.device) -> Tensor:
+def _normalised(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> Tensor:
     """Normalised image (1, 3, H, W) from (H, W, 3) uint8."""
-    return normalise(torch.tensor(image)[None], device)
+    return normalise(torch.tensor(image)[None], device, network.backbone.normalisation)
 
 
-def _padded(values: Tensor) -> Tensor:
-    """Normalised image (1, 3, H, W), padded by the mean colour to multiples of the output stride."""
+def _padded(values: Tensor, multiple: int = OUTPUT_STRIDE) -> Tensor:
+    """Normalised image (1, 3, H, W), padded by the mean colour to multiples of a number of pixels."""
     height, width = values.shape[-2:]
-    return pad(values, (0, -width % OUTPUT_STRIDE, 0, -height % OUTPUT_STRIDE))
+    return pad(values, (0, -width % multiple, 0, -height % multiple))
+
+
+def _largest_stride(network: SegmentationNetwork) -> int:
+    return max(network.backbone.strides.values())
 
 
 def _forward(network: SegmentationNetwork, values: Tensor, precision: Precision) -> Tensor:
+    """Logits of normalised images; a network of a larger stride than OUTPUT_STRIDE sees them padded to its own."""
+    height, width = values.shape[-2:]
+    stride = _largest_stride(network)
     with autocast(precision, values.device):
-        return network(values)["out"]
+        seen = values if height % stride == width % stride == 0 else _padded(values, stride)
+        return network(seen)["out"][..., :height, :width]

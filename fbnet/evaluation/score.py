@@ -1,15 +1,17 @@
 """Scores of predicted label maps, made by any program, against the ground truth."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from fbnet.config.base import refuse, validating
+from fbnet.config.dataset_files import dataset_names, find_dataset
 from fbnet.config.labels import LabelSpec
-from fbnet.config.registry import DATASETS
+from fbnet.config.registry import DATASETS, DatasetEntry, FileNames
 from fbnet.data.images import read_labels
+from fbnet.data.readers.described import IMAGE_SUFFIXES, name_of
 from fbnet.data.readers.pairs import by_name, refuse_unpaired
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix, scores
@@ -17,17 +19,27 @@ from fbnet.evaluation.metrics import confusion_matrix, scores
 _REPORTED = ("miou", "f_miou", "pixel_accuracy", "iou")
 
 
+def scored_dataset(name: str) -> DatasetEntry:
+    """Return a dataset whose label maps can be scored. Raises InputError for any other name."""
+    with validating(Path("--dataset")):
+        entry = find_dataset(name)
+        if not entry.scored:
+            choices = [choice for choice in dataset_names() if choice not in DATASETS or DATASETS[choice].scored]
+            raise refuse(f"{name} cannot be scored; choose from {', '.join(choices)}")
+    return entry
+
+
 def score(dataset: str, predictions: Path, labels: Path) -> dict:
     """Compute the IoU over all images of two folders of PNGs, which are searched recursively.
 
-    Cityscapes: raw ids 0 to 33, files paired by `<city>_<sequence>_<frame>`, whatever follows in a prediction's name;
-    the IoUs equal those of cityscapesScripts' evaluator. CamVid: class ids 0 to 11 (void), files paired by their stem.
-    Pixels labelled void are ignored. A pixel predicted void elsewhere is a false negative of its label's class, and a
-    false positive of none.
+    Both hold the raw ids or colours of the dataset. Files are paired by the names that the dataset's `names` find in
+    them, stems if it has none. Cityscapes: raw ids 0 to 33, paired by `<city>_<sequence>_<frame>`, whatever follows in
+    a prediction's name; the IoUs equal those of cityscapesScripts' evaluator. Pixels labelled void are ignored. A pixel
+    predicted void elsewhere is a false negative of its label's class, and a false positive of none.
 
     Args:
-        dataset: a dataset with `label_files` in the registry.
-        predictions: folder of (H, W) uint8 label maps.
+        dataset: a dataset whose files are described, see `DatasetEntry.scored`.
+        predictions: folder of (H, W) uint8 label maps, or (H, W, 3) if the dataset's are RGB.
         labels: folder of the ground truth, of the same sizes.
 
     Returns:
@@ -39,8 +51,9 @@ def score(dataset: str, predictions: Path, labels: Path) -> dict:
         InputError: for missing or empty folders, and for files that do not pair, differ in size, are damaged or hold an
             id out of range.
     """
-    spec = DATASETS[dataset].labels
-    found = _pairs(_files(predictions, "*.png", dataset), _files(labels, DATASETS[dataset].label_files, dataset))
+    entry = scored_dataset(dataset)
+    spec = entry.labels
+    found = _pairs(_predictions(predictions, entry.names, dataset), _labels(labels, entry.names.label))
     confusion = np.zeros((len(spec.classes), len(spec.classes) + 1), dtype=np.int64)
     for prediction, label in tqdm(found, desc="score", unit="image", disable=None):
         confusion += _confusion(prediction, label, spec)
@@ -55,23 +68,35 @@ def table_rows(result: dict) -> list[tuple[str, float | None]]:
     return [(name, None if rate is None else 100 * rate) for name, rate in rates.items()]
 
 
-def _files(folder: Path, pattern: str, dataset: str) -> dict[str, Path]:
-    """Files of a folder by the name that pairs them."""
+def _predictions(folder: Path, names: FileNames, dataset: str) -> dict[str, Path]:
+    """Predictions of a folder by name: found as the dataset says, else as in images and label maps, or the stem."""
+
+    def name(path: Path) -> str:
+        if names.prediction is None:
+            images = (name_of(path.with_suffix(suffix), names.image) for suffix in IMAGE_SUFFIXES)
+            return next(filter(None, (*images, name_of(path, names.label))), path.stem)
+        found = name_of(path, names.prediction)
+        if found is None:
+            message = f"{path}: is not named like a file of {dataset} ({names.prediction}); rename or remove it"
+            raise InputError(message)
+        return found
+
+    return _by_name(folder, "*.png", name)
+
+
+def _labels(folder: Path, pattern: str | None) -> dict[str, Path]:
+    """Label maps of a folder by name; other files may lie beside them."""
+    return _by_name(folder, "*.png" if pattern is None else pattern, lambda path: name_of(path, pattern))
+
+
+def _by_name(folder: Path, expected: str, name: Callable[[Path], str | None]) -> dict[str, Path]:
+    """PNGs of a folder by name, without those that have none."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; name a folder of {pattern}")
-    found = by_name(_named(folder.rglob(pattern), dataset))
+        raise InputError(f"{folder}: no such folder; name a folder of {expected}")
+    found = by_name((found, path) for path in folder.rglob("*.png") if (found := name(path)) is not None)
     if not found:
-        raise InputError(f"{folder}: holds no {pattern}; name a folder of them")
+        raise InputError(f"{folder}: holds no {expected}; name a folder of them")
     return found
-
-
-def _named(files: Iterable[Path], dataset: str) -> Iterable[tuple[str, Path]]:
-    for path in files:
-        pattern = DATASETS[dataset].image_name or re.escape(path.stem)
-        name = re.match(pattern, path.name)
-        if name is None:
-            raise InputError(f"{path}: is not named like a file of {dataset} ({pattern}); rename or remove it")
-        yield name.group(), path
 
 
 def _pairs(predictions: dict[str, Path], labels: dict[str, Path]) -> list[tuple[Path, Path]]:

@@ -16,21 +16,23 @@ from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
+from fbnet.config.training import Precision
 from fbnet.data.images import read_ids
 from fbnet.data.packed import PackedSplit, open_split
 from fbnet.errors import InputError
 from fbnet.evaluation.evaluate import load_run
 from fbnet.evaluation.predictor import predict_labels
 from fbnet.io.files import write_whole
+from fbnet.runtime.precision import resolve
 
 ENDING = "_labelIds.png"
 
 
-def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Path:
+def submit(study: Study, run: RunConfig, seed: int, device: torch.device, *, precision: Precision = "auto") -> Path:
     """Predict a study's test images with a run's checkpoint, at several scales if the study has them.
 
     The zip holds a PNG of label ids (H, W) uint8 for each image, `<city>_<sequence>_<frame>_labelIds.png`. It is
-    checked before it is moved into place.
+    checked before it is moved into place. `precision` is what to compute in if the study leaves it open.
 
     Returns:
         Path of the zip.
@@ -45,16 +47,16 @@ def export(study: Study, run: RunConfig, seed: int, device: torch.device) -> Pat
         checkpoint = paths.checkpoint_file(study.name, run.id, seed)
         raise InputError(
             f"{checkpoint}: has the {len(config.labels.classes)} classes of {config.dataset}, not those of Cityscapes; "
-            "export a run trained on Cityscapes classes"
+            "submit a run trained on Cityscapes classes"
         )
     split = open_split(data, data.predict)
     _check_benchmark(data, split)
     network.to(device, memory_format=torch.channels_last)
-    settings = study.evaluation(study.export_scales)
+    settings = resolve(study.evaluation(study.export_scales), precision, device)
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w") as archive:
-            for index in tqdm(range(len(split)), desc=f"export {run.id} seed {seed}", unit="image", disable=None):
+            for index in tqdm(range(len(split)), desc=f"submit {run.id} seed {seed}", unit="image", disable=None):
                 prediction = predict_labels(network, split.image(index), settings, device)
                 # No time stamp, so that equal predictions make equal files.
                 archive.writestr(zipfile.ZipInfo(f"{split.names[index]}{ENDING}"), _png(prediction))
@@ -80,14 +82,14 @@ def check_submission(path: Path, sizes: Mapping[str, tuple[int, int]]) -> None:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a zip file ({error}); export again") from None
+        raise InputError(f"{path}: not a zip file ({error}); run `fbnet submit` again") from None
     with archive:
         names = archive.namelist()
         expected = {f"{name}{ENDING}": size for name, size in sizes.items()}
         if sorted(names) != sorted(expected):
             wrong = sorted(set(names) ^ set(expected)) or [name for name in names if names.count(name) > 1]
             raise InputError(
-                f"{path}: holds {len(names)} files for {len(expected)} images, see {wrong[0]}; export again"
+                f"{path}: holds {len(names)} files for {len(expected)} images, see {wrong[0]}; run `fbnet submit` again"
             )
         for name in names:
             _check_map(path, name, _read_member(path, archive, name), expected[name])
@@ -97,20 +99,22 @@ def _read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     """Read a member, which must be stored uncompressed: compression would not shrink a PNG."""
     member = archive.getinfo(name)
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-        raise InputError(f"{path}: {name} is compressed; export again")
+        raise InputError(f"{path}: {name} is compressed; run `fbnet submit` again")
     try:
         return archive.read(member)
     except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: {name} is damaged ({error}); export again") from None
+        raise InputError(f"{path}: {name} is damaged ({error}); run `fbnet submit` again") from None
 
 
 def _check_map(path: Path, name: str, content: bytes, size: tuple[int, int]) -> None:
     ids = read_ids(io.BytesIO(content), f"{path}: {name}")
     if ids.shape != size:
-        raise InputError(f"{path}: {name} has size {ids.shape}, its image {size}; export again")
+        raise InputError(f"{path}: {name} has size {ids.shape}, its image {size}; run `fbnet submit` again")
     unknown = sorted(set(np.unique(ids).tolist()) - set(_CLASS_IDS))
     if unknown:
-        raise InputError(f"{path}: {name} holds id {unknown[0]}, which is no class of Cityscapes; export again")
+        raise InputError(
+            f"{path}: {name} holds id {unknown[0]}, which is no class of Cityscapes; run `fbnet submit` again"
+        )
 
 
 _CLASS_IDS = tuple(raw for raw, train_id in CITYSCAPES.raw_ids.items() if train_id < len(CITYSCAPES.classes))

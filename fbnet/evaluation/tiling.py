@@ -39,15 +39,15 @@ class Chunk:
         )
 
 
-def chunks(size: Size, scales: tuple[float, ...] = (1.0,)) -> list[Chunk]:
+def chunks(size: Size, scales: tuple[float, ...] = (1.0,), multiple: int = OUTPUT_STRIDE) -> list[Chunk]:
     """Cut an image into chunks that see at most MAX_PIXELS at the largest scale, or at 1 if all scales are smaller.
 
-    An image that is not larger is a single chunk. All cuts are multiples of the output stride, so that the features of
-    a chunk align with those of the image.
+    An image that is not larger is a single chunk. All cuts are at multiples of `multiple`, the network's largest
+    stride, so that the features of a chunk align with those of the image.
     """
     max_pixels = math.floor(MAX_PIXELS / max(1.0, *scales) ** 2)
-    side = max(size) if math.prod(size) <= max_pixels else max(OUTPUT_STRIDE, math.isqrt(max_pixels))
-    rows, columns = (_spans(length, side) for length in size)
+    side = max(size) if math.prod(size) <= max_pixels else max(multiple, math.isqrt(max_pixels))
+    rows, columns = (_spans(length, side, multiple) for length in size)
     return [Chunk(kept=(top, left), seen=(above, before)) for (top, above), (left, before) in product(rows, columns)]
 
 
@@ -91,7 +91,7 @@ def seen_pixels(size: Size, settings: EvaluationConfig) -> int:
     Counts all scales, overlapping tiles, mirror images and padding.
     """
     views = (tiles(scaled_size(size, scale), settings, scale) for scale in settings.scales)
-    return sum(len(view) * _area(view[0]) for view in views) * (1 + settings.mirror)
+    return sum(len(view) * _area(view[0]) for view in views) * (1 + (settings.mirror or settings.also_mirrored))
 
 
 def feature_window(window: Window, stride: int) -> Window:
@@ -99,13 +99,13 @@ def feature_window(window: Window, stride: int) -> Window:
     return tuple(slice(part.start // stride, -(-part.stop // stride)) for part in window)
 
 
-def _spans(length: int, side: int) -> list[tuple[slice, slice]]:
+def _spans(length: int, side: int, multiple: int) -> list[tuple[slice, slice]]:
     """Equal parts of a length, each beside the same with a margin on both sides, at most `side` long."""
     if length <= side:
         return [(slice(0, length), slice(0, length))]
-    margin = side // MARGIN // OUTPUT_STRIDE * OUTPUT_STRIDE
-    longest = (side - 2 * margin) // OUTPUT_STRIDE * OUTPUT_STRIDE
-    step = _multiple(length / math.ceil(length / longest))
+    margin = side // MARGIN // multiple * multiple
+    longest = (side - 2 * margin) // multiple * multiple
+    step = math.ceil(length / math.ceil(length / longest) / multiple) * multiple
     kept = [slice(start, min(start + step, length)) for start in range(0, length, step)]
     return [(part, slice(max(0, part.start - margin), min(part.stop + margin, length))) for part in kept]
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from fbnet.config.labels import LabelSpec
 from fbnet.config.registry import HEADS
-from fbnet.config.runs import RunConfig
-from fbnet.models.backbones.build import Backbone, build_backbone, stage_channels
+from fbnet.config.runs import BalanceConfig, RunConfig
+from fbnet.models.backbones.build import Backbone, build_backbone
 from fbnet.models.feature_balance import FeatureBalance
 from fbnet.models.layers import initialise
 from fbnet.models.resize import resize_to
@@ -55,17 +55,25 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
         run: Configuration of the run.
         labels: Classes to predict; the foreground ones are those of the block-wise loss.
         width: Width multiplier of backbone and head.
+
+    Raises:
+        InputError: for a backbone that needs a package that is not installed, or cannot be built so.
     """
-    channels = stage_channels(run.backbone, width)
     classes = len(labels.classes)
-    auxiliary_classes = classes if run.balance.auxiliary == "pce" else len(labels.foreground)
     backbone = build_backbone(run, width)
+    channels = backbone.channels
     head = resolve_name(HEADS[run.head])(channels, classes, width=width)
     # NOTE not in the paper: fan in, as in the family of codes that it builds on. By fan out, the few outputs of the
     # classifier would begin with logits as large as those of a trained network.
     initialise(head, "fan_in")
     # Last and not re-initialised, so that a run and its baseline draw the same backbone and head at the same seed.
     balance = nn.ModuleDict(
-        {stage: FeatureBalance(channels[stage], auxiliary_classes, run.balance) for stage in run.balance.stages}
+        {stage: _feature_balance(channels[stage], run.balance, labels) for stage in run.balance.stages}
     )
     return SegmentationNetwork(backbone, balance, head, labels)
+
+
+def _feature_balance(channels: int, config: BalanceConfig, labels: LabelSpec) -> FeatureBalance:
+    classes = {"bwbce": len(labels.foreground), "pce": len(labels.classes), "none": None}[config.auxiliary]
+    modulator = None if config.modulator == "none" else config.modulator
+    return FeatureBalance(channels, classes, modulator=modulator, squeeze_ratio=config.squeeze_ratio)

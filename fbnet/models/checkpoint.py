@@ -8,18 +8,20 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, Self
 
 import torch
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, model_validator
 from torch import Tensor
 
-from fbnet.config.base import Config, DatasetName, Word, validating
+from fbnet.config.base import Config, Word, validating
+from fbnet.config.dataset_files import LabelSetConfig, find_dataset
 from fbnet.config.labels import LabelSpec
-from fbnet.config.registry import DATASETS
 from fbnet.config.runs import RunConfig, Width
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 from fbnet.io.files import write_whole
+from fbnet.models import safetensors_file
 from fbnet.models.build import SegmentationNetwork, build
 
 FORMAT = 1
@@ -32,23 +34,42 @@ class CheckpointConfig(Config):
     study: Word
     run: RunConfig
     seed: NonNegativeInt
-    dataset: DatasetName
+    dataset: Word
+    label_set: LabelSetConfig | None = None
+    """Classes of a dataset of one's own, whose file need not be where the checkpoint is; None for a built-in one."""
     width: Width
     training: TrainingConfig
     iterations: NonNegativeInt
     torch_version: str
+    device: str | None = None
+    """Type of the device; None in older checkpoints, as the following."""
+    precision: Literal["float32", "bfloat16"] | None = None
+    """Number format of the training, with `auto` resolved."""
 
     @property
     def labels(self) -> LabelSpec:
         """Classes of the network."""
-        return DATASETS[self.dataset].labels
+        return find_dataset(self.dataset).labels if self.label_set is None else self.label_set.spec(self.dataset)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.label_set is None:
+            find_dataset(self.dataset, "dataset")
+        return self
 
 
 def save(path: Path, network: SegmentationNetwork, config: CheckpointConfig) -> None:
     """Write a checkpoint atomically."""
     state = {name: value.cpu() for name, value in network.state_dict().items()}
-    content = {"format": FORMAT, "config": config.model_dump(), "state": state}
+    built_in = {"label_set"} if config.label_set is None else None
+    content = {"format": FORMAT, "config": config.model_dump(exclude=built_in), "state": state}
     write_whole(path, lambda file: torch.save(content, file))
+
+
+def publish(folder: Path, network: SegmentationNetwork, config: CheckpointConfig, facts: Mapping[str, object]) -> None:
+    """Write the checkpoint as safetensors and JSON into a folder, with facts for readers without this package."""
+    described = {"format": FORMAT, "config": config.model_dump(mode="json"), **facts}
+    safetensors_file.write(folder, network.state_dict(), described)
 
 
 def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
@@ -66,7 +87,7 @@ def load(path: Path) -> tuple[SegmentationNetwork, CheckpointConfig]:
 
 
 def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
-    """Read the configuration of a checkpoint and its weights by name, on the CPU.
+    """Read the configuration of a checkpoint, or of published weights, and its weights by name, on the CPU.
 
     Raises:
         InputError: for a missing or damaged file, one that is no checkpoint, and weights that are not finite, or no
@@ -74,7 +95,10 @@ def read(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
     """
     if not path.exists():
         raise InputError(f"{path}: not there; train this run first with `fbnet train`")
-    content = read_pickled(path, "no readable checkpoint", HINT)
+    if path.suffix == safetensors_file.SUFFIX:
+        content = safetensors_file.read(path)
+    else:
+        content = read_pickled(path, "no readable checkpoint", HINT)
     if not isinstance(content, dict) or not {"format", "config", "state"} <= content.keys():
         raise InputError(f"{path}: no readable checkpoint; {HINT}")
     if not isinstance(content["format"], int) or content["format"] != FORMAT:

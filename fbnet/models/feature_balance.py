@@ -1,8 +1,10 @@
 """FBNet's add-on (Sec. 3, Fig. 5): the dual feature modulator and its auxiliary classifier."""
 
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
 
-from fbnet.config.runs import BalanceConfig
 from fbnet.models.layers import GlobalMean
 
 
@@ -39,31 +41,52 @@ class FeatureBalance(nn.Module):
     Args:
         channels: C, channels of the features X_l.
         classes: outputs of the auxiliary classifier: the foreground classes for the block-wise BCE, all classes
-            for the point-wise cross-entropy.
-        config: modulator and auxiliary loss.
+            for the point-wise cross-entropy; None for no classifier.
+        modulator: source of X_o: `dfm`, the dual feature modulator, `conv`, a 1x1 convolution (Table 4), or None.
+        squeeze_ratio: of the dual feature modulator's channel sensor.
+        init: `paper` adds X_o as it is, which is about a quarter of X_l at first. NOTE not in the paper: `identity`
+            multiplies it by a learned scale that starts at 0, so that the features of a trained network pass unchanged
+            at first.
 
     Shape:
         Features (N, C, h, w) to features (N, C, h, w) and auxiliary logits (N, classes, h, w), or None.
     """
 
-    def __init__(self, channels: int, classes: int, config: BalanceConfig) -> None:
+    def __init__(
+        self,
+        channels: int,
+        classes: int | None,
+        *,
+        modulator: Literal["dfm", "conv"] | None = "dfm",
+        squeeze_ratio: int = 1,
+        init: Literal["paper", "identity"] = "paper",
+    ) -> None:
         super().__init__()
-        self.modulator = _modulator(channels, config)
+        if init not in ("paper", "identity"):
+            raise ValueError(f"init {init!r} is not known; choose 'paper' or 'identity'")
+        self.modulator = _modulator(channels, modulator, squeeze_ratio)
         # G_conv of Eq. 3; its sigmoid is part of the loss.
-        self.classifier = nn.Conv2d(channels, classes, 1) if config.auxiliary != "none" else None
+        self.classifier = None if classes is None else nn.Conv2d(channels, classes, 1)
+        scaled = self.modulator is not None and init == "identity"
+        self.register_parameter("scale", nn.Parameter(torch.zeros(())) if scaled else None)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         x_o = features if self.modulator is None else self.modulator(features)
         logits = None if self.classifier is None else self.classifier(x_o)
+        if self.modulator is None:
+            return features, logits
         # NOTE the paper says "fuse" (Sec. 3.2) and "adding" (Fig. 7): we add.
-        fused = features if self.modulator is None else features + x_o
-        return fused, logits
+        return features + (x_o if self.scale is None else self.scale * x_o), logits
 
 
-def _modulator(channels: int, config: BalanceConfig) -> nn.Module | None:
-    if config.modulator == "dfm":
-        return DualFeatureModulator(channels, squeeze_ratio=config.squeeze_ratio)
-    return nn.Conv2d(channels, channels, 1) if config.modulator == "conv" else None
+def _modulator(channels: int, name: str | None, squeeze_ratio: int) -> nn.Module | None:
+    if name == "dfm":
+        return DualFeatureModulator(channels, squeeze_ratio=squeeze_ratio)
+    if name == "conv":
+        return nn.Conv2d(channels, channels, 1)
+    if name is None:
+        return None
+    raise ValueError(f"modulator {name!r} is not known; choose 'dfm', 'conv' or None")
 
 
 def _fully_connected(channels: int, squeeze_ratio: int) -> list[nn.Module]:

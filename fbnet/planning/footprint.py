@@ -1,52 +1,28 @@
 """Operations and memory of a training, counted on the meta device, which computes nothing."""
 
 import math
-from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from fbnet.config.labels import LabelSpec
 from fbnet.config.runs import RunConfig
-from fbnet.config.training import TrainingConfig
-from fbnet.models.build import build
+from fbnet.models.build import SegmentationNetwork, build
 from fbnet.models.flops import operations
+from fbnet.planning.estimates import Estimate, Footprint
 
 FLOAT_BYTES = 4
 BYTES = {"float32": 4, "bfloat16": 2}  # of an activation
 LOGIT_MAPS = 2  # logits and their gradient; losses keep no other map of this size
 
 
-@dataclass(frozen=True, kw_only=True)
-class Footprint:
-    """Operations and memory of one training iteration."""
-
-    operations: float
-    """Multiply-adds of the forward pass per pixel, see `fbnet.models.flops`."""
-    parameters: int
-    memory: int
-    """Bytes on the GPU: weights, gradients and momentum in float32; in bfloat16 a copy of the weights; activations that
-    autograd keeps for the backward pass; logits of the crop's size in float32 with their gradient. Library workspaces
-    come on top, and a compiled network keeps less."""
-
-
-def footprint(
-    run: RunConfig, labels: LabelSpec, training: TrainingConfig, precision: Literal["float32", "bfloat16"], width: float
-) -> Footprint:
-    """Count what a training of a run takes on a single GPU.
-
-    Args:
-        run: the run, whose network is built.
-        labels: the classes.
-        training: crop and batch size.
-        precision: precision of the forward pass.
-        width: width multiplier of backbone and head.
-    """
-    with torch.device("meta"):
-        network = build(run, labels, width=width).train()
-        images = torch.empty(training.batch_size, 3, *training.crop)
+def footprint(estimate: Estimate) -> Footprint:
+    """Count what a training takes on a single GPU."""
+    run, labels, training, precision = estimate.run, estimate.labels, estimate.training, estimate.precision
+    network = describe(run, labels, estimate.width)
+    images = torch.empty(training.batch_size, 3, *training.crop, device="meta")
     count, activations = trace_forward(network, images, BYTES[precision])
     pixels = training.batch_size * math.prod(training.crop)
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -56,6 +32,20 @@ def footprint(
     logits = LOGIT_MAPS * FLOAT_BYTES * outputs * len(labels.classes) * pixels
     weights = (3 * FLOAT_BYTES + copy) * parameters  # weights, gradients, momentum
     return Footprint(operations=count / pixels, parameters=parameters, memory=weights + activations + logits)
+
+
+def describe(run: RunConfig, labels: LabelSpec, width: float) -> SegmentationNetwork:
+    """Build the network of a run on the meta device, in training mode, without a backward pass.
+
+    torch finds the shapes of a batch normalisation there by running its definition step by step, which would take two
+    thirds of a trace.
+    """
+    with torch.device("meta"):
+        network = build(run, labels, width=width).train()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.forward = partial(_Normalisation.apply, layer.weight, layer.bias)
+    return network
 
 
 def trace_forward(network: nn.Module, images: Tensor, float_bytes: int) -> tuple[int, int]:
@@ -84,3 +74,13 @@ def trace_forward(network: nn.Module, images: Tensor, float_bytes: int) -> tuple
         numbers = values.untyped_storage().nbytes() // values.element_size()  # the tensor may be a view
         activations += numbers * (float_bytes if values.is_floating_point() else values.element_size())
     return count, activations
+
+
+class _Normalisation(torch.autograd.Function):
+    """Batch normalisation of meta tensors: shapes, and what autograd keeps of it in training mode."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor, bias: Tensor, values: Tensor) -> Tensor:
+        mean, deviation = torch.empty_like(weight), torch.empty_like(bias)
+        ctx.save_for_backward(values, weight, mean, deviation)
+        return torch.empty_like(values)

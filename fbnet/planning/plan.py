@@ -10,7 +10,7 @@ from fbnet.config.evaluation import Scales
 from fbnet.config.study import Study
 from fbnet.data import raw_files
 from fbnet.data.packed import split_images
-from fbnet.models.weight_files import weights_file
+from fbnet.models.weight_files import how_to_install, weights_file
 from fbnet.provenance.graph import SCALES, Kind, of_run
 
 
@@ -104,16 +104,14 @@ def missing_inputs(study: Study) -> list[str]:
             tables = [name for name in study.tables if role in study.roles_of_table(name)]
             lines.append(
                 f"no raw data for {role}: {missing[0]} is missing or empty; bring {data.dataset} there or set "
-                f"{data.entry.root_variable}{_needed_by(tables)}"
+                f"{data.entry.root_variable or data.raw_root_hint}{_needed_by(tables)}"
             )
     for entry in dict.fromkeys(filter(None, map(study.initial_weights, study.runs))):
         if not paths.weights_record(entry).is_file() and not weights_file(entry).is_file():
             runs = {run for run in study.runs if study.initial_weights(run) == entry}
             tables = [name for name in study.tables if runs & set(study.runs_of_table(name))]
-            lines.append(
-                f"no initial weights {entry}; bring them there, or `fbnet fetch-weights --study {study.name}`"
-                f"{_needed_by(tables)}"
-            )
+            hint = how_to_install(entry) or f"bring them there, or `fbnet fetch-weights --study {study.name}`"
+            lines.append(f"no initial weights {entry}; {hint}{_needed_by(tables)}")
     return lines
 
 
@@ -135,23 +133,23 @@ class _Need:
 def _needs(study: Study) -> dict[str, _Need]:
     """Runs that tables and figures need, parents first."""
     needs: defaultdict[str, _Need] = defaultdict(_Need)
-    seeds = study.settings.seeds
     for name, table in study.tables.items():
         for run in study.runs_of_table(name):
             needs[run].tables.append(name)
-            needs[run].seeds.update(seeds)
+            needs[run].seeds.update(study.seeds_of(run))
         for run in map(study.run, study.compared_runs(name)):
             if run.evaluated:
-                needs[run.id].evaluations[table.evaluation].update(seeds)
+                needs[run.id].evaluations[table.evaluation].update(study.seeds_of(run.id))
             elif run.split == "trainval":
-                needs[run.id].exports.update(seeds)
-    # Figures show two runs with the first seed.
+                needs[run.id].exports.update(study.seeds_of(run.id))
+    # Figures show two runs.
     shown = (study.figure_runs.baseline, study.figure_runs.fbnet) if study.figures else ()
     for run in dict.fromkeys(link for name in shown for link in study.ancestors(name)):
         needs[run].figures += study.figures
-        needs[run].seeds.add(seeds[0])
+        seeds = {seed for figure in study.figures for seed in study.seeds_of_figure(figure, run)}
+        needs[run].seeds.update(seeds)
         if run in shown:
-            needs[run].evaluations["single_scale"].add(seeds[0])
+            needs[run].evaluations["single_scale"].update(seeds)
     return needs
 
 

@@ -165,8 +165,8 @@ def _progress(jobs: Iterable[Jobs]) -> str:
 
 
 def _numbers(names: Iterable[str]) -> str:
-    """Numbers of tables or figures: `1, 3` for table_1 and table_3."""
-    return ", ".join(name.partition("_")[2] for name in names) or NONE
+    """Numbers of the paper's tables or figures, `1, 3` for table_1 and table_3, and names of other tables."""
+    return ", ".join(name.removeprefix("table_").removeprefix("figure_") for name in names) or NONE
 
 
 def _table(rows: list[dict[str, str]]) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fbnet import paths
+from fbnet.config.dataset_files import dataset_names
 from fbnet.config.load import load_study
-from fbnet.config.registry import DATASETS
 
 PACKED = re.compile(r".+-[0-9a-f]{8}(\.[0-9a-f]{8}(\.former)?\.part)?")
 """Names of packed splits and of what a killed preparation leaves; folders of other names are somebody's own."""
@@ -39,7 +39,7 @@ def unused_splits() -> tuple[UnusedSplit, ...]:
     """
     studies = [load_study(file.stem) for file in sorted(paths.STUDIES.glob("*.yaml"))]
     used = {study.role(role).packed_name(split) for study in studies for role, split in study.splits}
-    names = sorted({name for dataset in DATASETS for name in _names(dataset)} - used)
+    names = sorted({name for dataset in dataset_names() for name in _names(dataset)} - used)
     return tuple(UnusedSplit(name, _size(paths.prepared_dir(name))) for name in names)
 
 

@@ -103,7 +103,7 @@ def build_graph(study: Study) -> Graph:
         nodes |= _data_nodes(study, role, split)
     parents_first = dict.fromkeys(link for name in study.runs for link in study.ancestors(name))
     for run in map(study.run, parents_first):
-        for seed in study.settings.seeds:
+        for seed in study.seeds_of(run.id):
             nodes |= _run_nodes(study, run, seed)
     nodes |= {Result("table", name): _table_node(study, name) for name in study.tables}
     nodes |= {Result("figure", name): _figure_node(study, name) for name in study.figures}
@@ -157,8 +157,8 @@ def large_files(study: Study) -> list[Path]:
     """List the files that DVC versions: folders of packed splits, checkpoints, samples and exports."""
     files = (paths.checkpoint_file, paths.samples_file, paths.export_file)
     folders = [paths.prepared_dir(prepared(study, *part).name) for part in study.splits]
-    runs = product(study.runs, study.settings.seeds, files)
-    return [*folders, *(file(study.name, run, seed) for run, seed, file in runs)]
+    runs = [(run, seed) for run in study.runs for seed in study.seeds_of(run)]
+    return [*folders, *(file(study.name, run, seed) for (run, seed), file in product(runs, files))]
 
 
 def _data_nodes(study: Study, role: Role, split: str) -> dict[Result, Node]:
@@ -167,8 +167,9 @@ def _data_nodes(study: Study, role: Role, split: str) -> dict[Result, Node]:
     nodes = {} if data.synthetic is not None else {raw: Node(parameters={})}  # synthetic scenes have no raw data
     manifest, *arrays = data.prepared_files(split)
     nodes[made] = Node(
-        parameters=data.source(split),
+        parameters=data.preparation(split),
         inputs=tuple(nodes),
+        files=_versioned(data.list_file(split)),
         variants=(data.dataset,),
         identity=(manifest,),
         byproducts=tuple(arrays),
@@ -194,7 +195,11 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
             if scales == "single_scale" or study.settings.multi_scale is not None:
                 result = of_run(kind, run.id, seed)
                 nodes[result] = Node(
-                    parameters={"evaluation": study.evaluation(scales).model_dump(), "split": data.evaluate},
+                    parameters={
+                        "evaluation": study.evaluation(scales).parameters,
+                        "split": data.evaluate,
+                        **data.classes("classes", "foreground"),
+                    },
                     inputs=(trained, prepared(study, run.data, data.evaluate)),
                     variants=(run.head, run.backbone),
                     **rule_outputs(study.name, result.kind, result.name),
@@ -202,7 +207,7 @@ def _run_nodes(study: Study, run: RunConfig, seed: int) -> dict[Result, Node]:
     elif "cityscapes_test" in study.settings.data:
         result = of_run("export", run.id, seed)
         nodes[result] = Node(
-            parameters={"evaluation": study.evaluation(study.export_scales).model_dump()},
+            parameters={"evaluation": study.evaluation(study.export_scales).parameters},
             inputs=(trained, prepared(study, "cityscapes_test", study.role("cityscapes_test").predict)),
             variants=(run.head, run.backbone),
             **rule_outputs(study.name, result.kind, result.name),
@@ -230,38 +235,46 @@ def _table_node(study: Study, name: str) -> Node:
     kind = next(kind for kind, scales in SCALES.items() if scales == table.evaluation)
     runs = [study.run(run) for run in study.compared_runs(name)]
     server = (paths.SERVER_SCORES,) if "test_miou" in table.columns else ()
+    fewer = {run.id: number for run in runs if (number := study.settings.fewer_seeds.get(run.id)) is not None}
     return Node(
         parameters={
             "table": table.model_dump(),
             "runs": {run.id: run.model_dump() for run in runs},
             "training": {run.id: study.training_of(run.id).model_dump() for run in runs},
             "quoted": {row: study.quoted[row].model_dump() for row in table.rows if row in study.quoted},
-            "evaluation": study.evaluation(table.evaluation).model_dump(),
+            "evaluation": study.evaluation(table.evaluation).parameters,
             "data": study.data_of_table(name).model_dump(),
+            **study.data_of_table(name).classes("classes", "foreground"),
             **_caption_parameters(study),
+            **({"fewer_seeds": fewer} if fewer else {}),
         },
         inputs=tuple(
-            of_run(kind if run.evaluated else "export", run.id, seed) for run in runs for seed in study.settings.seeds
+            of_run(kind if run.evaluated else "export", run.id, seed) for run in runs for seed in study.seeds_of(run.id)
         ),
-        files=(paths.reported_file(name), *server),
+        files=(*(() if study.is_own(name) else (paths.reported_file(name),)), *server),
         **rule_outputs(study.name, "table", name),
     )
 
 
 def _figure_node(study: Study, name: str) -> Node:
     runs = [study.run(run) for run in dict(study.figure_runs).values()]
-    seed = study.settings.seeds[0]
     return Node(
         parameters={
-            "figure": study.figure(name).model_dump(),
+            "figure": study.figure(name).model_dump(exclude_defaults=True),
             "runs": {run.id: run.model_dump() for run in runs},
             "data": study.data.model_dump(),
+            **study.data.classes("classes", "foreground", "palette"),
             **_caption_parameters(study),
         },
-        inputs=tuple(of_run("evaluate", run.id, seed) for run in runs),
+        inputs=tuple(of_run("evaluate", run.id, seed) for run in runs for seed in study.seeds_of_figure(name, run.id)),
         variants=(name,),
         **rule_outputs(study.name, "figure", name),
     )
+
+
+def _versioned(listed: Path | None) -> tuple[Path, ...]:
+    """Return a list of files if it is in the repository; others are raw data."""
+    return (listed,) if listed is not None and listed.is_relative_to(paths.PARAMS) else ()
 
 
 def _caption_parameters(study: Study) -> dict:

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -23,11 +22,10 @@ from fbnet.io.files import sha256
 from fbnet.io.text import read_json
 from fbnet.names import is_path
 from fbnet.provenance.graph import Graph, Node, Result
-from fbnet.provenance.sources import PACKAGE, source_files
+from fbnet.provenance.sources import source_files, source_hashes
 
 FORMAT = 1
 MAX_THREADS = 4096  # an audit computes with the threads of a record
-_source_hash = cache(sha256)
 
 
 class Accepted(Config):
@@ -117,10 +115,7 @@ def present(result: Result, node: Node) -> dict:
     """Return the present parameters, source hashes and file hashes of a result, keyed as in its record."""
     return {
         "parameters": json.loads(json.dumps(node.parameters)),
-        "sources": {
-            f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}": _source_hash(path)
-            for path in source_files(result.kind, node.variants)
-        },
+        "sources": source_hashes(source_files(result.kind, node.variants)),
         "files": {path.as_posix(): sha256(path) if path.is_file() else "missing" for path in node.files},
     }
 

@@ -4,18 +4,23 @@ Neutral modules only find, read, check or report things. They are left out, as t
 """
 
 import ast
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from fbnet.config.registry import BACKBONES, DATASETS, FIGURES, HEADS
+from fbnet.config.dataset_files import find_dataset
+from fbnet.config.registry import FIGURES, HEADS, backbone_entry
+from fbnet.io.files import sha256
 from fbnet.provenance.graph import Kind
 
 PACKAGE = Path(__file__).parents[1]
+_source_hash = cache(sha256)
 NEUTRAL = frozenset(
     {
         "fbnet",
         "fbnet.cli",
         "fbnet.config.base",
+        "fbnet.config.dataset_files",
         "fbnet.config.datasets",
         "fbnet.config.evaluation",
         "fbnet.config.load",
@@ -55,6 +60,12 @@ ENTRY: dict[Kind, str] = {
     "table": "fbnet.report.tables",
     "figure": "fbnet.report.figures",
 }
+_OF_DATASETS = {
+    "fbnet.data.raw_files": "reader",
+    "fbnet.data.prepare": "scene_writer",
+    "fbnet.data.synthetic.write": "layout",
+}
+"""Modules that take another module from a dataset's entry, and its field there."""
 
 
 def source_files(kind: Kind, variants: tuple[str, ...]) -> tuple[Path, ...]:
@@ -64,11 +75,17 @@ def source_files(kind: Kind, variants: tuple[str, ...]) -> tuple[Path, ...]:
         kind: Kind of the result.
         variants: Registered names that it takes, see `Node.variants`; no other entry's module matters.
     """
-    return _closure(ENTRY[kind], variants)
+    return module_files(ENTRY[kind], variants)
+
+
+def source_hashes(files: Iterable[Path]) -> dict[str, str]:
+    """Return the sha256 of source files by their path from the package on."""
+    return {f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}": _source_hash(path) for path in files}
 
 
 @cache
-def _closure(entry: str, variants: tuple[str, ...]) -> tuple[Path, ...]:
+def module_files(entry: str, variants: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the source files that the values of a module depend on, sorted; `variants` as in `source_files`."""
     found, waiting = set(), [entry]
     while waiting:
         module = waiting.pop()
@@ -81,16 +98,18 @@ def _closure(entry: str, variants: tuple[str, ...]) -> tuple[Path, ...]:
 
 def _named(module: str, variants: tuple[str, ...]) -> list[str]:
     """Return the modules that a module takes from a registry for the chosen names."""
-    offered = {
-        "fbnet.models.build": HEADS,
-        "fbnet.models.backbones.build": {name: entry.implementation for name, entry in BACKBONES.items()},
-        "fbnet.data.raw_files": {name: entry.reader for name, entry in DATASETS.items()},
-        "fbnet.data.prepare": {name: entry.scene_writer for name, entry in DATASETS.items()},
-        "fbnet.data.synthetic.write": {name: entry.layout for name, entry in DATASETS.items()},
-        "fbnet.report.figures": FIGURES,
-    }.get(module, {})
-    targets = filter(None, map(offered.get, variants))
-    return [target.partition(":")[0] for target in targets]
+    if module in _OF_DATASETS:  # all variants of such a result are datasets
+        targets = [getattr(find_dataset(name), _OF_DATASETS[module]) for name in variants]
+    else:
+        offered = {
+            "fbnet.models.build": HEADS,
+            "fbnet.models.backbones.build": {
+                name: entry.implementation for name in variants if (entry := backbone_entry(name)) is not None
+            },
+            "fbnet.report.figures": FIGURES,
+        }.get(module, {})
+        targets = map(offered.get, variants)
+    return [target.partition(":")[0] for target in targets if target]
 
 
 @cache

@@ -4,18 +4,15 @@ Records are in git and large files are not, so that a checkout can leave one wit
 checkpoints are hashed by every job; packed arrays once on a machine, as long as the file stays the same.
 """
 
-import fcntl
-import json
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 from fbnet import paths
 from fbnet.data.packed import array_hashes
 from fbnet.errors import InputError
 from fbnet.io.files import sha256
+from fbnet.io.notes import open_note, read_note, write_note
 from fbnet.provenance.graph import Graph, Node
 from fbnet.provenance.records import Provenance, digest, read
 
@@ -58,43 +55,10 @@ def known_sha256(path: Path) -> str:
     """Return the sha256 of a large file, computed once on this machine until the file changes in any way."""
     stat = path.stat()
     identity = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-    with _note(path) as note:
-        known = _read_note(note)
+    with open_note(paths.verified_note(platform.node(), path)) as note:
+        known = read_note(note)
         if known.get("identity") == identity:
             return known["sha256"]
         found = sha256(path)
-        if note is not None:
-            note.seek(0)
-            note.truncate()
-            json.dump({"path": str(path), "identity": identity, "sha256": found}, note)
+        write_note(note, {"path": str(path), "identity": identity, "sha256": found})
         return found
-
-
-@contextmanager
-def _note(path: Path) -> Iterator[TextIO | None]:
-    """Open the note about a file, alone: others wait instead of hashing the same file. None where none can be kept."""
-    try:
-        place = paths.verified_note(platform.node(), path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        note = place.open("a+", encoding="utf-8")
-    except OSError:  # a read-only checkout
-        yield None
-        return
-    with note:
-        try:
-            fcntl.flock(note, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            yield None
-            return
-        yield note
-
-
-def _read_note(note: TextIO | None) -> dict:
-    if note is None:
-        return {}
-    note.seek(0)
-    try:
-        content = json.loads(note.read())
-    except ValueError:  # new, or its writer was killed
-        return {}
-    return content if isinstance(content, dict) else {}

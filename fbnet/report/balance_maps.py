@@ -6,7 +6,6 @@ from PIL import Image
 from fbnet import paths
 from fbnet.config.labels import IGNORE_INDEX
 from fbnet.config.study import Study
-from fbnet.config.training import OUTPUT_STRIDE
 from fbnet.errors import InputError
 from fbnet.report import captions
 from fbnet.report.canvas import GAP, FigureCanvas, colours, legend_handles, picture_canvas, picture_width
@@ -15,6 +14,7 @@ from fbnet.report.results import Sample, require_samples
 ROWS = 3
 BAR = 0.08
 BAR_ROOM = 0.42  # for the colour bar and its tick labels
+STRIDES = (2, 4, 8, 16, 32)  # of backbone stages
 RANGE = (1, 99)  # percentiles that the colours span, so that outliers do not use them up
 
 
@@ -44,11 +44,9 @@ def draw(study: Study, title: str) -> FigureCanvas:
 def visible_map(sample: Sample) -> np.ma.MaskedArray:
     """Return a sample's map of X_o, resized bilinearly to (H, W) float32 and masked where the label is ignored."""
     height, width = sample.label.shape
-    rows, columns = sample.balance.shape
+    (rows, columns), stride = sample.balance.shape, _stride(sample)
     # The last blocks reach beyond an image whose size is no multiple of the stride.
-    enlarged = Image.fromarray(sample.balance).resize(
-        (columns * OUTPUT_STRIDE, rows * OUTPUT_STRIDE), Image.Resampling.BILINEAR
-    )
+    enlarged = Image.fromarray(sample.balance).resize((columns * stride, rows * stride), Image.Resampling.BILINEAR)
     return np.ma.masked_array(np.asarray(enlarged)[:height, :width], sample.label == IGNORE_INDEX)
 
 
@@ -69,9 +67,15 @@ def _samples(study: Study) -> list[Sample]:
     for sample in samples:
         if sample.balance is None:
             raise InputError(f"{path}: holds no maps of X_o; {hint}, with a run that has a feature modulator")
-        if sample.balance.shape != tuple(-(-side // OUTPUT_STRIDE) for side in sample.label.shape):
+        if _stride(sample) is None:
             raise InputError(f"{path}: {sample.name}: the map of X_o does not fit the image; {hint}")
     return samples
+
+
+def _stride(sample: Sample) -> int | None:
+    """Stride of a sample's map of X_o, by the sizes of map and image; None if no stage's stride fits."""
+    sizes = {stride: tuple(-(-side // stride) for side in sample.label.shape) for stride in STRIDES}
+    return next((stride for stride, size in sizes.items() if size == sample.balance.shape), None)
 
 
 def _caption(study: Study, title: str, samples: list[Sample], shown: int) -> str:

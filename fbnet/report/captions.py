@@ -1,14 +1,16 @@
 """Captions of tables and figures: data, scale, training, seeds and comparability of their numbers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from statistics import mean
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
 from fbnet.config.evaluation import EvaluationConfig
+from fbnet.config.labels import CITYSCAPES
 from fbnet.config.runs import TableConfig
 from fbnet.config.study import Study
 from fbnet.config.training import TrainingConfig
-from fbnet.report.results import Metrics
+from fbnet.report.results import Metrics, Scores
 
 PAPER_DATA = {"cityscapes": "Cityscapes", "bdd100k": "BDD100K", "mapillary": "Mapillary Vistas"}
 PARTS = {
@@ -29,28 +31,33 @@ def display_name(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def table_caption(study: Study, table: TableConfig, metrics: list[Metrics], *, complete: bool) -> str:
+def table_caption(
+    study: Study, name: str, metrics: list[Metrics], *, complete: bool, unlike: Mapping[str, list[str]]
+) -> str:
     """Return a table's caption without its name, in one line.
 
     Args:
         study: the study.
-        table: the table.
+        name: the table's.
         metrics: of all evaluated runs and seeds in the table.
         complete: True if no run and seed is missing.
+        unlike: differences between what the numbers of a row were computed in, by run, see `fbnet.report.alike`.
     """
+    table, own = study.table(name), study.is_own(name)
     data = study.data_of(_runs(study, table)[0])
-    test = "test_miou" in table.columns
     sentences = [
         f"{table.title}.",
         f"Study {study.name}: {study.settings.description}.",
-        _quantities(study, data, table),
+        _quantities(study, data, table, own=own),
         _evaluated(study, data, table, metrics),
-        _test(study, table) if test else "",
+        _mirrored(metrics),
+        _test(study, table) if "test_miou" in table.columns else "",
         _trained(study, table, metrics),
         _other_recipes(study, table),
-        _seeds(study, complete),
-        QUOTED if set(table.rows) & set(study.quoted) else "",
-        comparison(study, data, test=test),
+        _seeds(study, table, complete),
+        _unlike(unlike),
+        QUOTED if set(table.rows) & set(study.quoted) and of_paper_classes(data) else "",
+        _comparison(study, data, table, own=own),
         table.note,
     ]
     return " ".join(filter(None, sentences))
@@ -73,6 +80,11 @@ def comparable(study: Study, data: DataConfig) -> bool:
     """Return True if data set, split and model size are the paper's, so that numbers may be compared with it."""
     theirs = data.synthetic is None and data.dataset == _role(study, data) and data.evaluate == "val"
     return theirs and study.settings.width == 1
+
+
+def of_paper_classes(data: DataConfig) -> bool:
+    """Return True if a data set has the paper's classes, so that the paper's numbers may stand beside ours."""
+    return data.labels.classes == CITYSCAPES.classes
 
 
 def comparison(study: Study, data: DataConfig, *, test: bool = False) -> str:
@@ -99,6 +111,12 @@ def comparison(study: Study, data: DataConfig, *, test: bool = False) -> str:
     )
 
 
+def _comparison(study: Study, data: DataConfig, table: TableConfig, *, own: bool) -> str:
+    if own and data.synthetic is None:
+        return "The paper has no such table."
+    return comparison(study, data, test="test_miou" in table.columns)
+
+
 def _role(study: Study, data: DataConfig) -> str:
     """The paper's data set that one of the study's data sets stands in for."""
     return next(role for role, entry in study.settings.data.items() if entry is data)
@@ -108,16 +126,19 @@ def _runs(study: Study, table: TableConfig) -> list[str]:
     return [row for row in table.rows if row in study.runs]
 
 
-def _quantities(study: Study, data: DataConfig, table: TableConfig) -> str:
+def _quantities(study: Study, data: DataConfig, table: TableConfig, *, own: bool) -> str:
     difference = ", “difference” ours minus that one" if comparable(study, data) else ""
-    classes = len(data.labels.classes)
-    parts = [f"IoU in percent, mIoU over {classes} classes; “paper” is the number that the paper prints{difference}."]
+    compared = of_paper_classes(data) and not own
+    paper = f"; “paper” is the number that the paper prints{difference}" if compared else ""
+    parts = [f"IoU in percent, mIoU over {len(data.labels.classes)} classes{paper}."]
     if "f_miou" in table.columns:
         parts.append(f"f-mIoU is the mean IoU of the {len(data.labels.foreground)} foreground classes.")
     if "miou_gain" in table.columns:
         parts.append(_gain(study))
     if "gflops" in table.columns:
         parts.append("GFLOPs are counted as in the paper, for an image of 1024 × 1024.")
+    if "training_minutes" in table.columns:
+        parts.append("Training is the number of epochs times the fastest one, which other work slowed least.")
     if marks := [text for column, text in MARKS.items() if column in table.describe]:
         parts.append(f"{', '.join(marks)}.")
     return " ".join(parts)
@@ -135,6 +156,24 @@ def _evaluated(study: Study, data: DataConfig, table: TableConfig, metrics: list
     if "test_miou" in table.columns:
         return f"mIoU is that on {where}; rows that are trained on this split have none."
     return f"Evaluated on {where}."
+
+
+def _mirrored(metrics: list[Metrics]) -> str:
+    """Sentence with the means over seeds of the mirrored scores, where these were asked for."""
+    by_run: dict[str, list[Scores]] = {}
+    for entry in metrics:
+        if entry.mirrored is not None:
+            by_run.setdefault(entry.run, []).append(entry.mirrored)
+    rows = [
+        f"{run} {_percent([s.miou for s in found])} ({_percent([s.f_miou for s in found])})"
+        for run, found in by_run.items()
+    ]
+    return f"mIoU (and f-mIoU) of the mean with the mirror image: {', '.join(rows)}." if rows else ""
+
+
+def _percent(rates: list[float | None]) -> str:
+    known = [100 * rate for rate in rates if rate is not None]
+    return f"{mean(known):.1f}" if known else "–"
 
 
 def _test(study: Study, table: TableConfig) -> str:
@@ -217,9 +256,16 @@ def _number(key: str, value: float | tuple[float, ...]) -> str:
     return f"{key.removesuffix('_size').replace('_', ' ')} {value:g}"
 
 
-def _seeds(study: Study, complete: bool) -> str:
+def _unlike(unlike: Mapping[str, list[str]]) -> str:
+    rows = [f"{run}: {', '.join(phrases)}" for run, phrases in unlike.items()]
+    return f"Not computed alike, seeds and baseline included – {'; '.join(rows)}." if rows else ""
+
+
+def _seeds(study: Study, table: TableConfig, complete: bool) -> str:
     seeds = study.settings.seeds
+    fewer = any(run in study.settings.fewer_seeds for run in _runs(study, table))
+    over = "the seeds of a row, the first ones" if fewer else f"{len(seeds)} seeds"
     missing = "" if complete else "; a dash or a smaller number of seeds marks what is not evaluated yet"
     if len(seeds) == 1:
         return f"Seed {seeds[0]}; one seed carries no spread{missing}."
-    return f"Seeds {', '.join(map(str, seeds))}; ± is the sample standard deviation over {len(seeds)} seeds{missing}."
+    return f"Seeds {', '.join(map(str, seeds))}; ± is the sample standard deviation over {over}{missing}."

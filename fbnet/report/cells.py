@@ -40,19 +40,22 @@ class Row:
     """Number of evaluated seeds; for runs without labelled images left, of seeds scored by the test server."""
     cells: dict[str, Cell]
     """Cells by column; `iou` stands for one column per class, by class name."""
+    planned_seeds: int = 0
+    """Number of seeds that the study trains the run with."""
     quoted: bool = False
     """True for a method of others, which has only the paper's number."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """One of the paper's tables for a study."""
+    """One of the paper's tables for a study, or one of the study's own."""
 
     name: str
     caption: str
     describe: tuple[str, ...]
     columns: tuple[str, ...]
-    planned_seeds: int
     comparable: bool
     """True if our numbers may be compared with the paper's, so that differences are shown."""
     rows: tuple[Row, ...]
+    own: bool = False
+    """True if it is not the paper's."""

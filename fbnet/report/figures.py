@@ -1,4 +1,4 @@
-"""Figures of the paper, each drawn from the results of the study's first seed."""
+"""Figures of a study, each drawn from the results of its first seed or of all."""
 
 from pkgutil import resolve_name
 
@@ -13,13 +13,13 @@ from fbnet.report.canvas import STYLE
 
 
 def write_figure(study: Study, name: str) -> None:
-    """Write a figure of the paper as PNG and SVG. Raises InputError as `draw_figure`."""
+    """Write a figure as PNG and SVG. Raises InputError as `draw_figure`."""
     for path, content in zip(paths.figure_files(study.name, name), draw_figure(study, name), strict=True):
         write_whole(path, lambda file, content=content: file.write(content))
 
 
 def draw_figure(study: Study, name: str) -> tuple[bytes, bytes]:
-    """Draw a figure of the paper with its caption, as PNG and SVG.
+    """Draw a figure with its caption, as PNG and SVG.
 
     Raises:
         InputError: if the study does not have the figure, or if metrics or samples are missing or damaged.

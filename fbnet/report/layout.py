@@ -28,6 +28,8 @@ HEADERS = {
     "f_miou": "f-mIoU",
     "f_miou_gain": "f-mIoU gain",
     "gflops": "GFLOPs",
+    "parameters": "Parameters (M)",
+    "training_minutes": "Training (min)",
     # Classes as abbreviated in the paper's Table 1; others keep their names.
     "sidewalk": "swalk",
     "building": "build.",
@@ -39,6 +41,8 @@ HEADERS = {
     "motorcycle": "mcyc",
     "bicycle": "bcyc",
 }
+COSTS = ("gflops", "parameters")
+"""Columns that are the same for every seed."""
 LEFT = ("method", "venue", "backbone", "trained_on")
 WIDE = 10  # tables with more columns show the spread below the mean instead of behind it
 LATEX_ESCAPES = str.maketrans(
@@ -84,12 +88,13 @@ def to_markdown(table: Table) -> str:
 
 def to_latex(table: Table) -> str:
     """Return a floating table to \\input into a document, which numbers it by its own counter."""
+    whose = "" if table.own else "The paper's "
     caption = table.caption.translate(LATEX_ESCAPES).translate(LATEX_SYMBOLS)
     return "\n".join(
         (
             r"% Needs \usepackage{booktabs}, \usepackage{graphicx} and \usepackage{amssymb}.",
             r"\begin{table*}",
-            rf"\caption{{The paper's {captions.display_name(table.name)}: {caption}}}",
+            rf"\caption{{{whose}{captions.display_name(table.name)}: {caption}}}",
             rf"\label{{{table.name.replace('_', ':', 1)}}}",
             r"\centering",
             r"\medskip",
@@ -105,7 +110,14 @@ def to_latex(table: Table) -> str:
 
 def headers(table: Table) -> list[str]:
     """Column headers: descriptions, seeds, results."""
-    return [*(HEADERS[column] for column in table.describe), "Seeds", *(HEADERS.get(c, c) for c in table.columns)]
+    return [*(HEADERS[column] for column in table.describe), "Seeds", *map(_header, table.columns)]
+
+
+def _header(column: str) -> str:
+    if column in HEADERS:
+        return HEADERS[column]
+    name = column.removesuffix("_gain")
+    return f"{HEADERS.get(name, name)}{' gain' * (name != column)}"
 
 
 def alignments(table: Table) -> list[str]:
@@ -127,7 +139,7 @@ def row_lines(row: Row, table: Table) -> dict[str, list[str]]:
     if row.quoted:
         return {"quoted": [*described, "", *paper]}
     wide = len(table.columns) > WIDE
-    seeds = str(row.seeds) if row.seeds == table.planned_seeds else f"{row.seeds} of {table.planned_seeds}"
+    seeds = str(row.seeds) if row.seeds == row.planned_seeds else f"{row.seeds} of {row.planned_seeds}"
     lines = {"ours": [*described, seeds, *(_ours(column, cell, row.seeds, spread=not wide) for column, cell in cells)]}
     if wide and row.seeds > 1:
         lines["±"] = [*blank, *(_number(column, cell.deviation) for column, cell in cells)]
@@ -140,6 +152,11 @@ def row_lines(row: Row, table: Table) -> dict[str, list[str]]:
     return lines
 
 
+def cell_text(column: str, cell: Cell) -> str:
+    """Return a result with its spread and interval, as in a row of tables."""
+    return _ours(column, cell, cell.seeds, spread=True)
+
+
 def _record(row: Row, comparable: bool) -> dict[str, str | int]:
     texts = {True: "yes", False: "no", NONE: NONE_CSV}
     described = {key: texts.get(value, value) for key, value in row.describe.items()}
@@ -150,7 +167,7 @@ def _record(row: Row, comparable: bool) -> dict[str, str | int]:
         if column.endswith("_gain"):
             low, high = map(_csv_number, cell.interval)
             record |= {f"{key}_low": low, f"{key}_high": high}
-        if column != "gflops":
+        if column not in COSTS:
             record |= {f"{key}_sd": _csv_number(cell.deviation), f"{key}_seeds": cell.seeds}
         difference = cell.difference if comparable else None
         record |= {f"{key}_paper": _csv_number(cell.paper), f"{key}_diff": _csv_number(difference)}
@@ -183,7 +200,7 @@ def _ours(column: str, cell: Cell, seeds: int, spread: bool) -> str:
         text += f" ± {_number(column, cell.deviation)}"
     if spread and cell.half_width is not None:
         text += f" {_interval(column, cell)}"
-    if column != "gflops" and cell.seeds not in (0, seeds):
+    if column not in COSTS and cell.seeds not in (0, seeds):
         text += f" ({cell.seeds} seed{'s' * (cell.seeds > 1)})"
     return text
 
@@ -200,5 +217,5 @@ def _result(column: str, value: float | None) -> str:
 
 def _number(column: str, value: float | None, sign: str = "") -> str:
     """A number with a typographic minus; `sign` is that of a format specification."""
-    decimals = 2 if column == "gflops" else 1
+    decimals = 2 if column in COSTS else 1
     return NONE if value is None else f"{value:{sign}z.{decimals}f}".replace("-", "−")

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
-from fbnet.config.registry import BACKBONES
+from fbnet.config.registry import backbone_title
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 from fbnet.data.packed import split_images
@@ -16,7 +16,7 @@ from fbnet.errors import InputError
 from fbnet.io.files import write_text
 from fbnet.provenance.graph import Result
 from fbnet.report import captions, curves, layout, records
-from fbnet.report.curves import History
+from fbnet.report.histories import History, read_history
 from fbnet.report.records import Entry
 from fbnet.report.tables import make_table
 
@@ -70,9 +70,13 @@ def _facts(study: Study) -> dict[str, list[str]]:
         "Data": [_data(role, data) for role, data in settings.data.items()],
         "Networks": [f"{len(study.runs)} runs, {captions.width(study)}"],
         "Training": [recipe, *map(str, training.recipe), *others],
-        "Seeds": [", ".join(map(str, settings.seeds))],
+        "Seeds": [", ".join(map(str, settings.seeds)), *_fewer_seeds(study)],
         "Declared in": [str(paths.study_file(study.name)), str(paths.RUNS_FILE)],
     }
+
+
+def _fewer_seeds(study: Study) -> list[str]:
+    return [f"{run}: {', '.join(map(str, study.seeds_of(run)))}" for run in study.settings.fewer_seeds]
 
 
 def _data(role: str, data: DataConfig) -> str:
@@ -105,15 +109,15 @@ def _figure(study: Study, name: str, entry: Entry) -> dict:
 def _curves(study: Study) -> list[dict]:
     histories: dict[str, dict[int, History]] = {run: {} for run in study.runs}
     for run, by_seed in histories.items():
-        for seed in study.settings.seeds:
-            if history := curves.read_history(paths.history_file(study.name, run, seed)):
+        for seed in study.seeds_of(run):
+            if history := read_history(paths.history_file(study.name, run, seed)):
                 by_seed[seed] = history
     limits = curves.loss_range(history for by_seed in histories.values() for history in by_seed.values())
     return [_run_curves(study, run, by_seed, limits) for run, by_seed in histories.items()]
 
 
 def _run_curves(study: Study, run: str, histories: dict[int, History], limits: tuple[float, float]) -> dict:
-    missing = ", ".join(str(seed) for seed in study.settings.seeds if seed not in histories)
+    missing = ", ".join(str(seed) for seed in study.seeds_of(run) if seed not in histories)
     last = {seed: history[-1] for seed, history in histories.items()}
     final = ", ".join(f"{record.loss:.3f} with seed {seed}" for seed, record in last.items())
     return {
@@ -141,7 +145,7 @@ def _run(study: Study, run: RunConfig) -> dict:
         needed += study.figures if any(run.id in study.ancestors(name) for name in figure_runs) else []
     return {
         "run": run,
-        "network": f"{run.label}, {BACKBONES[run.backbone].title}",
+        "network": f"{run.label}, {backbone_title(run.backbone)}",
         "data": f"{study.data_of(run.id).dataset}, {splits}",
         "shown": [captions.display_name(name) for name in shown],
         "needed": [captions.display_name(name) for name in needed if name not in shown],

@@ -20,7 +20,7 @@ def read_reported(name: str, table: TableConfig) -> dict[str, dict[str, float]]:
             for values that are not numbers.
     """
     path = paths.reported_file(name)
-    columns = [part for key in table.columns for part in (CITYSCAPES.classes if key == "iou" else (key,))]
+    columns = table.result_columns(CITYSCAPES.classes)
     runs = load_runs()
     declared = {**runs.runs, **runs.quoted}
     reported: dict[str, dict[str, float]] = {}

@@ -17,8 +17,28 @@ from fbnet.io.text import read_json
 from fbnet.names import is_file_name
 
 
-class Metrics(Config, extra="ignore"):
-    """The fields of `metrics.json` that reports use; rates are fractions of 1."""
+class Environment(Config, extra="ignore"):
+    """What something was computed in and on; None where an older file does not say."""
+
+    device: str | None = None
+    """`cpu` or `cuda`."""
+    precision: str | None = None
+    torch_version: str | None = None
+
+
+class Scores(Config, extra="ignore"):
+    """Rates of one confusion matrix as fractions of 1."""
+
+    miou: float | None
+    f_miou: float | None
+    """Mean IoU of all and of the foreground classes; None if no such class has an IoU."""
+
+
+class Metrics(Environment, extra="ignore"):
+    """The fields of `metrics.json` that reports use, those of the evaluation's environment included.
+
+    Rates are fractions of 1.
+    """
 
     study: str
     run: str
@@ -34,12 +54,17 @@ class Metrics(Config, extra="ignore"):
     """By class name; None for a class in neither labels nor predictions."""
     confusion_matrix: Items[Items[int]]
     """Pixels by label (rows) and prediction (columns) in train id order, without ignored pixels."""
+    mirrored: Scores | None = None
+    """Rates of the mean with the mirrored image; None if the study does not ask for them."""
     gflops: float
+    parameters: int
     iterations: int
     width: float
     training: TrainingConfig
     """Keys that older files lack take their defaults."""
     evaluation: EvaluationConfig
+    trained: Environment | None = None
+    """Environment of the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +155,12 @@ def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, see
         raise refuse(f"must have {size} rows and columns", "confusion_matrix")
     if min(count for row in metrics.confusion_matrix for count in row) < 0:
         raise refuse("must hold pixel counts, from 0 up", "confusion_matrix")
-    for key, value in {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}.items():
+    rates = {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}
+    if study.evaluation(scales).also_mirrored:
+        if metrics.mirrored is None:
+            raise refuse("is missing, though the study asks for it", "mirrored")
+        rates |= {"mirrored.miou": metrics.mirrored.miou, "mirrored.f_miou": metrics.mirrored.f_miou}
+    for key, value in rates.items():
         if value is not None and not 0 <= value <= 1:
             raise refuse(f"must be a fraction of 1, not {value}", key)
 

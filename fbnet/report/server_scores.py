@@ -47,7 +47,7 @@ def _seed(study: Study, run: str, text: str) -> int:
         raise InputError(f"{run} of study {study.name} is for {dataset}, which the server does not score; remove it")
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise InputError(f"seed: must be a number, not {text!r}")
-    study.check_seed(int(text))
+    study.check_seed(run, int(text))
     return int(text)
 
 

@@ -1,15 +1,20 @@
-"""Tables 1 to 6: results of each run over its seeds, beside the paper's numbers."""
+"""Tables of a study: results of each run over its seeds, beside the paper's numbers in those of the paper."""
+
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
 from fbnet import paths
-from fbnet.config.labels import CITYSCAPES
-from fbnet.config.registry import BACKBONES
-from fbnet.config.runs import STAGES, TableConfig
+from fbnet.config.evaluation import Scales
+from fbnet.config.registry import backbone_title
+from fbnet.config.runs import STAGES
 from fbnet.config.study import Study
+from fbnet.errors import InputError
 from fbnet.io.files import write_json, write_text
 from fbnet.report import captions, layout
+from fbnet.report.alike import unlike_rows
 from fbnet.report.cells import Cell, Row, Table
+from fbnet.report.histories import read_history
 from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
 from fbnet.report.server_scores import read_server_scores
@@ -21,41 +26,46 @@ MetricsBySeed = dict[int, Metrics]
 
 
 def make_table(study: Study, name: str) -> Table:
-    """Return one of the paper's tables, made from the metrics and server scores that exist.
+    """Return a table of a study, made from the metrics and server scores that exist.
+
+    On other classes than the paper's, it holds none of the paper's numbers.
 
     Raises:
         InputError: for a table that the study does not have, and for damaged metrics, reported numbers or scores.
     """
     config = study.table(name)
     data = study.data_of_table(name)
-    columns = tuple(part for key in config.columns for part in (data.labels.classes if key == "iou" else (key,)))
-    reported = read_reported(name, config)
+    columns = config.result_columns(data.labels.classes)
+    compared = captions.of_paper_classes(data)
+    reported = read_reported(name, config) if compared and not study.is_own(name) else {}
     scores = read_server_scores(study) if "test_miou" in columns else {}
-    metrics = {run: _read_seeds(study, run, config) for run in study.compared_runs(name)}
+    metrics = {run: _read_seeds(study, run, config.evaluation) for run in study.compared_runs(name)}
     rows = []
     for run in config.rows:
+        if not compared and run not in study.runs:
+            continue
         if run in study.runs:
             describe = {column: describe_run(study, run, column) for column in config.describe}
             seeds = len(metrics[run] if study.run(run).evaluated else scores.get(run, {}))
             values = _values(metrics[run], metrics.get(study.run(run).baseline, {}), scores.get(run, {}))
+            if "training_minutes" in columns:
+                values["training_minutes"] = pd.Series(_training_minutes(study, run, metrics[run]), dtype=float)
+            planned = len(study.seeds_of(run))
         else:
             describe = {column: _describe_quoted(study, run, column) for column in config.describe}
-            seeds, values = 0, pd.DataFrame()
-        paper = reported.get(run, {})
-        if data.labels is not CITYSCAPES:  # a class of the same name is not the paper's class
-            paper = {column: value for column, value in paper.items() if column not in data.labels.classes}
-        cells = {column: _cell(column, values, paper.get(column)) for column in columns}
-        rows.append(Row(run, describe, seeds, cells, quoted=run not in study.runs))
-    planned_seeds = len(study.settings.seeds)
+            seeds, planned, values = 0, 0, pd.DataFrame()
+        cells = {column: _cell(column, values, reported.get(run, {}).get(column)) for column in columns}
+        rows.append(Row(run, describe, seeds, cells, planned, quoted=run not in study.runs))
     shown = [found for run in config.rows for found in metrics.get(run, {}).values()]
-    complete = all(row.quoted or row.seeds == planned_seeds for row in rows)
+    complete = all(row.quoted or row.seeds == row.planned_seeds for row in rows)
+    unlike = unlike_rows(study, config, metrics)
     return Table(
         name=name,
-        caption=captions.table_caption(study, config, shown, complete=complete),
+        caption=captions.table_caption(study, name, shown, complete=complete, unlike=unlike),
         describe=config.describe,
         columns=columns,
-        planned_seeds=planned_seeds,
         comparable=captions.comparable(study, data),
+        own=study.is_own(name),
         rows=tuple(rows),
     )
 
@@ -69,13 +79,26 @@ def write_table(study: Study, name: str) -> None:
     write_json(paths.table_metrics_file(study.name, name), layout.to_metrics(table))
 
 
+def measured_cells(
+    study: Study, run: str, columns: Collection[str], scales: Scales = "single_scale"
+) -> dict[str, Cell]:
+    """Return the results of a run by column, over the seeds that are evaluated and without the paper's numbers.
+
+    Raises:
+        InputError: for damaged metrics.
+    """
+    metrics, baseline = (_read_seeds(study, name, scales) for name in (run, study.run(run).baseline))
+    values = _values(metrics, baseline, {})
+    return {column: _cell(column, values, None) for column in columns}
+
+
 def describe_run(study: Study, run: str, column: str) -> str | bool:
     """Return the content of a run's description column: a text, or True for a check mark."""
     config = study.run(run)
     known = {
         "method": config.label,
         "venue": layout.NONE,
-        "backbone": BACKBONES[config.backbone].title,
+        "backbone": backbone_title(config.backbone),
         "trained_on": " + ".join(study.training_splits(run)),
         "coarse": bool(config.coarse_classes),
         "mapillary": any(study.run(ancestor).data == "mapillary" for ancestor in study.ancestors(run)),
@@ -99,20 +122,37 @@ def _describe_quoted(study: Study, name: str, column: str) -> str | bool:
     return known.get(column, False)
 
 
-def _read_seeds(study: Study, run: str, table: TableConfig) -> MetricsBySeed:
-    """Metrics by seed; empty for a run that is trained on the evaluation split."""
-    if not study.run(run).evaluated:
+def _read_seeds(study: Study, run: str | None, scales: Scales) -> MetricsBySeed:
+    """Metrics by seed; empty for a run that is trained on the evaluation split or not in the study."""
+    if run not in study.runs or not study.run(run).evaluated:
         return {}
-    found = {seed: read_metrics(study, run, seed, table.evaluation) for seed in study.settings.seeds}
+    found = {seed: read_metrics(study, run, seed, scales) for seed in study.seeds_of(run)}
     return {seed: metrics for seed, metrics in found.items() if metrics is not None}
 
 
 def _values(metrics: MetricsBySeed, baseline: MetricsBySeed, scores: dict[int, float]) -> pd.DataFrame:
     """All columns of a run, one line per seed, in percent; gains are paired by seed."""
     rates = _rates(metrics)
-    gains = (rates[MEANS] - _rates(baseline)[MEANS]).add_suffix("_gain")
-    gflops = pd.Series({seed: found.gflops for seed, found in metrics.items()}, name="gflops", dtype=float)
-    return pd.concat([rates, gains, gflops, pd.Series(scores, name="test_miou", dtype=float)], axis=1)
+    gains = (rates - _rates(baseline)).add_suffix("_gain")
+    sizes = {seed: {"gflops": found.gflops, "parameters": found.parameters / 1e6} for seed, found in metrics.items()}
+    costs = pd.DataFrame.from_dict(sizes, orient="index", dtype=float)
+    return pd.concat([rates, gains, costs, pd.Series(scores, name="test_miou", dtype=float)], axis=1)
+
+
+def _training_minutes(study: Study, run: str, seeds: Iterable[int]) -> dict[int, float]:
+    """Minutes of each training at the pace of its fastest epoch, which other work on the machine slowed least.
+
+    Raises:
+        InputError: for a history that is missing or damaged.
+    """
+    minutes = {}
+    for seed in seeds:
+        path = paths.history_file(study.name, run, seed)
+        history = read_history(path)
+        if history is None:
+            raise InputError(f"{path}: no such file; restore it from the repository, or train again")
+        minutes[seed] = len(history) * min(epoch.seconds for epoch in history) / 60
+    return minutes
 
 
 def _rates(metrics: MetricsBySeed) -> pd.DataFrame:
@@ -122,8 +162,8 @@ def _rates(metrics: MetricsBySeed) -> pd.DataFrame:
 
 def _cell(column: str, values: pd.DataFrame, paper: float | None) -> Cell:
     found = values[column].dropna() if column in values else pd.Series(dtype=float)
-    if column == "gflops":
-        found = found.head(1)  # the same for every seed
+    if column in layout.COSTS:
+        found = found.head(1)
     return Cell(
         mean=None if found.empty else float(found.mean()),
         deviation=float(found.std()) if len(found) > 1 else None,

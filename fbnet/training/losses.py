@@ -1,4 +1,4 @@
-"""Cross-entropy losses of the prediction and block-wise binary cross-entropy of the balanced features.
+"""Cross-entropy losses of the prediction; the block-wise loss is in `fbnet.models.block_loss`.
 
 Each loss is a float32 scalar: a mean over the global batch, of which every rank returns its share, and 0 where nothing
 counts. Labels of IGNORE_INDEX never count.
@@ -18,7 +18,6 @@ from fbnet.config.labels import IGNORE_INDEX
 from fbnet.config.training import OhemConfig
 from fbnet.runtime.distributed import global_mean_share
 
-MAX_CLASSES = 62  # bits of an int64 that hold classes; the next one marks a labelled pixel
 BAND_ROWS = 64
 
 
@@ -88,54 +87,6 @@ def image_weighted_cross_entropy(logits: Tensor, labels: Tensor, *, bound: float
     return _mean_of_images(losses, pixel_weights.view_as(losses))
 
 
-def block_labels(
-    labels: Tensor, classes: Sequence[int], stride: int, ignore_index: int | None = IGNORE_INDEX
-) -> tuple[Tensor, Tensor]:
-    """Multi-hot label map of the classes in each block: A of Eqs. 1 and 2.
-
-    Blocks are squares of `stride` pixels; those at the right and bottom edge may be smaller.
-    NOTE Eq. 2 sets a class where its number of pixels is >= 0, which is always: we read > 0.
-    NOTE ignored pixels are not in the paper: they count for no class, and a block of nothing else does not count.
-
-    Args:
-        labels: Y, (N, H, W), integers from 0 to 255.
-        classes: train ids to tell apart, at most 62, in the order of the map's channels.
-        stride: s, side of a block in pixels.
-        ignore_index: label that does not count; None counts every pixel and so every block.
-
-    Returns:
-        Y', (N, len(classes), ceil(H/stride), ceil(W/stride)), bool, and the mask (N, h, w), bool, of blocks that count.
-
-    Raises:
-        ValueError: for too many classes, or an ignored one.
-    """
-    if len(classes) > MAX_CLASSES:
-        raise ValueError(f"at most {MAX_CLASSES} classes, not {len(classes)}")
-    if ignore_index in classes:
-        raise ValueError(f"class {ignore_index} is ignored")
-    bits = _label_bits(tuple(classes), ignore_index, labels.device)
-    # On a CPU one image at a time, so that its bits stay in the cache.
-    parts = labels.split(1) if labels.device.type == "cpu" else (labels,)
-    pixels = (torch.take(bits, part.long()) for part in parts)
-    blocks = torch.cat([_or_rows(_or_rows(part, stride).mT, stride).mT for part in pixels])
-    positions = torch.arange(len(classes), device=labels.device)[:, None, None]
-    return (blocks[:, None] >> positions & 1).bool(), (blocks >> MAX_CLASSES & 1).bool()
-
-
-def block_bce(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """L_BwBCE of Eqs. 3 and 4: mean over images, classes and the blocks that count.
-
-    NOTE Eq. 4 is a sum without a minus sign; a sum of this size cannot have weight 1 beside a mean.
-
-    Args:
-        logits: P before its sigmoid, (N, C, h, w), any floating dtype.
-        targets: Y', (N, C, h, w), bool.
-        mask: (N, h, w), bool, the blocks that count.
-    """
-    losses = functional.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction="none")
-    return global_mean_share((losses * mask[:, None]).sum(), mask.sum() * logits.shape[1])
-
-
 def pixel_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of each pixel, (N, H, W) float32, 0 where it is ignored; differentiable once.
 
@@ -195,28 +146,8 @@ def _weight_table(weights: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(weights, device=device)
 
 
-@lru_cache
-def _label_bits(classes: tuple[int, ...], ignore_index: int | None, device: torch.device) -> Tensor:
-    """One bit for each class and one for any label, (256,): a block's bits are those of its pixels, OR-ed."""
-    bits = torch.full((256,), 1 << MAX_CLASSES, dtype=torch.int64)
-    for position, index in enumerate(classes):
-        bits[index] += 1 << position
-    if ignore_index is not None:
-        bits[ignore_index] = 0
-    return bits.to(device)
-
-
 def _mean_of_images(losses: Tensor, weights: Tensor) -> Tensor:
     """Mean over images of the weighted mean over their pixels, both (N, H, W); an image without weight is left out."""
     totals = weights.sum(dim=(1, 2))
     means = (losses * weights).sum(dim=(1, 2)) / torch.where(totals > 0, totals, 1)
     return global_mean_share(means.sum(), (totals > 0).sum())
-
-
-def _or_rows(values: Tensor, stride: int) -> Tensor:
-    """OR (N, H, W) over each `stride` rows, to (N, ceil(H/stride), W)."""
-    rows = functional.pad(values, (0, 0, 0, -values.shape[1] % stride)).unflatten(1, (-1, stride))
-    blocks = rows[:, :, 0].clone()
-    for row in range(1, stride):
-        blocks |= rows[:, :, row]
-    return blocks

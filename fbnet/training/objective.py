@@ -8,8 +8,10 @@ from torch import Tensor
 from fbnet.config.labels import IGNORE_INDEX, LabelSpec
 from fbnet.config.runs import BalanceConfig, RunConfig
 from fbnet.config.training import TrainingConfig
+from fbnet.models import block_loss
 from fbnet.models.backbones.build import stage_strides
 from fbnet.models.resize import resize_to
+from fbnet.runtime.distributed import global_mean_share
 from fbnet.training import losses
 
 
@@ -33,13 +35,13 @@ def compute_loss(
     config, balance = run.balance, labels.new_zeros((), dtype=torch.float32)
     supervised = config.stages if config.auxiliary != "none" else ()
     # The network lists its outputs in the order of the backbone, whatever the order in the configuration.
-    strides = [stride for stage, stride in stage_strides(run.backbone).items() if stage in supervised]
+    strides = [stride for stage, stride in stage_strides(run).items() if stage in supervised]
     block_labels = cache(partial(_block_labels, labels, config, spec))  # once for all stages of the same stride
     for stride, logits in zip(strides, outputs["balance"], strict=True):
         if config.auxiliary == "pce":
             loss = _pointwise_loss(logits, labels)
         else:
-            loss = losses.block_bce(logits, *block_labels(stride))
+            loss = block_loss.block_bce(logits, *block_labels(stride), mean=global_mean_share)
         balance = balance + config.weight * loss
     return _segmentation_loss(outputs["out"], labels, training), balance
 
@@ -60,4 +62,4 @@ def _pointwise_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _block_labels(labels: Tensor, config: BalanceConfig, spec: LabelSpec, stride: int) -> tuple[Tensor, Tensor]:
     ignore_index = IGNORE_INDEX if config.ignored == "skip" else None
-    return losses.block_labels(labels, spec.foreground_ids, stride, ignore_index)
+    return block_loss.block_labels(labels, spec.foreground_ids, stride, ignore_index)

@@ -9,7 +9,7 @@ from fbnet import paths
 from fbnet.config.labels import LabelSpec
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
-from fbnet.config.training import TrainingConfig
+from fbnet.config.training import Precision, TrainingConfig
 from fbnet.data.centroids import open_centroids, pool_centroids
 from fbnet.data.packed import concat, open_split
 from fbnet.data.sampler import TrainingSamples
@@ -21,7 +21,7 @@ from fbnet.models.weight_files import verified
 from fbnet.runtime.determinism import deterministic_algorithms
 from fbnet.runtime.distributed import launched, rank, run_processes
 from fbnet.runtime.memory import within_memory
-from fbnet.runtime.precision import choose_precision
+from fbnet.runtime.precision import resolve
 from fbnet.training.objective import compute_loss
 from fbnet.training.resume import ResumeState
 from fbnet.training.trainer import Trainer
@@ -35,6 +35,7 @@ def train(
     seed: int,
     device: torch.device,
     *,
+    precision: Precision = "auto",
     workers: int = 0,
     gpus: int = 1,
     state: ResumeState | None = None,
@@ -44,6 +45,7 @@ def train(
     Args:
         study, run, seed: what to train.
         device: `cpu` or `cuda`.
+        precision: what to compute in if the study leaves it open.
         workers: loader processes of each training process; they do not change the result.
         gpus: number of training processes, which share every batch; on `cuda` each has its GPU.
         state: where progress is resumed from and saved to; None starts from the beginning and saves nothing.
@@ -57,7 +59,7 @@ def train(
     _check_batch(study, run, gpus)
     if state is not None and launched().rank == 0:
         state.claim()
-    run_processes(gpus, device, partial(_train, study, run, seed, workers, state))
+    run_processes(gpus, device, partial(_train, study, run, seed, precision, workers, state))
 
 
 def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
@@ -83,10 +85,17 @@ def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
 
 
 def _train(
-    study: Study, run: RunConfig, seed: int, workers: int, state: ResumeState | None, device: torch.device
+    study: Study,
+    run: RunConfig,
+    seed: int,
+    precision: Precision,
+    workers: int,
+    state: ResumeState | None,
+    device: torch.device,
 ) -> None:
     """Train in one process; rank 0 writes the results."""
-    config, data = study.training_of(run.id), study.data_of(run.id)
+    declared, data = study.training_of(run.id), study.data_of(run.id)
+    config = resolve(declared, precision, device)
     label = f"{run.id} seed {seed}"
     torch.manual_seed(seed)
     network = build(run, data.labels, width=study.settings.width)
@@ -107,10 +116,13 @@ def _train(
             run=run,
             seed=seed,
             dataset=data.dataset,
+            label_set=data.entry.label_set,
             width=study.settings.width,
-            training=config,
+            training=declared,
             iterations=trainer.iterations,
             torch_version=str(torch.__version__),
+            device=device.type,
+            precision=config.precision,
         )
         history.write(paths.history_file(study.name, run.id, seed))
         checkpoint.save(paths.checkpoint_file(study.name, run.id, seed), network, saved)
@@ -139,9 +151,8 @@ def _log_recipe(
     config: TrainingConfig, samples: TrainingSamples, spec: LabelSpec, device: torch.device, label: str
 ) -> None:
     """Log precision, recipe and the classes that class-uniform sampling cannot draw."""
-    precision = choose_precision(config.precision, device)
     words = "; ".join(config.recipe) or "plain cross-entropy, shuffled images, no photometric augmentation"
     if config.class_uniform is not None:
         absent = [name for train_id, name in enumerate(spec.classes) if train_id not in samples.classes]
         words += f"; classes absent from the data: {', '.join(absent)}" if absent else ""
-    logger.info(f"{label}: training in {precision} on {device.type} with {words}")
+    logger.info(f"{label}: training in {config.precision} on {device.type} with {words}")

@@ -75,7 +75,7 @@ class Trainer:
         self.random: dict[str, Tensor] | None = None  # generator states to restore
         self.done = self._resume()
         self.trained = wrap_ddp(network, device).train()
-        if should_compile(config, device, self.iterations, world_size()):
+        if should_compile(config, device.type, self.iterations, world_size()):
             self.trained.compile()
 
     def fit(self, workers: int = 0) -> History:
@@ -149,7 +149,7 @@ class Trainer:
             drawn = [self.samples.colours(first + index) for index in range(share)]
             images = change_colours(images, drawn, config.photometric)
         with autocast(config.precision, device):
-            outputs = self.trained(normalise(images, device))
+            outputs = self.trained(normalise(images, device, self.network.backbone.normalisation))
         shares = self.objective(outputs, labels)
         wishes = (torch.full((), float(wish), device=device) for wish in (stop, due))
         means = all_reduce_mean(torch.stack([*shares, *wishes]))

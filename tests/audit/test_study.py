@@ -1,9 +1,14 @@
 """The chain of a study's cells where it is most involved: several scales, other runs' results, the test server."""
 
+import numpy as np
 import pytest
 
+from fbnet import paths
+from fbnet.audit import checks
 from fbnet.audit.chain import make_chain
 from fbnet.config.load import load_study
+from fbnet.evaluation.metrics import scores
+from fbnet.io.files import write_json
 from fbnet.provenance.graph import build_graph, of_run
 
 
@@ -30,6 +35,18 @@ def test_from_the_test_server(table_5):
     assert cell.read_from == ("params/reported/server_scores.csv",)
     assert cell.made_from == tuple(f"export {run} seed{seed}" for seed in (0, 1, 2))
     assert (table_5[run]["miou"].read_from, table_5[run]["miou"].made_from) == ((), ())
+
+
+def test_mirrored_rates_must_follow_from_their_matrix(project):
+    study = load_study("paper")
+    path = paths.metrics_file("paper", "fcn_r101", 0)
+    plain, mirrored = (scores(np.eye(19, dtype=np.int64), study.data.labels) for _ in range(2))
+    write_json(path, {**plain, "mirrored": mirrored})
+    results = {of_run("evaluate", "fcn_r101", 0): None}
+    assert checks.metrics(study, results).failures == ()
+    write_json(path, {**plain, "mirrored": {**mirrored, "miou": 0.5}})
+    (failure,) = checks.metrics(study, results).failures
+    assert failure.location == f"{path}: mirrored.miou"
 
 
 def test_quoted_rows_are_not_ours(study, table_5):

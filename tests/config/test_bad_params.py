@@ -41,7 +41,7 @@ def change(path: Path, by: Callable[[dict], object]) -> None:
         ({"training__class_weights": [1.0] * 18}, "training.class_weights", "18 numbers, but synthetic has 19 classes"),
         ({"training__class_weights": [1.0] * 18 + [0]}, "training.class_weights", "greater than 0"),
         ({"training__class_weights": []}, "training.class_weights", "at least 1 item"),
-        ({"training__class_uniform": {}}, "training.class_uniform.tile", "is missing"),
+        ({"training__class_uniform": {}}, "training.class_uniform.tile", "no side for cityscapes"),
         ({"training__class_uniform": {"tile": {}}}, "training.class_uniform.tile", "no side for cityscapes"),
         (
             {"training__class_uniform": {"tile": {"cityscapes": 0}}},
@@ -138,7 +138,7 @@ def test_bad_study(project, changes, key, hint):
         ({"balance": {"squeeze_ratio": 0}}, "balance.squeeze_ratio", "greater than 0"),
         ({"balance": {"weight": -1}}, "balance.weight", "greater than or equal to 0"),
         ({"balance": "res5"}, "balance", "keys and values"),
-        ({"head": "unet"}, "head", "choose from fcn, fcn_plain, pspnet, deeplabv3plus"),
+        ({"head": "unet"}, "head", "choose from fcn, fcn_plain, fcn_skip, pspnet, deeplabv3plus"),
         ({"backbone": "resnet18"}, "backbone", "choose from resnet50, resnet101"),
         ({"dilation": 2}, "dilation", "unknown key; choose from id, label, head"),
         ({"data": "kitti"}, "data", "choose from cityscapes, bdd100k"),
@@ -174,7 +174,10 @@ def test_a_table_of_runs_that_do_not_fit(project, table, row, problem):
 
 
 def test_unknown_study(project):
-    with pytest.raises(InputError, match="no such study 'kitti'; choose from camvid, camvid_small, demo, paper, toy"):
+    with pytest.raises(
+        InputError,
+        match="no such study 'kitti'; choose from camvid, camvid_pretrained, camvid_pretrained_val, camvid_small, demo",
+    ):
         load_study("kitti")
 
 
@@ -187,7 +190,7 @@ def test_unknown_names(project, kind, name):
 
 def test_unknown_seed(project):
     with pytest.raises(InputError, match="no seed 7; choose from 0, 1"):
-        load_study("toy").check_seed(7)
+        load_study("toy").check_seed("fcn_r50", 7)
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,14 @@ def test_a_run_goes_to_its_own_data(project):
 
 def test_a_study_without_data_or_recipe_of_a_run_does_not_have_it(project):
     runs = load_study("camvid").runs
-    assert len(runs) == 18
+    assert len(runs) == 16
     assert all(run.roles == ("cityscapes",) and run.start is None for run in runs.values())
+
+
+def test_a_study_trains_the_runs_of_its_own_tables_and_their_baselines(project):
+    table = {"title": "Mine", "describe": ["method"], "columns": ["miou"], "rows": ["pspnet_r50_fbnet"]}
+    project.write_study(runs=[], tables=[], figures=[], own_tables={"mine": table})
+    assert list(load_study("toy").runs) == ["pspnet_r50", "pspnet_r50_fbnet"]
 
 
 class TestChains:
@@ -158,6 +164,13 @@ class TestChains:
                 r"class_uniform\.tile: has no side for cityscapes_coarse, which deeplabv3plus_wrn38",
             ),
             ("pretraining", {"class_weights": [1.0]}, r"pretraining\.image_weights: replaces"),
+            (
+                "pretraining",
+                {"precision": "float32"},
+                r"recipes\.pretraining\.precision: must be bfloat16, as",
+            ),
+            ("finetuning", {"deterministic": False}, r"recipes\.finetuning\.deterministic: must be True, as in train"),
+            ("finetuning", {"threads": 2}, r"recipes\.finetuning\.threads: must be 1, as in training"),
             ("pretraining", {"image_weights": 0}, r"pretraining\.image_weights: must be greater than 0"),
             ("pretraining", {"initial_weights": {"resnet50": "a"}}, r"has no file for wider_resnet38, which"),
         ],

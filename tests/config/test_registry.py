@@ -31,17 +31,20 @@ def pairs(root, split):
 BACKBONE = """
 from torch import nn
 
+from fbnet.data.normalisation import IMAGENET
 from fbnet.models.layers import initialise, scale_channels
 
 STRIDES = {"res2": 2, "res3": 2, "res4": 1, "res5": 1}
 
 class ToyNet(nn.Module):
     layout = "toy"
+    normalisation = IMAGENET
     strides = {"res2": 4, "res3": 8, "res4": 8, "res5": 8}
 
     def __init__(self, width):
         super().__init__()
         channels = scale_channels(64, width)
+        self.channels = dict.fromkeys(STRIDES, channels)
         self.stem = nn.Conv2d(3, channels, 3, 2, 1)
         for name, stride in STRIDES.items():
             layers = nn.Conv2d(channels, channels, 3, stride, 1), nn.BatchNorm2d(channels), nn.ReLU()
@@ -52,9 +55,9 @@ class ToyNet(nn.Module):
     def of_run(cls, run, width):
         return cls(width)
 
-    @staticmethod
-    def channels(width):
-        return dict.fromkeys(STRIDES, scale_channels(64, width))
+    @classmethod
+    def strides_of(cls, run):
+        return cls.strides
 
     def stages(self):
         return ((name, getattr(self, name)) for name in STRIDES)
@@ -129,9 +132,9 @@ class TestSourceFiles:
     @pytest.mark.parametrize(
         ("kind", "choices", "chosen", "others"),
         [
-            ("train", ("fcn", "resnet50"), {"fcn", "resnet"}, {"wider_resnet", "pspnet", "cityscapes", "registry"}),
-            ("prepare", ("synthetic",), {"write", "layouts", "cityscapes"}, {"camvid", "bdd100k", "mapillary"}),
-            ("prepare", ("camvid",), {"camvid"}, {"write", "layouts", "cityscapes", "mapillary"}),
+            ("train", ("fcn", "resnet50"), {"fcn", "resnet"}, {"wider_resnet", "pspnet", "described", "registry"}),
+            ("prepare", ("synthetic",), {"write", "layouts", "described"}, {"bdd100k", "mapillary"}),
+            ("prepare", ("camvid",), {"described"}, {"write", "layouts", "bdd100k", "mapillary"}),
             ("figure", ("figure_2",), {"confusion"}, {"predictions", "balance_maps"}),
         ],
     )

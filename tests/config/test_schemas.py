@@ -42,7 +42,7 @@ def test_shipped_files_fit(schema, name):
         ("study", "studies/demo.yaml", ("training", "crops"), 1),
         ("study", "studies/demo.yaml", ("training", "crop"), [64]),
         ("study", "studies/demo.yaml", ("recipes", "finetuning", "cropp"), 1),
-        ("study", "studies/demo.yaml", ("data", "cityscapes", "dataset"), "kitti"),
+        ("study", "studies/demo.yaml", ("data", "cityscapes", "dataset"), "../kitti"),
         ("study", "studies/demo.yaml", ("data", "kitti"), {"dataset": "camvid", "root": "camvid"}),
         ("runs", "runs.yaml", ("defaults", "head"), "unet"),
         ("runs", "runs.yaml", ("defaults", "label"), "FCN"),

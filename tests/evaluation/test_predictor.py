@@ -16,8 +16,9 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
 from fbnet.data.normalisation import normalise
 from fbnet.evaluation import predictor, tiling
-from fbnet.evaluation.predictor import balance_map, predict, predict_labels
+from fbnet.evaluation.predictor import balance_map, predict, predict_labels, predict_plain_and_mirrored
 from fbnet.models.build import build
+from tests.evaluation.toy import ToyNetwork
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
@@ -33,14 +34,14 @@ def image(height, width):
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-class Pointwise(nn.Module):
+class Pointwise(ToyNetwork):
     """Network whose logits depend on their own pixel alone, so that tiling must not change them."""
 
     def forward(self, images):
         return {"out": torch.cat([images, images.sum(dim=1, keepdim=True)], dim=1), "balance": []}
 
 
-class Neighbours(nn.Module):
+class Neighbours(ToyNetwork):
     """Network whose logits depend on a few pixels around their own, and so on the borders of tiles."""
 
     def __init__(self):
@@ -217,16 +218,38 @@ class TestLabels:
         labels = predict_labels(Pointwise(), image(9, 20), EvaluationConfig(scales=(4.0,)), CPU)
         assert labels.shape == (9, 20)
 
+    @pytest.mark.parametrize("pixels", [1 << 20, 64 * 64])
+    @pytest.mark.parametrize(
+        "settings", [EvaluationConfig(), EvaluationConfig(mode="sliding", tile=(32, 32), stride=(24, 24))]
+    )
+    def test_plain_and_mirrored_in_one_pass_are_those_of_two(self, settings, pixels, monkeypatch):
+        monkeypatch.setattr(tiling, "MAX_PIXELS", pixels)
+        ours, values = network(), image(75, 90)
+        mirroring = settings.model_copy(update={"mirror": True})
+        plain, mirrored = predict_plain_and_mirrored(ours, values, settings, CPU)
+        assert np.array_equal(plain, predict_labels(ours, values, settings, CPU))
+        assert np.array_equal(mirrored, predict_labels(ours, values, mirroring, CPU))
+        assert not np.array_equal(plain, mirrored)
+
+    def test_plain_and_mirrored_pass_each_view_once(self):
+        recording = Recording()
+        predict_plain_and_mirrored(recording, image(16, 24), EvaluationConfig(), CPU)
+        assert recording.seen == [(1, 3, 16, 24)] * 2
+
 
 MEASURE = r"""
 import re, sys
 from pathlib import Path
+from types import SimpleNamespace
 import numpy as np, torch
 from fbnet.config.evaluation import EvaluationConfig
+from fbnet.data.normalisation import IMAGENET
 from fbnet.evaluation import tiling
 from fbnet.evaluation.predictor import predict_labels
 
 class Brightness(torch.nn.Module):
+    backbone = SimpleNamespace(normalisation=IMAGENET, strides={"res5": 8})
+
     def forward(self, images):
         return {"out": images[:, :1] * torch.linspace(-1, 1, 19)[:, None, None]}
 

@@ -23,6 +23,7 @@ from fbnet.evaluation.score import score
 from fbnet.models import checkpoint
 from fbnet.training.train import train
 from tests.conftest import prepare_all
+from tests.own_data import COLOURS, describe, make_streets
 from tests.test_cli import fbnet, refused
 
 CLASS_IDS = [raw for raw, train in CITYSCAPES.raw_ids.items() if train != IGNORE_INDEX]
@@ -213,7 +214,7 @@ def a_truncated_file(predictions, labels):
     [
         (missing_folder, "predictions: no such folder; name a folder of *.png"),
         (no_predictions, "predictions: holds no *.png; name"),
-        (no_labels, "labels: holds no *_gtFine_labelIds.png; name"),
+        (no_labels, r"labels: holds no (.+)_gtFine_labelIds\.png; name"),
         (a_label_alone, "ulm_000001_000019_gtFine_labelIds.png: has no prediction; add"),
         (a_prediction_alone, "ulm_000001_000019.png: has no ground truth (and 1 more); add"),
         (two_predictions, f"predictions/{STEM}_pred.png: has the same name as "),
@@ -254,4 +255,57 @@ def test_command_as_a_table(folders):
 
 def test_command_refuses_bad_input_in_one_line(folders):
     no_labels(*folders)
-    assert "labels: holds no *_gtFine_labelIds.png; name" in refused(command(folders))
+    assert r"labels: holds no (.+)_gtFine_labelIds\.png; name" in refused(command(folders))
+
+
+class TestOwnData:
+    """Label maps of RGB colours, paired as the description of the data set says."""
+
+    @pytest.fixture
+    def truth(self, project):
+        describe(Path())
+        return make_streets(Path("streets"), train=1, val=2)
+
+    def predict(self, truth, pattern):
+        palette = np.array(list(COLOURS.values()))
+        for name, ids in truth.items():
+            if name.startswith("val"):
+                save(Path("predictions", pattern.format(name)), palette[np.where(ids == 0, 1, ids)])
+
+    @pytest.mark.parametrize(
+        ("pattern", "names"),
+        [
+            ("{}.png", {}),
+            ("{}.png", {"image": r"(.+)\.png"}),
+            ("{}.png", {"label": r"(val_\d+)\.png"}),
+            ("deep/{}_x.png", {"prediction": r"(val_\d+).*"}),
+        ],
+    )
+    def test_by_hand(self, truth, pattern, names):
+        describe(Path(), names=names)
+        self.predict(truth, pattern)
+        result = score("streets", Path("predictions"), Path("streets/labels/val"))
+        ids = np.stack([ids for name, ids in truth.items() if name.startswith("val")])
+        right = [0, (ids == 1).sum() / (ids <= 1).sum(), 1, 1, 1]
+        assert list(result["iou"].values()) == pytest.approx(right)
+        assert (result["images"], result["f_miou"]) == (2, 1)
+        assert result["miou"] == pytest.approx(np.mean(right))
+
+    def test_an_unknown_colour(self, truth):
+        self.predict(truth, "{}.png")
+        save(Path("predictions/val_001.png"), np.full((64, 96, 3), 7))
+        with pytest.raises(InputError, match=r"predictions/val_001.png: colour \[7, 7, 7\] at row 0, column 0"):
+            score("streets", Path("predictions"), Path("streets/labels/val"))
+
+    @pytest.mark.parametrize(
+        ("dataset", "message"),
+        [
+            ("kitti", "--dataset: no 'kitti'; choose from synthetic"),
+            (
+                "mapillary",
+                "--dataset: mapillary cannot be scored; choose from cityscapes, cityscapes_coarse, camvid, streets",
+            ),
+        ],
+    )
+    def test_other_data_sets(self, truth, dataset, message):
+        assert message in refused(command((Path("a"), Path("b")), dataset=dataset))

@@ -65,7 +65,7 @@ def contents(path):
 
 def test_label_ids_of_every_test_image(study):
     save(study)
-    path = submission.export(study, study.run(RUN), 0, CPU)
+    path = submission.submit(study, study.run(RUN), 0, CPU)
     assert path == paths.export_file("toy", RUN, 0)
     split = open_split(study.role("cityscapes_test"), "test")
     network, _ = checkpoint.load(paths.checkpoint_file("toy", RUN, 0))
@@ -81,7 +81,7 @@ def test_label_ids_of_every_test_image(study):
 def test_the_official_evaluator_takes_it(study, tmp_path, monkeypatch):
     """It pairs every ground truth with its prediction and agrees with `fbnet score`."""
     save(study)
-    with zipfile.ZipFile(submission.export(study, study.run(RUN), 0, CPU)) as archive:
+    with zipfile.ZipFile(submission.submit(study, study.run(RUN), 0, CPU)) as archive:
         archive.extractall(tmp_path / "predictions")
     monkeypatch.setattr(official.args, "predictionPath", str(tmp_path / "predictions"))
     monkeypatch.setattr(official.args, "predictionWalk", None)
@@ -96,14 +96,14 @@ def test_the_official_evaluator_takes_it(study, tmp_path, monkeypatch):
 
 def test_equal_predictions_make_equal_files(study):
     save(study)
-    first = submission.export(study, study.run(RUN), 0, CPU).read_bytes()
-    assert submission.export(study, study.run(RUN), 0, CPU).read_bytes() == first
+    first = submission.submit(study, study.run(RUN), 0, CPU).read_bytes()
+    assert submission.submit(study, study.run(RUN), 0, CPU).read_bytes() == first
 
 
 class TestRefused:
     def refused(self, study, message, run=RUN):
         with pytest.raises(InputError, match=message) as raised:
-            submission.export(study, study.run(run), 0, CPU)
+            submission.submit(study, study.run(run), 0, CPU)
         assert "\n" not in str(raised.value)
         assert not paths.export_file("toy", run, 0).exists()
 
@@ -138,7 +138,7 @@ class TestRefused:
         save(study)
         entry = replace(DATASETS["synthetic_test"], images={"test": images}, size=(1024, 2048))
         monkeypatch.setitem(DATASETS, "synthetic_test", entry)
-        self.refused(study, message)
+        self.refused(load_study("toy"), message)
 
 
 class TestCheck:
@@ -176,7 +176,7 @@ def test_train_and_export(study):
     """Train on train and val, then export."""
     prepare_all(study.data)
     train.train(study, study.run(RUN), 0, CPU)
-    assert len(contents(submission.export(study, study.run(RUN), 0, CPU))) == 3
+    assert len(contents(submission.submit(study, study.run(RUN), 0, CPU))) == 3
 
 
 class TestForeignZips:
@@ -204,7 +204,7 @@ class TestForeignZips:
     def test_compressed_zeros(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(self.NAME, bytes(10**6))
-        assert self.refused(tmp_path / "x.zip") == f"{self.NAME} is compressed; export again"
+        assert self.refused(tmp_path / "x.zip") == f"{self.NAME} is compressed; run `fbnet submit` again"
 
     @pytest.mark.parametrize(
         ("content", "problem"),

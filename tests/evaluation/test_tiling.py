@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from fbnet.config.evaluation import EvaluationConfig
 from fbnet.config.load import load_study
 from fbnet.evaluation import tiling
 from fbnet.evaluation.predictor import predict
 from fbnet.evaluation.tiling import chunks, seen_pixels, tile_starts
+from tests.evaluation.toy import ToyNetwork
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ class TestChunks:
         assert (covered == 1).all()
 
 
-class Counting(nn.Module):
+class Counting(ToyNetwork):
     """Network that counts the pixels of its inputs."""
 
     def __init__(self):
@@ -97,8 +97,8 @@ class TestSeenPixels:
         assert seen_pixels(size, settings) == network.pixels
 
     def test_of_the_paper_s_evaluation(self):
-        """Rows start at 0 and 192; columns at 0, 555, 1110 and 1216."""
-        assert seen_pixels((1024, 2048), load_study("paper").evaluation("single_scale")) == 2 * 4 * 832 * 832
+        """Rows start at 0 and 192; columns at 0, 555, 1110 and 1216; the mirror image is scored as well."""
+        assert seen_pixels((1024, 2048), load_study("paper").evaluation("single_scale")) == 2 * 2 * 4 * 832 * 832
 
 
 def test_needs_no_torch():

@@ -17,6 +17,7 @@ from PIL import Image
 from fbnet import paths
 from fbnet.audit import checks
 from fbnet.audit.chain import make_chain, read_records
+from fbnet.config.dataset_files import find_dataset
 from fbnet.config.datasets import DataConfig
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_hardware, load_runs, load_study
@@ -41,12 +42,14 @@ from fbnet.planning.rates import load_rates
 from fbnet.provenance import graph
 from fbnet.provenance.recording import recording
 from fbnet.report import curves, records
+from fbnet.report.histories import read_history
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
 from fbnet.report.server_scores import HEADER, read_server_scores
 from fbnet.training.history import EpochRecord, History
 from tests.conftest import ROOT, TOY
 from tests.fuzz.mutations import checked_png, checked_zip, damaged, odd_checkpoint, odd_json, odd_yaml
+from tests.own_data import STREETS, describe, make_streets
 
 RUN = "fcn_r50_fbnet"
 WIDTH = 0.0625
@@ -83,6 +86,7 @@ def make_project() -> None:
     with recording(graph.build_graph(toy), graph.of_run("evaluate", RUN, 0)):
         evaluate(toy, toy.run(RUN), 0, torch.device("cpu"))
     _make_camvid()
+    _make_streets()
     _make_others(toy)
 
 
@@ -96,11 +100,14 @@ def make_kinds() -> tuple[Kind, ...]:
     label, images = _read_all("label.png", "palette.png"), _read_all("image.png", "alpha.png")
     return (
         Kind("label map", Path("label.png"), lambda: read_labels(Path("label.png"), CITYSCAPES), _png(label)),
+        Kind("label map, RGB", Path("rgb.png"), _read_colours(), _png(_read_all("rgb.png"))),
         Kind("image, PNG", Path("image.png"), lambda: _read_pixels("image.png"), _png(images)),
         Kind("image, JPEG", Path("image.jpg"), lambda: _read_pixels("image.jpg"), _plain("image.jpg", "turned.jpg")),
         Kind("image, WebP", Path("image.webp"), lambda: _read_pixels("image.webp"), _plain("image.webp")),
         Kind("runs.yaml", paths.RUNS_FILE, _plan, _yaml(paths.RUNS_FILE)),
         Kind("study", paths.study_file("toy"), _plan, _yaml(ROOT / paths.study_file("demo"))),
+        Kind("data set", paths.dataset_file("streets"), _read_streets, _yaml(paths.dataset_file("streets"))),
+        Kind("list of a split", Path("streets/val.txt"), _read_streets, _plain("streets/val.txt")),
         Kind("hardware.yaml", paths.HARDWARE_FILE, load_hardware, _yaml(paths.HARDWARE_FILE)),
         _benchmark(),
         Kind("manifest", manifest, lambda: _read_packed(study), _json(manifest)),
@@ -156,6 +163,17 @@ def _make_camvid() -> None:
     prepare(CAMVID, "train")
     raw.keep_listing(CAMVID, "train", raw.list_files(CAMVID, "train"))
     Path("camvid/train/a.png").touch()
+
+
+def _make_streets() -> None:
+    """A data set of one's own, one of whose splits is a list."""
+    make_streets(Path("streets"), train=2, val=2)
+    Path("streets/val.txt").write_text("".join(f"val_00{index}\n" for index in range(2)))
+    globs = {"images": "images/val/*.png", "labels": "labels/val/*.png"}
+    describe(
+        Path(), splits=STREETS["splits"] | {"val": globs | {"list": "val.txt"}}, tile=8, ignore={"rgb": [[0, 0, 0]]}
+    )
+    shutil.copy("streets/labels/train/train_000.png", "rgb.png")
 
 
 def _make_others(study: Study) -> None:
@@ -239,6 +257,18 @@ def _plan() -> None:
     make_plan(replace(study))
 
 
+def _read_streets() -> None:
+    data = DataConfig(dataset="streets", train="train", evaluate="val")
+    for split in data.splits:
+        raw.list_files(data, split)
+        data.preparation(split)
+
+
+def _read_colours() -> Callable[[], object]:
+    labels = find_dataset("streets").labels
+    return lambda: read_labels(Path("rgb.png"), labels)
+
+
 def _read_packed(study: Study) -> None:
     make_plan(study)
     data_bytes(study.data)
@@ -256,7 +286,7 @@ def _read_records(study: Study) -> None:
 
 
 def _draw_history(path: Path) -> None:
-    history = curves.read_history(path)
+    history = read_history(path)
     if history:
         curves.draw_curves({0: history}, curves.loss_range([history]))
 

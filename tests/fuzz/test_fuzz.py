@@ -10,7 +10,8 @@ from tests.fuzz.trial import Outcome, try_inputs
 INPUTS = {"checkpoint": 12, "initial weights": 12, "provenance": 15, "history": 15, "runs.yaml": 25, "study": 25}
 OTHERS = 40
 KINDS = (
-    "label map", "image, PNG", "image, JPEG", "image, WebP", "runs.yaml", "study", "hardware.yaml", "benchmark",
+    "label map", "label map, RGB", "image, PNG", "image, JPEG", "image, WebP", "runs.yaml", "study", "data set",
+    "list of a split", "hardware.yaml", "benchmark",
     "manifest", "packed array", "centroids", "times of raw files", "Mapillary's config", "checkpoint",
     "initial weights", "record of weights", "metrics", "samples", "provenance", "history", "reported numbers",
     "server's scores", "zip for the server",

@@ -15,6 +15,7 @@ from fbnet.config.load import load_runs, load_study
 from fbnet.config.training import TrainingConfig
 from fbnet.data.normalisation import normalise
 from fbnet.models.build import build
+from fbnet.planning.estimates import Estimate
 from fbnet.planning.footprint import footprint
 from fbnet.runtime.determinism import deterministic_algorithms
 from fbnet.runtime.precision import autocast
@@ -102,7 +103,8 @@ def test_a_plan_s_memory_is_that_of_a_training(device, run):
     """Within a fifth: kernels of convolutions choose their workspaces by themselves."""
     config = load_runs().runs[run]
     training = TrainingConfig(crop=(832, 832), batch_size=8, epochs=1, learning_rate=0.01)
-    planned = footprint(config, CITYSCAPES, training, "bfloat16", 1.0).memory
+    estimate = Estimate(run=config, labels=CITYSCAPES, training=training, precision="bfloat16", width=1.0)
+    planned = footprint(estimate).memory
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     network = build(config, CITYSCAPES).to(device, memory_format=torch.channels_last).train()

@@ -7,9 +7,8 @@ import torch
 
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs
-from fbnet.config.registry import HEADS
-from fbnet.config.runs import BalanceConfig
-from fbnet.models.backbones.build import stage_channels, stage_strides
+from fbnet.config.registry import HEADS, backbone_entry
+from fbnet.models.backbones.build import stage_strides
 from fbnet.models.backbones.resnet import Bottleneck, ResNet
 from fbnet.models.build import build
 from fbnet.models.feature_balance import DualFeatureModulator, FeatureBalance
@@ -19,8 +18,11 @@ WIDTH = 0.0625
 
 
 def toy(run, **changes):
+    scalable = backbone_entry(run.backbone).has_width
+    if not scalable:
+        pytest.importorskip("timm")
     torch.manual_seed(0)
-    return build(run.model_copy(update=changes), CITYSCAPES, width=WIDTH)
+    return build(run.model_copy(update=changes), CITYSCAPES, width=WIDTH if scalable else 1.0)
 
 
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
@@ -31,8 +33,10 @@ class TestEveryRun:
         assert outputs["out"].shape == (1, 19, 40, 72)
         channels = 19 if run.balance.auxiliary == "pce" else 14
         stages = () if run.balance.auxiliary == "none" else run.balance.stages
-        sides = [stage_strides(run.backbone)[stage] for stage in stages]
-        assert [logits.shape for logits in outputs["balance"]] == [(1, channels, 40 // s, 72 // s) for s in sides]
+        sides = [stage_strides(run)[stage] for stage in stages]
+        assert [logits.shape for logits in outputs["balance"]] == [
+            (1, channels, -(-40 // s), -(-72 // s)) for s in sides
+        ]
 
     def test_every_parameter_learns(self, run):
         network = toy(run)
@@ -59,7 +63,7 @@ class TestBesideItsBaseline:
         assert all(torch.equal(ours[name], value) for name, value in baseline.items())
 
 
-@pytest.mark.parametrize("head", ["fcn", "fcn_plain", "pspnet", "deeplabv3plus"])
+@pytest.mark.parametrize("head", HEADS)
 def test_heads(head):
     outputs = toy(RUNS["fcn_r50"], head=head).eval()(torch.randn(2, 3, 24, 48))
     assert outputs["out"].shape == (2, 19, 24, 48)
@@ -120,7 +124,7 @@ def test_modulator_by_hand():
 
 
 def test_fusion_adds():
-    module = FeatureBalance(4, 3, BalanceConfig(stages=("res5",)))
+    module = FeatureBalance(4, 3)
     features = torch.randn(1, 4, 2, 2)
     fused, logits = module(features)
     assert torch.allclose(fused, features + module.modulator(features))
@@ -128,7 +132,7 @@ def test_fusion_adds():
 
 
 def test_without_modulator_features_pass():
-    module = FeatureBalance(4, 3, BalanceConfig(stages=("res5",), modulator="none"))
+    module = FeatureBalance(4, 3, modulator=None)
     features = torch.randn(1, 4, 2, 2)
     fused, logits = module(features)
     assert torch.equal(fused, features)
@@ -149,7 +153,7 @@ def test_backbone():
         values = stage(values)
         sizes[name] = (values.shape[1], 64 // values.shape[2])
     assert sizes == {"res2": (256, 4), "res3": (512, 8), "res4": (1024, 8), "res5": (2048, 8)}
-    assert stage_channels("resnet50") == {name: channels for name, (channels, _) in sizes.items()}
-    assert stage_strides("resnet50") == {name: stride for name, (_, stride) in sizes.items()}
+    assert backbone.channels == {name: channels for name, (channels, _) in sizes.items()}
+    assert backbone.strides == {name: stride for name, (_, stride) in sizes.items()}
     for stage, dilation in (("res4", 2), ("res5", 4)):
         assert {block.conv2.dilation for block in getattr(backbone, stage)} == {(dilation, dilation)}

@@ -1,10 +1,12 @@
 """Checkpoints from elsewhere: their configuration and their weights."""
 
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 
+from fbnet.config.dataset_files import find_dataset
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
@@ -12,6 +14,7 @@ from fbnet.models import checkpoint
 from fbnet.models.backbones.resnet import ResNet
 from fbnet.models.build import build
 from fbnet.models.pretrained import load_initial_weights
+from tests.own_data import COLOURS, describe
 from tests.test_cli import fbnet, refused
 
 WIDTH = 0.0625
@@ -166,3 +169,31 @@ def test_initial_weights_are_finite(tmp_path):
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(InputError, match=r"w\.pth: conv1\.weight holds values that are not finite"):
         load_initial_weights(backbone, tmp_path / "w.pth")
+
+
+class TestOwnData:
+    """Networks for data sets of one's own carry their classes, others the name of a built-in data set as ever."""
+
+    def test_built_in_ones_are_named_only(self, tmp_path, content):
+        network, config = load(tmp_path, content)
+        checkpoint.save(tmp_path / "saved.pt", network, config)
+        assert "label_set" not in torch.load(tmp_path / "saved.pt", weights_only=True)["config"]
+
+    def test_classes_travel_with_the_checkpoint(self, tmp_path, content, project):
+        describe(Path())
+        entry = find_dataset("streets")
+        config = checkpoint.CheckpointConfig.model_validate(
+            content["config"] | {"dataset": "streets", "label_set": entry.label_set}
+        )
+        checkpoint.save(tmp_path / "own.pt", build(config.run, config.labels, width=config.width), config)
+        Path("params/datasets/streets.yaml").unlink()
+        network, loaded = checkpoint.load(tmp_path / "own.pt")
+        assert loaded.labels == entry.labels
+        assert network(torch.zeros(1, 3, 32, 32))["out"].shape[1] == len(COLOURS)
+
+    def test_damaged_classes_are_refused(self, tmp_path, content, project):
+        describe(Path())
+        label_set = find_dataset("streets").label_set | {"foreground": ("kerb",)}
+        content["config"] |= {"dataset": "streets", "label_set": label_set}
+        with pytest.raises(InputError, match=r"label_set\.foreground: no class 'kerb'"):
+            load(tmp_path, content)

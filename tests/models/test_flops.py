@@ -47,7 +47,7 @@ def test_a_layer_that_is_used_twice_counts_twice():
 
 
 def test_feature_balance_by_hand():
-    module = FeatureBalance(8, 3, RUNS["fcn_r50_fbnet"].balance)
+    module = FeatureBalance(8, 3)
     spatial = 4 * (8 + 1)
     channel = 8 * 4 + 8 * 8 + 8  # pooling's input, the fully connected layer with bias
     classifier = 3 * 4 * (8 + 1)

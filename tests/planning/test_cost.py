@@ -16,7 +16,8 @@ from fbnet.errors import InputError
 from fbnet.models.build import build
 from fbnet.planning.cost import Amount, estimate, total
 from fbnet.planning.disk import data_bytes, image_sizes
-from fbnet.planning.footprint import footprint, trace_forward
+from fbnet.planning.estimates import Estimate
+from fbnet.planning.footprint import describe, footprint, trace_forward
 from fbnet.planning.plan import make_plan
 from fbnet.planning.rates import load_rates
 from fbnet.planning.text import cost_text, number
@@ -247,8 +248,7 @@ class TestMemory:
     @pytest.mark.parametrize("run", ["fcn_r50_fbnet", "pspnet_r50", "deeplabv3plus_wrn38_fbnet", "fcn_r101_bwbce_conv"])
     def test_kept_for_the_backward_pass_is_what_a_real_network_keeps(self, demo, run):
         network, images = build(demo.run(run), CITYSCAPES, width=0.0625).train(), torch.zeros(2, 3, 64, 96)
-        with torch.device("meta"):
-            described = build(demo.run(run), CITYSCAPES, width=0.0625).train()
+        described = describe(demo.run(run), CITYSCAPES, 0.0625)
         assert trace_forward(described, images.to("meta"), 4) == trace_forward(network, images, 4)
 
     def test_of_layers_by_hand(self):
@@ -267,7 +267,8 @@ class TestMemory:
         weights = sum(parameter.numel() for parameter in network.parameters())
         maps = 2 * logits * 4 * 4 * 19 * 96 * 192
         for precision, float_bytes, copy in (("float32", 4, 0), ("bfloat16", 2, 2)):
-            found = footprint(run, CITYSCAPES, training, precision, 0.125)
+            estimate = Estimate(run=run, labels=CITYSCAPES, training=training, precision=precision, width=0.125)
+            found = footprint(estimate)
             assert found.memory == (12 + copy) * weights + trace_forward(network, images, float_bytes)[1] + maps
             assert found.parameters == weights
 

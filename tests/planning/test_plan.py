@@ -285,3 +285,10 @@ class TestCommand:
     def test_needs_no_torch(self):
         code = "import sys, fbnet.planning.plan; sys.exit('torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_other_tables_than_the_papers_go_by_their_names(project):
+    study = load_study("camvid_pretrained")
+    text = plan_text(make_plan(study))
+    line = next(line for line in text.splitlines() if line.startswith("fcn_lite0_bwbce "))
+    assert "components" in line

@@ -66,6 +66,8 @@ def write_metrics(
         "evaluation": study.evaluation(scales).model_dump(),
         "device": "cpu",
     }
+    if study.evaluation(scales).also_mirrored:
+        content["mirrored"] = {"miou": miou, "f_miou": f_miou}
     path = paths.metrics_file(study.name, run, seed, scales)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))

@@ -10,7 +10,8 @@ from fbnet import paths
 from fbnet.errors import InputError
 from fbnet.provenance.graph import build_graph, of_run
 from fbnet.provenance.recording import recording
-from fbnet.report import curves, records
+from fbnet.report import records
+from fbnet.report.histories import read_history
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
 from fbnet.report.server_scores import HEADER, read_server_scores
@@ -146,7 +147,7 @@ def test_a_history_of_other_numbers(tmp_path, cell):
     path = tmp_path / "history.csv"
     path.write_text(f"{HISTORY}\n1,1,0.1,{cell},1,1,1\n")
     with pytest.raises(InputError, match=r"history\.csv: not a history .*; delete it and train again"):
-        curves.read_history(path)
+        read_history(path)
 
 
 @pytest.mark.parametrize("content", ["x" * 200_000 + ",1", "\udcff", '"'])

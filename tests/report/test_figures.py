@@ -132,6 +132,16 @@ def test_the_map_hides_ignored_pixels_and_ends_with_the_image():
     assert values.compressed().tolist() == [1.0] * 108
 
 
+@pytest.mark.parametrize(("size", "bright"), [((3, 3), 2), ((2, 2), 4), ((1, 1), 12)])
+def test_the_map_is_enlarged_by_the_stride_of_its_stage(size, bright):
+    """Strides 4, 8 and 16: bilinear values are those of the first block up to its middle, half a stride."""
+    label, balance = np.zeros((10, 12), dtype=np.uint8), np.zeros(size, dtype=np.float32)
+    balance[0, 0] = 1
+    values = visible_map(sample(label, balance))
+    assert values.shape == (10, 12)
+    assert (values[0] == 1).sum() == bright
+
+
 def test_figure_7_states_the_means_whatever_they_are(study):
     label = np.zeros((16, 16), dtype=np.uint8)
     label[8:] = CITYSCAPES.classes.index("car")

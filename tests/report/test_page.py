@@ -18,6 +18,7 @@ from fbnet.provenance.recording import recording
 from fbnet.provenance.records import read
 from fbnet.report import curves
 from fbnet.report.figures import write_figure
+from fbnet.report.histories import read_history
 from fbnet.report.page import make_page, write_page
 from fbnet.report.tables import write_table
 from fbnet.training.history import EpochRecord
@@ -281,25 +282,25 @@ def test_a_history_of_other_columns_is_refused(trio):
     path = write_history(trio, BASELINE, 0, [2.5, 1.0])
     path.write_text(path.read_text().replace("balance_loss", "aux_loss"))
     with pytest.raises(InputError, match="not a history"):
-        curves.read_history(path)
+        read_history(path)
 
 
 def test_curves_one_line_a_seed_and_balance_where_there_is_one(trio):
     write_pair(trio)
-    histories = {seed: curves.read_history(paths.history_file("trio", MODULATED, seed)) for seed in (0, 1, 2)}
+    histories = {seed: read_history(paths.history_file("trio", MODULATED, seed)) for seed in (0, 1, 2)}
     svg = curves.draw_curves(histories, (0.1, 10.0))
     loss, balance = strokes(svg, curves.LOSS_COLOUR), strokes(svg, curves.BALANCE_COLOUR)
     assert (len(loss), len(balance)) == (3, 3)
     # 2.5 falls to 1.5, higher up in the picture is a smaller y; the balance loss of 0.5 stays.
     assert float(loss[0][0][1]) < float(loss[0][1][1])
     assert balance[0][0][1] == balance[0][1][1] > loss[0][1][1]
-    plain = curves.draw_curves({0: curves.read_history(paths.history_file("trio", BASELINE, 0))}, (0.1, 10.0))
+    plain = curves.draw_curves({0: read_history(paths.history_file("trio", BASELINE, 0))}, (0.1, 10.0))
     assert (len(strokes(plain, curves.LOSS_COLOUR)), len(strokes(plain, curves.BALANCE_COLOUR))) == (1, 0)
 
 
 def test_all_panels_share_one_range(trio):
     write_pair(trio)
-    histories = [curves.read_history(paths.history_file("trio", run, 0)) for run in (BASELINE, MODULATED)]
+    histories = [read_history(paths.history_file("trio", run, 0)) for run in (BASELINE, MODULATED)]
     assert curves.loss_range(histories) == pytest.approx((0.5 / 1.15, 2.5 * 1.15))
     assert curves.loss_range([]) == (0.1, 1.0)
 

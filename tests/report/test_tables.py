@@ -189,13 +189,34 @@ def test_marks_say_what_a_run_has(demo):
     assert row(make_table(demo, "table_1"), "fcn_r50").describe["backbone"] == "ResNet-50"
 
 
-def test_other_label_sets_have_no_reported_classes(project):
+def test_on_other_classes_nothing_of_the_paper_is_shown(project):
     study = load_study("camvid_small")
     write_metrics(study, "fcn_r50", 0)
-    cells = row(make_table(study, "table_1"), "fcn_r50").cells
+    table = make_table(study, "table_1")
+    cells = row(table, "fcn_r50").cells
     assert list(cells) == ["miou", "miou_gain", "f_miou", "f_miou_gain", *study.data.labels.classes]
-    assert cells["miou"].paper == 76.3
-    assert [cells[name].paper for name in ("sky", "car", "pavement")] == [None, None, None]
+    assert {cell.paper for cell in cells.values()} == {None}
+    assert "the number that the paper prints" not in table.caption
+    assert "not comparable with the paper's" in table.caption
+
+
+def test_the_caption_tells_mirrored_scores(project):
+    content = yaml.safe_load(paths.study_file("trio").read_text())
+    paths.study_file("trio").write_text(yaml.safe_dump(content | {"evaluation": {"also_mirrored": True}}))
+    study = load_study("trio")
+    for seed, miou in ((0, 0.5), (1, 0.6)):
+        path = write_metrics(study, "fcn_r101", seed)
+        mirrored = {"miou": miou, "f_miou": 0.25}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"mirrored": mirrored}))
+    assert (
+        "mIoU (and f-mIoU) of the mean with the mirror image: fcn_r101 55.0 (25.0)."
+        in make_table(study, "table_3").caption
+    )
+    path.write_text(
+        json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "mirrored"})
+    )
+    with pytest.raises(InputError, match="mirrored"):
+        make_table(study, "table_3")
 
 
 def test_captions_say_what_the_numbers_are(project, demo, trio):

@@ -12,10 +12,10 @@ from fbnet.config.training import TrainingConfig
 from fbnet.data.normalisation import normalise
 from fbnet.errors import InputError
 from fbnet.models.build import build
-from fbnet.runtime import precision as precision_module
+from fbnet.runtime import instructions
 from fbnet.runtime.determinism import deterministic_algorithms
 from fbnet.runtime.device import COMPILED_LENGTH, choose_device, should_compile
-from fbnet.runtime.precision import autocast, choose_precision
+from fbnet.runtime.precision import autocast, choose_precision, machine_precision
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 X86 = "processor\t: 0\nmodel name\t: some processor\nflags\t\t: fpu sse2 avx512f {}\nbogomips\t: 1\n"
@@ -35,15 +35,50 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd {}\n"
 )
 def test_auto_follows_the_cpus_instructions(monkeypatch, tmp_path, info, expected):
     (tmp_path / "cpuinfo").write_text(info)
-    monkeypatch.setattr(precision_module, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "cpuinfo")
     assert choose_precision("auto", CPU) == expected
     assert choose_precision("float32", CPU) == "float32"
     assert choose_precision("bfloat16", CPU) == "bfloat16"
 
 
 def test_a_system_without_cpuinfo_computes_in_float32(monkeypatch, tmp_path):
-    monkeypatch.setattr(precision_module, "CPU_INFO", tmp_path / "missing")
+    monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "missing")
     assert choose_precision("auto", CPU) == "float32"
+
+
+def test_a_machine_without_the_driver_of_a_gpu_is_its_cpu(monkeypatch, tmp_path):
+    (tmp_path / "cpuinfo").write_text(X86.format("avx512_bf16"))
+    monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("fbnet.runtime.precision.GPU_DRIVERS", (tmp_path / "missing",))
+    assert machine_precision() == "bfloat16"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_is_asked_by_another_process(monkeypatch, tmp_path):
+    """A driver without a GPU; the process sees this machine's own CPU."""
+    monkeypatch.undo()
+    monkeypatch.setattr("fbnet.runtime.precision.GPU_DRIVERS", (tmp_path,))
+    assert machine_precision() == choose_precision("auto", CPU)
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "expected"),
+    [
+        ("avx2 avx512f avx512_bf16 amx_tile amx_bf16", "", ("AVX2", "AVX-512", "bfloat16", "AMX")),
+        ("avx2 avx512f avx512_bf16", "DEFAULT", ("AVX2", "AVX-512", "bfloat16")),
+        ("avx2 avx512f avx512_bf16", "avx512_core_bf16", ("AVX2", "AVX-512", "bfloat16")),
+        ("avx2 avx512f avx512_bf16", "AVX512_CORE", ("AVX2", "AVX-512")),
+        ("avx2 avx512f avx512_bf16", "AVX2", ("AVX2",)),
+        ("avx2", "", ("AVX2",)),
+        ("sse4_2", "", ()),
+    ],
+)
+def test_instruction_sets_by_name_as_far_as_they_are_used(monkeypatch, tmp_path, flags, limit, expected):
+    (tmp_path / "cpuinfo").write_text(f"flags\t: fpu {flags}\n")
+    monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv(instructions.LIMIT, limit)
+    assert instructions.cpu_instructions() == expected
 
 
 def test_precision_shows_inside_and_logits_are_float32():
@@ -79,11 +114,11 @@ def test_images_are_normalised_with_their_channels_together():
 def test_only_long_trainings_on_a_gpu_are_compiled_unless_asked_for():
     settings = {"crop": (16, 16), "batch_size": 2, "epochs": 1, "learning_rate": 0.1}
     auto, always, never = (TrainingConfig(**settings, compile=word) for word in ("auto", "always", "never"))
-    assert should_compile(auto, GPU, COMPILED_LENGTH)
-    assert not should_compile(auto, GPU, COMPILED_LENGTH - 1)
-    assert not should_compile(auto, CPU, COMPILED_LENGTH)
-    assert should_compile(always, CPU, 1)
-    assert not should_compile(never, GPU, COMPILED_LENGTH)
+    assert should_compile(auto, "cuda", COMPILED_LENGTH)
+    assert not should_compile(auto, "cuda", COMPILED_LENGTH - 1)
+    assert not should_compile(auto, "cpu", COMPILED_LENGTH)
+    assert should_compile(always, "cpu", 1)
+    assert not should_compile(never, "cuda", COMPILED_LENGTH)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -8,7 +8,8 @@ from fbnet.config.labels import CAMVID
 from fbnet.config.load import load_runs
 from fbnet.config.runs import BalanceConfig
 from fbnet.config.training import OhemConfig, TrainingConfig
-from fbnet.training.losses import block_bce, block_labels, cross_entropy, ohem_cross_entropy
+from fbnet.models.block_loss import block_bce, block_labels
+from fbnet.training.losses import cross_entropy, ohem_cross_entropy
 from fbnet.training.objective import compute_loss
 
 RUNS = load_runs().runs
@@ -66,7 +67,7 @@ def test_block_labels_are_made_once_for_each_stride(monkeypatch):
         made.append(stride)
         return block_labels(labels, classes, stride, ignore_index)
 
-    monkeypatch.setattr("fbnet.training.losses.block_labels", making)
+    monkeypatch.setattr("fbnet.models.block_loss.block_labels", making)
     run = RUNS["fcn_r50_fbnet"].model_copy(update={"balance": BalanceConfig(stages=("res2", "res3", "res4", "res5"))})
     for _ in range(2):  # those of one batch never serve the next
         compute_loss(outputs_of(stages=(4, 8, 8, 8)), some_labels(), run, CAMVID, PLAIN)

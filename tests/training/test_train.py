@@ -12,6 +12,7 @@ import torch
 from fbnet import paths
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_runs, load_study
+from fbnet.config.registry import backbone_entry
 from fbnet.config.training import TrainingConfig
 from fbnet.data.centroids import write_centroids
 from fbnet.data.packed import open_split
@@ -24,7 +25,7 @@ from fbnet.training.trainer import poly_learning_rate
 from tests.conftest import EVERYTHING, ROOT, TRAIN, Project, prepare_all
 
 CPU = torch.device("cpu")
-RUNS = load_runs().runs
+RUNS = {name: run for name, run in load_runs().runs.items() if backbone_entry(run.backbone).has_width}
 ARCHITECTURES = {(run.head, run.backbone, bool(run.balance.stages)): name for name, run in reversed(RUNS.items())}
 EVERY_RUN = [name if name in ARCHITECTURES.values() else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
 """All runs; those of an architecture that another one has are slow."""
@@ -94,6 +95,26 @@ def test_every_run_steps_and_is_evaluated(everything, run):
     assert samples["label_1"].shape == samples["prediction_1"].shape == split.sizes[1]
     modulated = bool(RUNS[run].balance.stages) and RUNS[run].balance.modulator != "none"
     assert ("balance_0" in samples) == modulated
+
+
+def test_an_evaluation_with_mirrored_scores_is_two_in_one(project):
+    project.write_study()
+    study = load_study("toy")
+    prepare_all(study.data)
+    trained(study)
+
+    def metrics(**settings):
+        project.write_study(**settings)
+        again = load_study("toy")
+        evaluate(again, again.runs["fcn_r50_fbnet"], 0, CPU)
+        return json.loads(paths.metrics_file("toy", "fcn_r50_fbnet", 0).read_text())
+
+    plain, mirrored = metrics(), metrics(evaluation__mirror=True)
+    both = metrics(evaluation__also_mirrored=True)
+    assert "mirrored" not in plain
+    assert both["confusion_matrix"] == plain["confusion_matrix"]
+    assert both["mirrored"] == {key: mirrored[key] for key in both["mirrored"]}
+    assert both["mirrored"]["confusion_matrix"] != plain["confusion_matrix"]
 
 
 class TestChains:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from fbnet.config.training import TrainingConfig
+from fbnet.data.normalisation import IMAGENET
 from fbnet.data.sampler import TrainingSamples
 from fbnet.errors import InputError
 from fbnet.training.resume import ResumeState
@@ -22,10 +23,11 @@ class Network(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Conv2d(3, 2, 1)
+        self.backbone = nn.Conv2d(3, 2, 1)
+        self.backbone.normalisation = IMAGENET
 
     def forward(self, images):
-        return {"out": self.layer(images)}
+        return {"out": self.backbone(images)}
 
 
 class Steps:

@@ -19,7 +19,7 @@ def test_every_word_in_a_command_is_quoted():
     commands = [text for file in files for text in re.findall(r"shell:((?:\s*\".*\")+)", file.read_text())]
     assert len(commands) == sum(file.read_text().count("shell:") for file in files) == 8
     for word in re.findall(r"\{(.*?)\}", " ".join(commands)):
-        assert word.endswith(":q") or word in ("FBNET", "threads", "resources.gpu")
+        assert word.endswith(":q") or word in ("FBNET", "params.command")
 
 
 @pytest.mark.parametrize(

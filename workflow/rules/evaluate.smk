@@ -46,4 +46,4 @@ rule export:
     params:
         device=lambda wildcards, resources: WORKFLOW.device_options(resources.gpu),
     shell:
-        "{FBNET} export {wildcards.run:q} {params.device:q} --study {STUDY.name:q} --seed {wildcards.seed:q} > {log:q} 2>&1"
+        "{FBNET} submit {wildcards.run:q} {params.device:q} --study {STUDY.name:q} --seed {wildcards.seed:q} > {log:q} 2>&1"

@@ -18,14 +18,14 @@ class Pair:
     """None in a split without labels."""
 
 
-def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Return files by their names; raise InputError for an unprintable name, and for two files of one name."""
+def by_name(files: Iterable[tuple[str, Path]], hint: str = "remove one of them") -> dict[str, Path]:
+    """Return files by their names; raise InputError for an unprintable name and, with a hint, for two of one name."""
     found = {}
     for name, path in sorted(files, reverse=True):
         if not is_file_name(name):
             raise InputError(f"{path}: unfit name; rename it to at most {LONGEST_NAME} bytes of printable characters")
         if name in found:
-            raise InputError(f"{found[name]}: has the same name as {path}; remove one of them")
+            raise InputError(f"{found[name]}: has the same name as {path}; {hint}")
         found[name] = path
     return found
 

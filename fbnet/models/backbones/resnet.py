@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from fbnet.config.runs import RunConfig
+from fbnet.data.normalisation import IMAGENET
 from fbnet.models.layers import conv_bn_relu, initialise, scale_channels
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
@@ -23,16 +24,19 @@ class ResNet(nn.Module):
         width: multiplier of every layer's channels; 1 is the published network.
     """
 
+    normalisation = IMAGENET
     strides: ClassVar[dict[str, int]] = {"res2": 4, "res3": 8, "res4": 8, "res5": 8}
 
     def __init__(self, backbone: str, *, stem: str = "deep", width: float = 1.0) -> None:
         super().__init__()
         self.layout = f"resnet_{stem}"
         self.stem, channels = STEMS[stem](width)
+        self.channels: dict[str, int] = {}
         for blocks, (name, (planes, stride, dilation)) in zip(BLOCKS[backbone], STAGES.items(), strict=True):
             planes = scale_channels(planes, width)
             self.add_module(name, _stage(channels, planes, blocks, stride, dilation))
             channels = planes * Bottleneck.expansion
+            self.channels[name] = channels
         initialise(self, "fan_out")
         for layer in self.modules():
             if isinstance(layer, Bottleneck):  # starts as the identity (Goyal et al., 2017)
@@ -42,10 +46,9 @@ class ResNet(nn.Module):
     def of_run(cls, run: RunConfig, width: float) -> "ResNet":
         return cls(run.backbone, stem=run.stem, width=width)
 
-    @staticmethod
-    def channels(width: float) -> dict[str, int]:
-        """Output channels of each stage."""
-        return {name: scale_channels(planes, width) * Bottleneck.expansion for name, (planes, _, _) in STAGES.items()}
+    @classmethod
+    def strides_of(cls, _run: RunConfig) -> dict[str, int]:
+        return cls.strides
 
     def stages(self) -> Iterator[tuple[str, nn.Module]]:
         """Names and modules of the stages, in order."""

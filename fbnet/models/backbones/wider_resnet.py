@@ -12,6 +12,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from fbnet.config.runs import RunConfig
+from fbnet.data.normalisation import IMAGENET
 from fbnet.models.layers import initialise, scale_channels
 
 
@@ -50,6 +51,7 @@ class WiderResNet(nn.Module):
     """
 
     layout = "wider_resnet"
+    normalisation = IMAGENET
     strides: ClassVar[dict[str, int]] = {"res2": 2, "res3": 4, "res4": 8, "res5": 8}
 
     def __init__(self, *, width: float = 1.0) -> None:
@@ -57,6 +59,7 @@ class WiderResNet(nn.Module):
         channels = scale_channels(64, width)
         mod1 = nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, channels, 3, padding=1, bias=False)))
         self.stem = nn.Sequential(OrderedDict(mod1=mod1, pool=_pool()))
+        self.channels: dict[str, int] = {}
         for stage, names in STAGES.items():
             layers = OrderedDict()
             for name in names:
@@ -65,16 +68,16 @@ class WiderResNet(nn.Module):
                 layers[name] = _residual_blocks(channels, MODULES[name], width)
                 channels = scale_channels(MODULES[name].channels[-1], width)
             self.add_module(stage, nn.Sequential(layers))
+            self.channels[stage] = channels
         initialise(self, "fan_out")
 
     @classmethod
     def of_run(cls, run: RunConfig, width: float) -> "WiderResNet":
         return cls(width=width)
 
-    @staticmethod
-    def channels(width: float) -> dict[str, int]:
-        """Output channels of each stage."""
-        return {stage: scale_channels(MODULES[names[-1]].channels[-1], width) for stage, names in STAGES.items()}
+    @classmethod
+    def strides_of(cls, _run: RunConfig) -> dict[str, int]:
+        return cls.strides
 
     def stages(self) -> Iterator[tuple[str, nn.Module]]:
         """Names and modules of the stages, in order."""
