@@ -12,9 +12,6 @@ from fbnet.models.build import SegmentationNetwork
 
 Returns = Literal["softmax", "labels"]
 RETURNS: tuple[Returns, ...] = get_args(Returns)
-MIN_SIDE = 16
-"""Smallest height and width of an image in pixels: two features of the deepest stages. Smaller maps would be traced as
-special cases of their own."""
 
 
 class DeployedNetwork(nn.Module):
@@ -25,7 +22,7 @@ class DeployedNetwork(nn.Module):
         returns: `softmax` for probabilities, `labels` for the most probable class.
 
     Shape:
-        RGB images (N, H, W, 3) uint8, of any size from `MIN_SIDE`, to
+        RGB images (N, H, W, 3) uint8, of any size, to
             probabilities (N, classes, H, W) float32, or labels (N, H, W) uint8, train ids.
     """
 
@@ -51,8 +48,10 @@ class DeployedNetwork(nn.Module):
 
 
 def trace(network: DeployedNetwork) -> ExportedProgram:
-    """Trace a network by torch.export for any number, height and width of images."""
-    sizes = {0: Dim("batch", min=1), 1: Dim("height", min=MIN_SIDE), 2: Dim("width", min=MIN_SIDE)}
+    """Trace a network by torch.export for any number of images, of any height and width from twice the stride."""
+    # Two features or more along each side of the deepest stages: single ones would be special cases of their own.
+    side = Dim.DYNAMIC(min=2 * network.multiple)
+    sizes = {0: Dim.DYNAMIC, 1: side, 2: side}
     example = torch.zeros(2, 61, 83, 3, dtype=torch.uint8)  # sizes without common factors
     # By default a batch of one image, and sides that need no padding, would be refused as special cases.
     with symbolic_shapes.patch(backed_size_oblivious=True):

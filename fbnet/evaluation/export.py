@@ -26,8 +26,6 @@ Format = Literal["onnx", "torch-export"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 TOLERANCE = 1e-3
 """Largest difference in probability from our own prediction."""
-SIZES = ((1, 64, 128), (2, 99, 50), (1, 16, 201))
-"""Number, height and width of the images that are compared: multiples of the stride or not, one and several."""
 PACKAGES = ("fbnet", "torch", "onnx", "onnxscript")
 AXES = ("batch", "height", "width")
 """Names of the dynamic axes in ONNX."""
@@ -64,7 +62,7 @@ def export(path: Path, output: Path, format: Format, returns: Returns) -> list[P
         returns: output of the network, see `DeployedNetwork`.
 
     Returns:
-        The comparison with our own prediction for each of SIZES.
+        The comparison with our own prediction at several sizes.
 
     Raises:
         InputError: for a missing or damaged checkpoint, a network that torch cannot export, and one whose export
@@ -120,11 +118,16 @@ def describe_classes(labels: LabelSpec) -> list[dict[str, object]]:
     ]
 
 
+def sizes(stride: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the number, height and width of images to compare: multiples of the stride or not, one and several."""
+    return (1, 8 * stride, 16 * stride), (2, 12 * stride + 3, 6 * stride + 2), (1, 2 * stride, 25 * stride + 1)
+
+
 def compare(exported: Predict, network: SegmentationNetwork, returns: Returns) -> list[Parity]:
     """Compare an exported network with our own prediction of seeded random images, in float32 on the CPU."""
     rng, settings = np.random.default_rng(0), EvaluationConfig(precision="float32")
     compared = []
-    for number, height, width in SIZES:
+    for number, height, width in sizes(max(network.backbone.strides.values())):
         blocks = rng.integers(0, 256, (number, -(-height // 8), -(-width // 8), 3), dtype=np.uint8)
         images = np.ascontiguousarray(blocks.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width])
         ours = [predict(network, image, settings, torch.device("cpu")).softmax(dim=0) for image in images]
