@@ -57,6 +57,9 @@ def fit(name: str, images: Tensor, labels: Tensor) -> nn.Module:
         network = fbnet.attach(
             network, after=["backbone.16"], foreground=FOREGROUND, example=images[:2], ignore_index=VOID
         )
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 0.1  # torchvision's 0.01 would keep the initial statistics in so short a training
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
     criterion = nn.CrossEntropyLoss(ignore_index=VOID)

@@ -134,26 +134,30 @@ def test_detached_it_is_the_plain_network(network):
 
 
 def test_a_step_in_two_processes(network, request, tmp_path):
-    before = attached(network)
+    """Each process has two images of its own; both get the same gradients, everywhere in the modules, and weights."""
+    gates = [name for name, _ in attached(network).named_parameters() if name.startswith("balance.")]
     multiprocessing.spawn(_rank, (request.node.callspec.params["network"], str(tmp_path)), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
-    assert all(torch.equal(value, second[name]) for name, value in first.items())
-    changed = [not torch.equal(first[name], value) for name, value in before.named_parameters()]
-    assert all(changed[-len(list(before.balance.parameters())) :])
-    assert sum(changed) > len(changed) / 2
+    (weights, gradients), (others, other_gradients) = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(value, others[name]) for name, value in weights.items())
+    assert all(torch.equal(value, other_gradients[name]) for name, value in gradients.items())
+    assert [name for name in gates if not gradients[name].any()] == []
+    assert sum(value.any().item() for value in gradients.values()) > len(weights) / 2
 
 
 def _rank(rank: int, name: str, folder: str) -> None:
-    """Train one step on one image of two; both processes then have the same weights."""
+    """Train one step, and save weights and gradients."""
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     network = NETWORKS[name]
-    parallel = DistributedDataParallel(attached(network).eval(), find_unused_parameters=network.unused)
+    parallel = DistributedDataParallel(attached(network), find_unused_parameters=network.unused)
     optimiser = torch.optim.SGD(parallel.parameters(), 0.1)
-    result = parallel(images()[[rank]])
-    labels = torch.randint(0, 5, (1, 64, 96), generator=torch.Generator().manual_seed(rank))
+    generator = torch.Generator().manual_seed(rank)
+    result = parallel(torch.randn(2, 3, 64, 96, generator=generator))
+    labels = torch.randint(0, 5, (2, 64, 96), generator=generator)
     loss = sum(value.square().mean() for value in network.read(result.output))
     (loss + parallel.module.balance_loss(result, labels)).backward()
     optimiser.step()
-    torch.save(dict(parallel.module.named_parameters()), f"{folder}/{rank}.pt")
+    weights = dict(parallel.module.named_parameters())
+    gradients = {name: value.grad for name, value in weights.items() if value.grad is not None}
+    torch.save((weights, gradients), f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
