@@ -26,6 +26,8 @@ from fbnet.io.files import write_json
 from fbnet.io.text import read_json
 from fbnet.provenance.sources import module_files, source_hashes
 
+FLOAT_BYTES = 4
+BYTES = {"float32": 4, "bfloat16": 2}  # of an activation
 COUNTED_BY = "fbnet.planning.footprint"
 UNREADABLE = (InputError, OSError, RuntimeError, ValidationError)
 """Errors of a damaged file, of a folder that cannot be read, and of a user without home; the file counts as missing."""

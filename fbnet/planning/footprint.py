@@ -11,10 +11,8 @@ from fbnet.config.labels import LabelSpec
 from fbnet.config.runs import RunConfig
 from fbnet.models.build import SegmentationNetwork, build
 from fbnet.models.flops import operations
-from fbnet.planning.estimates import Estimate, Footprint
+from fbnet.planning.estimates import BYTES, FLOAT_BYTES, Estimate, Footprint
 
-FLOAT_BYTES = 4
-BYTES = {"float32": 4, "bfloat16": 2}  # of an activation
 LOGIT_MAPS = 2  # logits and their gradient; losses keep no other map of this size
 
 

@@ -12,7 +12,7 @@ from fbnet.config.study import Study
 from fbnet.errors import InputError
 from fbnet.io.yaml_file import read_yaml
 from fbnet.planning.cost import GIB, HOUR, RunCost, StudyCost
-from fbnet.planning.footprint import BYTES, FLOAT_BYTES
+from fbnet.planning.estimates import BYTES, FLOAT_BYTES
 from fbnet.planning.requests import TRAINING_MINUTES, memory_mb
 
 MINUTE = 60
