@@ -4,6 +4,7 @@ A checkpoint may come from anywhere. Reading it runs none of its code and alloca
 configuration is checked before a network is built from it, the weights before they are loaded.
 """
 
+import json
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -62,7 +63,9 @@ def save(path: Path, network: SegmentationNetwork, config: CheckpointConfig) -> 
     """Write a checkpoint atomically."""
     state = {name: value.cpu() for name, value in network.state_dict().items()}
     built_in = {"label_set"} if config.label_set is None else None
-    content = {"format": FORMAT, "config": config.model_dump(exclude=built_in), "state": state}
+    # Through text, as the bytes of a pickle tell which equal strings are the same object, and that is chance.
+    plain = json.loads(config.model_dump_json(exclude=built_in))
+    content = {"format": FORMAT, "config": plain, "state": state}
     write_whole(path, lambda file: torch.save(content, file))
 
 
