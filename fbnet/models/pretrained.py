@@ -123,7 +123,7 @@ def _read_safetensors(path: Path, problem: str, hint: str) -> dict[str, Tensor]:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError as error:
-        raise InputError(f"{path}: needs safetensors ({error}); install it with `pip install 'fbnet[timm]'`") from None
+        raise InputError(f"{path}: needs safetensors ({error}); install it with `pip install '.[timm]'`") from None
     try:
         return load_file(path)
     except SafetensorError as error:

@@ -132,7 +132,7 @@ def summary(recorded: Path) -> str:
 
 def how_to_install(entry: str) -> str | None:
     """Return how to install the package that an entry names, as the end of a message; None for other entries."""
-    return f"install it with `pip install 'fbnet[{PACKAGES[entry].extra}]'`" if entry in PACKAGES else None
+    return f"install it with `pip install '.[{PACKAGES[entry].extra}]'`" if entry in PACKAGES else None
 
 
 def _existing_file(entry: str) -> Path:

