@@ -1,8 +1,7 @@
-"""FBNet on toy networks, torchvision's and the pipeline's own: results, states, copies, and what is refused."""
+"""FBNet on a toy network and the pipeline's own: results, states, copies and trainings."""
 
 import copy
 import pickle
-from collections import OrderedDict, namedtuple
 from functools import partial
 
 import pytest
@@ -18,63 +17,7 @@ from fbnet.config.training import TrainingConfig
 from fbnet.models.block_loss import block_bce, block_labels
 from fbnet.models.build import build
 from fbnet.training.objective import compute_loss
-
-EXAMPLE = torch.zeros(2, 3, 32, 64)
-FOREGROUND = (3, 1)
-Pair = namedtuple("Pair", ("name", "features"))
-
-
-class Toy(nn.Module):
-    """Two stages of strides 4 and 8, and a head of five classes."""
-
-    def __init__(self, wrap=None, unwrap=None):
-        super().__init__()
-        self.low = nn.Sequential(nn.Conv2d(3, 6, 4, 4), nn.BatchNorm2d(6), nn.ReLU())
-        self.high = Stage(wrap)
-        self.unwrap = unwrap or (lambda values: values)
-        self.head = nn.Conv2d(8, 5, 1)
-
-    def forward(self, images):
-        logits = self.head(self.unwrap(self.high(self.low(images))))
-        return nn.functional.interpolate(logits, size=images.shape[-2:])
-
-
-class Stage(nn.Module):
-    def __init__(self, wrap=None):
-        super().__init__()
-        self.layer = nn.Conv2d(6, 8, 2, 2)
-        self.wrap = wrap or (lambda values: values)
-
-    def forward(self, values):
-        return self.wrap(self.layer(values))
-
-
-def toy(*arguments):
-    torch.manual_seed(0)
-    return Toy(*arguments)
-
-
-def attached(network=None, **changes):
-    network = toy() if network is None else network
-    torch.manual_seed(1)
-    arguments = {"after": ["low", "high"], "foreground": FOREGROUND, "example": EXAMPLE, **changes}
-    return fbnet.attach(network, **arguments)
-
-
-def batch(size=(32, 64)):
-    generator = torch.Generator().manual_seed(2)
-    labels = torch.randint(0, 5, (2, *size), generator=generator)
-    labels[:, :9, :9] = 255
-    return torch.randn(2, 3, *size, generator=generator), labels
-
-
-def gradients(network, images, labels):
-    network.zero_grad()
-    result = network(images)
-    (
-        nn.functional.cross_entropy(result.output, labels, ignore_index=255) + network.balance_loss(result, labels)
-    ).backward()
-    return [parameter.grad.clone() for parameter in network.parameters()]
+from tests.models.attached import EXAMPLE, FOREGROUND, Toy, attached, batch, gradients, toy
 
 
 class TestResult:
@@ -314,133 +257,6 @@ def _rank(rank, folder):
     (loss + network.module.balance_loss(result, labels)).backward()
     torch.save([parameter.grad for parameter in network.parameters()], f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
-
-
-class TestOutputsOfModules:
-    @pytest.mark.parametrize(
-        ("wrap", "unwrap"),
-        [
-            (lambda values: (values, None), lambda output: output[0]),
-            (lambda values: [torch.zeros(2), values], lambda output: output[1]),
-            (lambda values: Pair("x", values), lambda output: output.features),
-            (lambda values: {"a": values, 2: "b"}, lambda output: output["a"]),
-            (lambda values: OrderedDict(a=[values]), lambda output: output["a"][0]),
-        ],
-    )
-    def test_one_map_in_a_container(self, wrap, unwrap):
-        images, _ = batch()
-        found, expected = attached(toy(wrap, unwrap)).eval()(images), attached().eval()(images)
-        assert torch.equal(found.output, expected.output)
-        assert torch.equal(found.balance["high"], expected.balance["high"])
-
-    def test_channels_at_the_end_by_an_adapter(self):
-        def adapt(output, _size):
-            if output.shape[1] == 6:  # of `low`
-                return output, lambda features: features
-            return output.permute(0, 3, 1, 2), lambda features: features.permute(0, 2, 3, 1)
-
-        network = toy(lambda values: values.permute(0, 2, 3, 1), lambda values: values.permute(0, 3, 1, 2))
-        images, _ = batch()
-        assert torch.equal(attached(network, adapt=adapt).eval()(images).output, attached().eval()(images).output)
-
-    @pytest.mark.parametrize("size", [(32, 64), (48, 16)])
-    def test_tokens_by_an_adapter(self, size):
-        def adapt(tokens, size):
-            grid = tokens.mT.unflatten(2, (size[0] // 8, size[1] // 8))
-            return grid, lambda features: features.flatten(2).mT
-
-        images, _ = batch(size)
-        network = toy(lambda values: values.flatten(2).mT, lambda values: values.mT.unflatten(2, (size[0] // 8, -1)))
-        example = torch.zeros(2, 3, *size)
-        found = attached(network, after=["high"], adapt=adapt, example=example).eval()
-        expected = attached(after=["high"]).eval()
-        assert torch.equal(found(images).output, expected(images).output)
-        assert torch.equal(found.deployable()(images), expected(images).output)
-
-    def test_hooks_of_others_see_the_balanced_map(self):
-        network, seen = toy(), []
-        network.high.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
-        balanced, (images, _) = attached(network).eval(), batch()
-        seen.clear()
-        result = balanced(images)
-        expected = nn.functional.interpolate(network.head(seen[0]), size=images.shape[-2:])
-        assert torch.equal(result.output, expected)
-
-
-class TestRefused:
-    @pytest.mark.parametrize(
-        ("changes", "message"),
-        [
-            ({"after": ["hihg"]}, "'hihg'; nearest names are high"),
-            ({"after": ["low", "low"]}, "different module names"),
-            ({"after": "low"}, "different module names"),
-            ({"after": []}, "different module names"),
-            ({"foreground": [3, 5]}, r"\[5\] are not among the classes 0 to 4"),
-            ({"foreground": [-1]}, r"\[-1\]"),
-            ({"foreground": [1, 3], "ignore_index": 3}, r"\[3\]"),
-            ({"foreground": [1, 1]}, "different class ids"),
-            ({"foreground": []}, "different class ids"),
-            ({"modulator": "se"}, "choose 'dfm'"),
-            ({"init": "zero"}, "choose 'paper'"),
-            ({"example": torch.zeros(3, 32, 64)}, "images"),
-            ({"example": torch.zeros(1, 3, 36, 68)}, "no integer stride"),
-            ({"example": torch.zeros(1, 3, 8, 8)}, "1, 1.*larger example"),
-            ({"example": torch.zeros(1, 3, 64, 64)}, r"'high'.*another height or width"),  # (1, 8, 8, 8)
-        ],
-    )
-    def test_arguments(self, changes, message):
-        network = toy()
-        with pytest.raises(ValueError, match=message) as refused:
-            attached(network, **changes)
-        assert "\n" not in str(refused.value)
-        assert not network.high._forward_hooks
-
-    @pytest.mark.parametrize(
-        ("wrap", "unwrap", "message"),
-        [
-            (lambda x: x.permute(0, 2, 3, 1), lambda x: x.permute(0, 3, 1, 2), r"map \(N, h, w, C\); give `adapt`"),
-            (lambda x: x.flatten(2).mT, lambda x: x.mT.unflatten(2, (4, 8)), r"token sequence \(2, 32, 8\).*`adapt`"),
-            (lambda x: (x, 2 * x), lambda x: x[0], "2 feature maps; choose one of its submodules"),
-            (lambda x: x.mean(dim=(2, 3)), lambda x: x[:, :, None, None], "no spatial map"),
-            (lambda x: x.mean(dim=(2, 3), keepdim=True), lambda x: x, "no spatial map"),
-            (lambda x: x[:, :, :3], lambda x: x, "no integer stride"),
-        ],
-    )
-    def test_modules(self, wrap, unwrap, message):
-        with pytest.raises(ValueError, match=f"'high'.*{message}"):
-            attached(toy(wrap, unwrap))
-
-    def test_adapters(self):
-        with pytest.raises(ValueError, match="must give a map"):
-            attached(adapt=lambda output, _size: (output[0], lambda features: features))
-
-    def test_a_module_that_is_not_called_once(self):
-        network = toy()
-        network.unused = nn.Conv2d(8, 8, 1)
-        with pytest.raises(ValueError, match="'unused' is not called"):
-            attached(network, after=["unused"])
-        shared = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
-        shared[1] = shared[0]
-        with pytest.raises(ValueError, match="'0' is called 2 times"):
-            attached(shared, after=["0"])
-
-    def test_names_that_differ_in_dots(self):
-        network = nn.Sequential(
-            OrderedDict(a=nn.Sequential(OrderedDict(b=nn.Conv2d(3, 7, 4, 4))), a_b=nn.Conv2d(7, 5, 1))
-        )
-        with pytest.raises(ValueError, match="dots and underscores"):
-            attached(network, after=["a.b", "a_b"])
-
-    def test_twice(self):
-        with pytest.raises(ValueError, match="attached already"):
-            attached(attached())
-
-    def test_binary_segmentation_has_two_classes(self):
-        network = toy()
-        network.head = nn.Conv2d(8, 1, 1)
-        attached(network, foreground=[1])
-        with pytest.raises(ValueError, match=r"\[2\]"):
-            attached(network, foreground=[2])
 
 
 @pytest.mark.parametrize("stages", [("res5",), ("res4", "res5")])
