@@ -11,12 +11,14 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
-NODES = ("n1", "n2")
+import psutil
+
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scontrol")
 FREEZER = Path("/sys/fs/cgroup/freezer")
 
@@ -63,6 +65,8 @@ class Kit:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # Names of this cluster alone, as cgroups and processes are found by them.
+        self.nodes = tuple(f"k{zlib.crc32(bytes(folder)):08x}n{number}" for number in (1, 2))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -85,7 +89,7 @@ class Kit:
         wait_until((munge / "socket").exists)
         self.run("slurmctld", "-i")
         wait_until((self.folder / "slurmctld.pid").exists)
-        for node in NODES:
+        for node in self.nodes:
             self.start_node(node)
         wait_until(lambda: self.run("sinfo", "-h", "-t", "idle", "-o", "%D", check=False).strip() == "2")
 
@@ -95,11 +99,12 @@ class Kit:
 
     def kill_node(self, node: str) -> None:
         """Let a node fail: its daemon and everything that it started are killed, those first that would report it."""
-        jobs = self.run("squeue", "-h", "-w", node, "-o", "%A").split()
         os.kill(self._pid(f"slurmd.{node}"), SIGKILL)
-        for job in jobs:
-            _kill_all("cmdline", f"slurmstepd: [{job}.")
-        _kill_all("environ", f"SLURMD_NODENAME={node}\0")
+        started = [process for process in psutil.process_iter() if _variables(process).get("SLURMD_NODENAME") == node]
+        reporters = {parent for process in started for parent in process.parents() if parent.name() == "slurmstepd"}
+        for process in (*reporters, *started):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def stop(self) -> None:
         """Cancel all jobs and end all daemons."""
@@ -107,9 +112,9 @@ class Kit:
             self.run("scancel", *jobs, check=False)
             with suppress(TimeoutError):
                 wait_until(lambda: not self.run("squeue", "-h", check=False))
-        for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld", "munge"):
+        for name in (*(f"slurmd.{node}" for node in self.nodes), "slurmctld", "munge"):
             self._end(name)
-        for node in NODES:  # slurmd leaves its cgroups behind
+        for node in self.nodes:  # slurmd leaves its cgroups behind
             for group in Path("/sys/fs/cgroup").glob(f"*/slurm_{node}"):
                 subprocess.run(["find", group, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"], check=False)
 
@@ -143,14 +148,14 @@ class Kit:
         return int((self.folder / f"{name}.pid").read_text())
 
     def _write_files(self) -> None:
-        for name in ("bin", "munge", "state", *(f"spool.{node}" for node in NODES)):
+        for name in ("bin", "munge", "state", *(f"spool.{node}" for node in self.nodes)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "munge").chmod(0o755)  # munged refuses folders that others may write to
         with os.fdopen(os.open(self.folder / "munge/key", os.O_WRONLY | os.O_CREAT, 0o600), "wb") as key:
             key.write(os.urandom(1024))
         (self.folder / "cgroup.conf").write_text(CGROUPS)
         (self.folder / "gres.conf").write_text(
-            f"NodeName={','.join(NODES)} Name=gpu File={self.folder}/gpu[0-1] Flags=nvidia_gpu_env\n"
+            f"NodeName={','.join(self.nodes)} Name=gpu File={self.folder}/gpu[0-1] Flags=nvidia_gpu_env\n"
         )
         for number, device in enumerate(("null", "zero")):  # Slurm counts GPUs that are device files
             link = self.folder / f"gpu{number}"
@@ -163,7 +168,7 @@ class Kit:
         (self.folder / "slurm.conf").write_text(self._configuration())
 
     def _configuration(self) -> str:
-        host, ports = socket.gethostname().partition(".")[0], _free_ports(1 + len(NODES))
+        host, ports = socket.gethostname().partition(".")[0], _free_ports(1 + len(self.nodes))
         settings = (
             SETTINGS
             | (CONFINED if can_confine() else UNCONFINED)
@@ -184,9 +189,9 @@ class Kit:
         size = "Sockets=1 CoresPerSocket=2 ThreadsPerCore=1 RealMemory=64000 Gres=gpu:2"
         lines += [
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} {size}"
-            for node, port in zip(NODES, ports[1:], strict=True)
+            for node, port in zip(self.nodes, ports[1:], strict=True)
         ]
-        lines.append(f"PartitionName=gpu Nodes={','.join(NODES)} Default=YES DefaultTime=10 State=UP")
+        lines.append(f"PartitionName=gpu Nodes={','.join(self.nodes)} Default=YES DefaultTime=10 State=UP")
         return "\n".join(lines) + "\n"
 
 
@@ -218,12 +223,11 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def _kill_all(file: str, text: str) -> None:
-    """Kill the processes whose command line or environment has a text."""
-    for path in Path("/proc").glob(f"[0-9]*/{file}"):
-        with suppress(OSError):
-            if text.encode() in path.read_bytes():
-                os.kill(int(path.parent.name), SIGKILL)
+def _variables(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
 
 
 def _free_ports(count: int) -> list[int]:

@@ -81,7 +81,7 @@ def test_a_training_on_two_nodes(begun):
     resources = ("train:gpu=0", "train:nodes=2", "train:tasks=2", "train:mpi=srun")
     snakemake = begun.submit("--retries", "0", "--set-resources", *resources, "--", MODEL)
     (job,) = begun.jobs()
-    assert begun.kit.run("squeue", "-h", "-j", job, "-o", "%N").strip() == "n[1-2]"
+    assert begun.kit.run("squeue", "-h", "-j", job, "-o", "%D").strip() == "2"
     assert len(begun.trainers()) == 2
     begun.interrupt(lambda: begun.kit.run("scancel", "--signal=TERM", job))
     begun.wait_for_log(f"job {job} goes back into the queue")
