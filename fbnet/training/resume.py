@@ -8,7 +8,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -69,8 +69,7 @@ class ResumeState:
         Raises:
             InputError: if another process has claimed the training, or its results are recorded already.
         """
-        if not self._is_owner():
-            raise InputError(f"{self._owner_file}: training taken over by another process; let that one finish")
+        self._check_owner()
         self._saved = time.monotonic()
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, "fingerprint": self.fingerprint, **content}, buffer)
@@ -81,6 +80,13 @@ class ResumeState:
         except OSError as error:
             logger.warning(f"{part}: cannot be written ({error.strerror}); training continues with the previous state")
             return
+        try:
+            self._check_owner()
+        except InputError:  # meanwhile; the folder may be gone with the other's training, and here again
+            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
+            raise
         if self.newest.exists():
             self.newest.replace(self.previous)
         part.replace(self.newest)
@@ -89,6 +95,10 @@ class ResumeState:
         """Delete the state of a recorded training, unless another process owns it by now."""
         if self._is_owner():
             shutil.rmtree(self.folder)
+
+    def _check_owner(self) -> None:
+        if not self._is_owner():
+            raise InputError(f"{self._owner_file}: training taken over by another process; let that one finish")
 
     def _is_owner(self) -> bool:
         return self._owner_file.is_file() and self._owner_file.read_text(encoding="utf-8") == self._owner

@@ -18,6 +18,7 @@ AT_WORK = (
 @pytest.mark.slow
 def test_a_second_snakemake_is_refused(begun):
     first, trainer = begun.start_training()
+    trainer.suspend()  # it must not be done before the second one is
     locks = {path: path.read_bytes() for path in (begun.folder / ".snakemake/locks").iterdir()}
     second = begun.snakemake(check=False)
     assert second.returncode == 1

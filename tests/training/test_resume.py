@@ -4,6 +4,7 @@ import csv
 import hashlib
 import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,6 +196,19 @@ class TestState:
         with pytest.raises(InputError, match="taken over by another process"):
             train(study, study.run(RUN), 0, CPU, state=taken)
         assert not paths.checkpoint_file(study.name, RUN, 0).exists()
+
+    def test_one_that_was_done_by_another_while_it_is_saved_leaves_nothing(self, study, monkeypatch):
+        state, save = state_of(study), torch.save
+        state.claim()
+
+        def saving(content, file):
+            save(content, file)
+            shutil.rmtree(state.folder)  # as the other's training does in the end
+
+        monkeypatch.setattr(torch, "save", saving)
+        with pytest.raises(InputError, match="taken over by another process"):
+            state.save({})
+        assert not state.folder.exists()
 
     def test_runs_nothing_that_a_file_holds(self, study, tmp_path, caplog):
         class Harmful:
