@@ -85,9 +85,8 @@ class RegionMeans(nn.Module):
         # (bins^2, h w): indicators of the regions, exact in any floating dtype.
         regions = (rows[:, None, :, None] * columns[None, :, None, :]).flatten(2).flatten(0, 1)
         flat = values.flatten(2)
-        if (
-            torch.compiler.is_exporting()
-        ):  # for batches of any size; the product below would treat 1 as a case of its own
+        # Exported for batches of any size; the other product would treat one image as a case of its own.
+        if torch.compiler.is_exporting():
             sums = (flat.flatten(0, 1) @ regions.T).unflatten(0, flat.shape[:2])
         else:
             sums = flat @ regions.T

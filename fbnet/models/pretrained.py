@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from fbnet.errors import InputError
-from fbnet.models import checkpoint
+from fbnet.models import checkpoint, safetensors_file
 from fbnet.models.backbones.build import Backbone
 from fbnet.models.build import SegmentationNetwork
 
@@ -108,26 +108,11 @@ def load_parent(network: SegmentationNetwork, path: Path) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     """Read a file's weights by name, or those under its `state_dict`, without DataParallel's prefix `module.`."""
     hint = "fetch the file again, or save its weights alone if it holds more"
-    read = _read_safetensors if path.suffix == ".safetensors" else checkpoint.read_pickled
+    read = safetensors_file.read_weights if path.suffix == safetensors_file.SUFFIX else checkpoint.read_pickled
     content = read(path, "no readable weights", hint)
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     checkpoint.check_weights(path, state, "save a state_dict alone")
     return {name.removeprefix("module."): value for name, value in state.items()}
-
-
-def _read_safetensors(path: Path, problem: str, hint: str) -> dict[str, Tensor]:
-    """Read a file in the format that timm publishes; Args and Raises as of `checkpoint.read_pickled`."""
-    if not path.is_file():
-        raise InputError(f"{path}: not there; {hint}")
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise InputError(f"{path}: needs safetensors ({error}); install it with `pip install '.[timm]'`") from None
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path}: {problem} ({error}); {hint}") from error
 
 
 def _check_layout(path: Path, layout: Layout, names: Iterable[str]) -> None:

@@ -30,13 +30,22 @@ def read(path: Path) -> dict[str, object]:
     Raises:
         InputError: for a missing or damaged file of the two.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     described = read_json(path.with_name(CONFIG), "no readable configuration", HINT)
     if not isinstance(described, dict):
         raise InputError(f"{path.with_name(CONFIG)}: no readable configuration; {HINT}")
+    return described | {"state": read_weights(path, "no readable weights", HINT)}
+
+
+def read_weights(path: Path, problem: str, hint: str) -> dict[str, Tensor]:
+    """Read weights by name; Args and Raises as of `checkpoint.read_pickled`."""
+    if not path.is_file():
+        raise InputError(f"{path}: not there; {hint}")
     try:
-        return described | {"state": load_file(path)}
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise InputError(f"{path}: needs safetensors ({error}); install it with `pip install '.[export]'`") from None
+    try:
+        return load_file(path)
     except (SafetensorError, OSError, KeyError) as error:  # KeyError for a dtype that torch does not have
-        raise InputError(f"{path}: no readable weights ({error}); {HINT}") from None
+        raise InputError(f"{path}: {problem} ({error}); {hint}") from None

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fbnet import log
 from fbnet.errors import InputError
-from fbnet.runtime.stop_signals import Interrupted, forwarded
+from fbnet.runtime.stop_signals import Interrupted, catch_stop_signals
 
 FIRST_PORT, PORTS = 15000, 15000  # where jobs of srun meet, below the ports that the system gives out
 
@@ -52,7 +52,7 @@ def run_processes(count: int, device: torch.device, work: Callable[[torch.device
     with tempfile.TemporaryDirectory() as folder:
         try:
             context = multiprocessing.spawn(_process, (count, device.type, folder, work), nprocs=count, join=False)
-            with forwarded(context.pids) as signals:
+            with catch_stop_signals(context.pids) as signals:
                 while not context.join():
                     pass
         except (multiprocessing.ProcessExitedException, multiprocessing.ProcessRaisedException) as error:

@@ -42,11 +42,11 @@ def forward_from_job() -> None:
 
 
 @contextmanager
-def forwarded(children: Callable[[], list[int]]) -> Iterator[list[int]]:
-    """Forward stop signals to child processes within the block, and collect their numbers in a list.
+def catch_stop_signals(children: Callable[[], list[int]] = list) -> Iterator[list[int]]:
+    """Collect the numbers of arriving stop signals in a list instead of handling them, and forward them to children.
 
     Args:
-        children: returns the process ids.
+        children: returns the process ids; none by default.
     """
     arrived: list[int] = []
 

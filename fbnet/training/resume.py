@@ -4,18 +4,15 @@ import hashlib
 import io
 import logging
 import shutil
-import signal
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from fbnet.errors import InputError
 from fbnet.io.files import write_text, write_whole
-from fbnet.runtime.stop_signals import STOP_SIGNALS
 
 logger = logging.getLogger(__name__)
 
@@ -102,18 +99,6 @@ class ResumeState:
 
     def _is_owner(self) -> bool:
         return self._owner_file.is_file() and self._owner_file.read_text(encoding="utf-8") == self._owner
-
-
-@contextmanager
-def catch_stop_signals() -> Iterator[list[int]]:
-    """Collect the numbers of arriving stop signals in a list instead of handling them."""
-    arrived: list[int] = []
-    before = {number: signal.signal(number, lambda number, _frame: arrived.append(number)) for number in STOP_SIGNALS}
-    try:
-        yield arrived
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _read(path: Path) -> dict:

@@ -21,11 +21,11 @@ from fbnet.models.build import SegmentationNetwork
 from fbnet.runtime.device import should_compile
 from fbnet.runtime.distributed import all_gather_object, all_reduce_mean, rank, world_size, wrap_ddp
 from fbnet.runtime.precision import autocast
-from fbnet.runtime.stop_signals import Interrupted
+from fbnet.runtime.stop_signals import Interrupted, catch_stop_signals
 from fbnet.runtime.transfer import LateValues, to_device
 from fbnet.training.history import History
 from fbnet.training.loader import training_batches
-from fbnet.training.resume import ResumeState, catch_stop_signals
+from fbnet.training.resume import ResumeState
 
 logger = logging.getLogger(__name__)
 

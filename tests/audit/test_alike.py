@@ -19,17 +19,16 @@ CPU = {"precision": "float32", "device": "cpu", "torch": "2.15.0"}
 GAINS = "miou_gain, f_miou_gain"
 
 
+def write_pair(seeds):
+    """Write the study of a pair that leaves its precision open."""
+    precision = {"training__precision": "auto", "evaluation__precision": "auto"}
+    Project().write_study(runs=[BASELINE, FBNET], tables=["table_1"], figures=[], seeds=seeds, **precision)
+
+
 @pytest.fixture
 def graph(project):
     """A study of one pair and two seeds, everything made in one environment."""
-    Project().write_study(
-        runs=[BASELINE, FBNET],
-        tables=["table_1"],
-        figures=[],
-        training__precision="auto",
-        evaluation__precision="auto",
-        seeds=[0, 1],
-    )
+    write_pair(seeds=[0, 1])
     graph = load_graph()
     make_all(graph)
     for result in graph.results:
@@ -103,14 +102,7 @@ def test_what_is_not_recorded_differs_from_nothing(graph):
 @pytest.mark.slow
 def test_a_job_in_another_precision_is_refused_and_without_the_refusal_audited(project, tmp_path, monkeypatch):
     """A pair whose second run comes to a machine without the instructions of the first one's."""
-    Project().write_study(
-        runs=[BASELINE, FBNET],
-        tables=["table_1"],
-        figures=[],
-        training__precision="auto",
-        evaluation__precision="auto",
-        seeds=[0],
-    )
+    write_pair(seeds=[0])
     cpuinfo = tmp_path / "cpuinfo"
     monkeypatch.setattr(instructions, "CPU_INFO", cpuinfo)
     cpuinfo.write_text("flags : avx2 avx512f avx512_bf16\n")
