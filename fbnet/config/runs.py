@@ -43,6 +43,9 @@ class BalanceConfig(Config):
     ignored: Literal["skip", "negative"] = "skip"
     """Blocks without a labelled pixel are left out of the loss, or count as negative (Eq. 2 to the letter).
     NOTE the paper does not speak of ignored pixels."""
+    init: Literal["identity"] | None = None
+    """What the module does before it is trained: null adds X_o as it is, about a quarter of the features to themselves.
+    NOTE not in the paper: with `identity` a learned scale of X_o starts at 0, so the features pass unchanged."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -50,6 +53,8 @@ class BalanceConfig(Config):
             raise refuse("names a stage twice; name each once", "stages")
         if self.stages and self.auxiliary == self.modulator == "none":
             raise refuse("stages without auxiliary loss and modulator do nothing; leave them empty", "stages")
+        if self.init is not None and self.modulator == "none":
+            raise refuse("belongs to a modulator; leave it out", "init")
         return self
 
 

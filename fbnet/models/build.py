@@ -76,4 +76,5 @@ def build(run: RunConfig, labels: LabelSpec, *, width: float = 1.0) -> Segmentat
 def _feature_balance(channels: int, config: BalanceConfig, labels: LabelSpec) -> FeatureBalance:
     classes = {"bwbce": len(labels.foreground), "pce": len(labels.classes), "none": None}[config.auxiliary]
     modulator = None if config.modulator == "none" else config.modulator
-    return FeatureBalance(channels, classes, modulator=modulator, squeeze_ratio=config.squeeze_ratio)
+    init = config.init or "paper"
+    return FeatureBalance(channels, classes, modulator=modulator, squeeze_ratio=config.squeeze_ratio, init=init)

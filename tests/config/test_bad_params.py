@@ -135,6 +135,7 @@ def test_bad_study(project, changes, key, hint):
         ({"balance": {"stages": ["res6"]}}, "balance.stages", "no 'res6'; choose from res2, res3, res4, res5"),
         ({"balance": {"stages": ["res5", "res5"]}}, "balance.stages", "twice"),
         ({"balance": {"stages": ["res5"], "auxiliary": "none", "modulator": "none"}}, "balance.stages", "do nothing"),
+        ({"balance": {"stages": ["res5"], "modulator": "none", "init": "identity"}}, "balance.init", "leave it out"),
         ({"balance": {"squeeze_ratio": 0}}, "balance.squeeze_ratio", "greater than 0"),
         ({"balance": {"weight": -1}}, "balance.weight", "greater than or equal to 0"),
         ({"balance": "res5"}, "balance", "keys and values"),

@@ -139,6 +139,16 @@ def test_without_modulator_features_pass():
     assert torch.allclose(logits, module.classifier(features))
 
 
+def test_from_identity_a_run_begins_as_its_baseline():
+    pytest.importorskip("timm")
+    images = torch.randn(1, 3, 64, 64)
+    baseline, paper, identity = (
+        toy(RUNS[run]).eval()(images)["out"] for run in ("fcn_lite0", "fcn_lite0_fbnet", "fcn_lite0_fbnet_identity")
+    )
+    assert torch.equal(identity, baseline)
+    assert not torch.allclose(paper, baseline)
+
+
 def test_squeeze_ratio():
     linear = [m for m in DualFeatureModulator(32, squeeze_ratio=16).channel_sensor if hasattr(m, "in_features")]
     assert [(m.in_features, m.out_features) for m in linear] == [(32, 2), (2, 32)]
