@@ -125,7 +125,8 @@ class Trainer:
         """Yield the batches; if they cannot be loaded, save the progress and raise InputError with the reason."""
         try:
             yield from batches
-        except (InputError, RuntimeError) as error:  # torch raises RuntimeError for a loader process that died
+        # For a loader process that died torch raises RuntimeError, or one of the others if it was handing over a batch.
+        except (InputError, RuntimeError, ConnectionError, EOFError) as error:
             if self.state is not None and world_size() == 1:
                 self._save_resume_state()
             raise InputError(f"{self.label}: stopped after iteration {self.done}: {_reason(error)}") from error
@@ -248,4 +249,6 @@ def _generator_states(device: torch.device) -> dict[str, Tensor]:
 
 def _reason(error: Exception) -> str:
     """Message of an error without the traceback of a loader process that comes before it."""
+    if isinstance(error, ConnectionError | EOFError):
+        return f"DataLoader worker exited while it handed over a batch ({error}); run the same command again"
     return str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].removesuffix("\\n")

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from multiprocessing.queues import Queue
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,26 @@ def test_a_loader_that_dies_stops_it_and_nothing_is_lost(study, at_iteration, nu
     with pytest.raises(InputError, match=rf"^{RUN} seed 0: stopped after iteration \d: DataLoader worker .* exited"):
         trained(study, workers=2)
     at_iteration(None)
+    assert trained(study) == expected
+    assert "resuming from iteration" in caplog.text
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
+def test_a_loader_that_dies_while_it_hands_over_a_batch_stops_it_and_nothing_is_lost(study, monkeypatch, caplog, error):
+    expected, receive, received, trainer = undisturbed(study), Queue.get, [], os.getpid()
+
+    def get(queue, *arguments, **options):
+        """What unpickling a tensor raises if its sender is gone; when a real one dies, only chance makes it so."""
+        received.append(receive(queue, *arguments, **options))
+        if len(received) == 3 and os.getpid() == trainer:
+            raise error
+        return received[-1]
+
+    told = rf"^{RUN} seed 0: stopped after iteration \d: DataLoader worker exited"
+    with monkeypatch.context() as patched:
+        patched.setattr(Queue, "get", get)
+        with pytest.raises(InputError, match=told):
+            trained(study, workers=2)
     assert trained(study) == expected
     assert "resuming from iteration" in caplog.text
 
