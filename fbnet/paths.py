@@ -101,6 +101,11 @@ def metrics_file(study: str, run: str, seed: int, scales: str = "single_scale") 
     return result_dir(study, run, seed) / ("metrics.json" if scales == "single_scale" else f"metrics_{scales}.json")
 
 
+def camouflage_file(study: str, run: str, seed: int) -> Path:
+    """Measurements of feature camouflage."""
+    return result_dir(study, run, seed) / "camouflage.json"
+
+
 def export_file(study: str, run: str, seed: int) -> Path:
     """Predictions for the Cityscapes test server."""
     return result_dir(study, run, seed) / "test_predictions.zip"

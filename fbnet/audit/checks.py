@@ -34,6 +34,7 @@ FILES: dict[Kind, str] = {
     "evaluate": "files of metrics",
     "evaluate_multi_scale": "files of metrics",
     "export": "exports",
+    "measure": "files of measurements",
     "table": "files of tables",
     "figure": "files of figures",
 }

@@ -85,6 +85,24 @@ def evaluate(study: Study, run_id: str, seed: int | None, device: str, multi_sca
 
 
 @commands.command()
+@study_option
+@run_option
+@seed_option
+@device_option
+def measure(study: Study, run_id: str, seed: int | None, device: str) -> None:
+    """Measure the feature camouflage of a trained run, for the figures that show it."""
+    run, seed = look_up(study, run_id, seed)
+    settings = study.evaluation_of(run.id, "single_scale")
+    chosen = _use(device, settings.threads)
+    from fbnet.evaluation.measure import measure as measure_run
+
+    precision = job_precision(study, "evaluation", settings.precision, chosen.type)
+    whole, result = graph.build_graph(study), graph.of_run("measure", run.id, seed)
+    with _recording(whole, result, chosen, precision) if result in whole.nodes else nullcontext():
+        measure_run(study, run, seed, chosen, precision=precision)
+
+
+@commands.command()
 @click.argument("run_id", metavar="RUN")
 @study_option
 @seed_option

@@ -259,6 +259,10 @@ FIGURES: dict[str, str] = {
     "figure_2": "fbnet.report.confusion:draw",
     "figure_7": "fbnet.report.balance_maps:draw",
     "class_gains": "fbnet.report.class_gains:draw",
+    "linear_probe": "fbnet.report.linear_probe:draw",
+    "intensity": "fbnet.report.intensity:draw",
+    "confusion_change": "fbnet.report.confusion_change:draw",
+    "iou_by_place": "fbnet.report.iou_by_place:draw",
 }
 """Functions of a study and a title that draw the figures."""
 

@@ -164,6 +164,8 @@ class FigureConfig(Config):
     title: str
     all_seeds: bool = False
     """True if it shows all seeds of its runs, false if the study's first."""
+    shows: Literal["evaluate", "measure"] = "evaluate"
+    """Jobs whose results it shows: evaluations, or measurements of feature camouflage."""
 
 
 class FigureRuns(Config):

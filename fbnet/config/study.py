@@ -101,6 +101,12 @@ class Study:
         """Seeds of a run that a figure shows."""
         return self.seeds_of(run) if self.figures[figure].all_seeds else self.settings.seeds[:1]
 
+    @property
+    def measured_runs(self) -> tuple[str, ...]:
+        """Runs whose feature camouflage is measured, for the figures that show it."""
+        shown = any(figure.shows == "measure" for figure in self.figures.values())
+        return tuple(dict.fromkeys(dict(self.figure_runs).values())) if shown else ()
+
     def is_own(self, table: str) -> bool:
         """Return True for a table that is not the paper's."""
         return table in self.settings.own_tables

@@ -265,6 +265,11 @@ def _add_tiles(total: Tensor | None, size: Size, windows: list[Window], batch: T
     return total
 
 
+def padded_input(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> Tensor:
+    """Normalised image (1, 3, H, W) from (H, W, 3) uint8, padded to multiples of the network's largest stride."""
+    return _padded(_normalised(network, image, device), _largest_stride(network))
+
+
 def _normalised(network: SegmentationNetwork, image: np.ndarray, device: torch.device) -> Tensor:
     """Normalised image (1, 3, H, W) from (H, W, 3) uint8."""
     return normalise(torch.tensor(image)[None], device, network.backbone.normalisation)

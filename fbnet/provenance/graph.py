@@ -14,7 +14,9 @@ from fbnet.config.evaluation import Scales
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 
-Kind = Literal["raw", "prepare", "centroids", "train", "evaluate", "evaluate_multi_scale", "export", "table", "figure"]
+Kind = Literal[
+    "raw", "prepare", "centroids", "train", "evaluate", "evaluate_multi_scale", "export", "measure", "table", "figure"
+]
 SCALES: dict[str, Scales] = {"evaluate": "single_scale", "evaluate_multi_scale": "multi_scale"}
 
 
@@ -105,6 +107,10 @@ def build_graph(study: Study) -> Graph:
     for run in map(study.run, parents_first):
         for seed in study.seeds_of(run.id):
             nodes |= _run_nodes(study, run, seed)
+    for run in study.measured_runs:
+        nodes |= {
+            of_run("measure", run, seed): _measurement_node(study, study.run(run), seed) for seed in study.seeds_of(run)
+        }
     nodes |= {Result("table", name): _table_node(study, name) for name in study.tables}
     nodes |= {Result("figure", name): _figure_node(study, name) for name in study.figures}
     return Graph(study, nodes)
@@ -145,6 +151,8 @@ def rule_outputs(study: str, kind: Kind, name: str) -> dict:
             identity = [paths.metrics_file(study, run, seed, SCALES[kind])]
         case "export":
             identity = [paths.export_file(study, run, seed)]
+        case "measure":
+            identity = [paths.camouflage_file(study, run, seed)]
         case "table":
             identity = [*paths.table_files(study, name), paths.table_metrics_file(study, name)]
         case "figure":
@@ -230,6 +238,21 @@ def _training_node(study: Study, run: RunConfig, result: Result, seed: int) -> N
     )
 
 
+def _measurement_node(study: Study, run: RunConfig, seed: int) -> Node:
+    data = study.data_of(run.id)
+    splits = dict.fromkeys((data.train, data.evaluate))
+    return Node(
+        parameters={
+            "evaluation": study.evaluation("single_scale").parameters,
+            "split": data.evaluate,
+            **data.classes("classes", "foreground"),
+        },
+        inputs=(of_run("train", run.id, seed), *(prepared(study, run.data, split) for split in splits)),
+        variants=(run.head, run.backbone),
+        **rule_outputs(study.name, "measure", of_run("measure", run.id, seed).name),
+    )
+
+
 def _table_node(study: Study, name: str) -> Node:
     table = study.table(name)
     kind = next(kind for kind, scales in SCALES.items() if scales == table.evaluation)
@@ -266,7 +289,11 @@ def _figure_node(study: Study, name: str) -> Node:
             **study.data.classes("classes", "foreground", "palette"),
             **_caption_parameters(study),
         },
-        inputs=tuple(of_run("evaluate", run.id, seed) for run in runs for seed in study.seeds_of_figure(name, run.id)),
+        inputs=tuple(
+            of_run(study.figure(name).shows, run.id, seed)
+            for run in runs
+            for seed in study.seeds_of_figure(name, run.id)
+        ),
         variants=(name,),
         **rule_outputs(study.name, "figure", name),
     )

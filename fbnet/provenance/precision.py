@@ -26,6 +26,7 @@ PARTS: dict[Kind, Part] = {
     "evaluate": "evaluation",
     "evaluate_multi_scale": "evaluation",
     "export": "evaluation",
+    "measure": "evaluation",
 }
 """Parts of a study whose settings the computing jobs follow."""
 

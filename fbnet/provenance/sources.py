@@ -57,6 +57,7 @@ ENTRY: dict[Kind, str] = {
     "evaluate": "fbnet.evaluation.evaluate",
     "evaluate_multi_scale": "fbnet.evaluation.evaluate",
     "export": "fbnet.evaluation.submission",
+    "measure": "fbnet.evaluation.measure",
     "table": "fbnet.report.tables",
     "figure": "fbnet.report.figures",
 }

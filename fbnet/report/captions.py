@@ -71,6 +71,17 @@ def figure_source(study: Study) -> str:
     )
 
 
+def paired_source(study: Study, seeds: int) -> str:
+    """Return the sentences naming runs, study, data set and number of seeds of a figure of all paired seeds."""
+    baseline, fbnet = (study.run(run) for run in (study.figure_runs.baseline, study.figure_runs.fbnet))
+    spread = "bars are 95 % confidence intervals by Student's t" if seeds > 1 else "one seed carries no interval"
+    return (
+        f"{fbnet.label} ({fbnet.id}) and {baseline.label} ({baseline.id}), mean over {seeds} paired "
+        f"seed{'s' * (seeds > 1)}; {spread}. Study {study.name}: {study.settings.description}. Data set "
+        f"{study.data.dataset}, split {study.data.evaluate}. {comparison(study, study.data)}"
+    )
+
+
 def width(study: Study) -> str:
     """Return the model size of a study in words."""
     return "full width" if study.settings.width == 1 else f"{study.settings.width:g} of the full width"

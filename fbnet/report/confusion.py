@@ -30,7 +30,7 @@ def draw(study: Study, title: str) -> FigureCanvas:
     axes = canvas.axes(NAMES_LEFT, MARGIN, side, side)
     drawn = axes.imshow(shares, cmap=MAP, vmin=0, vmax=100)
     _annotate(axes, shares)
-    _name_axes(axes, labels)
+    name_axes(axes, labels)
     bar = canvas.axes(NAMES_LEFT + side + MARGIN, MARGIN, BAR, side)
     canvas.figure.colorbar(drawn, cax=bar, label="percent of the label's pixels")
     return canvas
@@ -51,17 +51,18 @@ def _annotate(axes: Axes, shares: np.ndarray) -> None:
             continue
         for column in np.flatnonzero(shares[row] >= LEAST):
             share = shares[row, column]
-            colour = _readable_on(MAP(share / 100))
+            colour = readable_on(MAP(share / 100))
             axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
 
 
-def _readable_on(colour: tuple[float, ...]) -> str:
-    """Black or white, whichever contrasts more with an sRGB colour; the tie is at a relative luminance of 0.18."""
+def readable_on(colour: tuple[float, ...]) -> str:
+    """Return black or white, whichever contrasts more with an sRGB colour; equal at a relative luminance of 0.18."""
     luminance = np.array([0.2126, 0.7152, 0.0722]) @ np.array(colour[:3]) ** 2.2
     return "white" if luminance < 0.18 else "black"
 
 
-def _name_axes(axes: Axes, labels: LabelSpec) -> None:
+def name_axes(axes: Axes, labels: LabelSpec) -> None:
+    """Name the rows and columns of a confusion matrix, foreground classes in bold."""
     classes = labels.classes
     for axis, name, rotation in ((axes.xaxis, "prediction", 90), (axes.yaxis, "label", 0)):
         axis.set_label_text(name, fontsize=8)

@@ -20,6 +20,7 @@ KINDS = {
     "evaluate": "Evaluation at a single scale",
     "evaluate_multi_scale": "Evaluation at several scales",
     "export": "Predictions for the test server",
+    "measure": "Measurement of feature camouflage",
     "table": "Table",
     "figure": "Figure",
 }

@@ -28,6 +28,28 @@ for kind, options, suffix in [
             " --seed {wildcards.seed:q} > {log:q} 2>&1"
 
 
+# Measure feature camouflage, for the figures that show it.
+rule measure:
+    input:
+        unpack(inputs_of_run("measure")),
+    output:
+        WORKFLOW.outputs("measure"),
+    log:
+        f"{LOGS}/measure/{{run}}_seed{{seed}}.log",
+    benchmark:
+        f"{LOGS}/measure/{{run}}_seed{{seed}}.benchmark.tsv"
+    threads: WORKFLOW.threads
+    resources:
+        gpu=1,
+        runtime=requests.EVALUATION_MINUTES,
+        mem_mb=lambda wildcards, threads: requests.memory_mb(threads),
+    params:
+        device=lambda wildcards, resources: WORKFLOW.device_options(resources.gpu),
+    shell:
+        "{FBNET} measure {params.device:q} --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
+        " > {log:q} 2>&1"
+
+
 # Predict the test server's images, for runs that leave no labelled image to evaluate them on.
 rule export:
     input:
