@@ -59,7 +59,7 @@ class RunCost:
     memory_gib: float  # of its training, see `fbnet.planning.footprint`
     fits: bool  # into the memory of the GPU
     trainings: Amount  # of all seeds, as the following
-    predictions: Amount  # evaluations and exports
+    predictions: Amount  # evaluations, measurements and exports
     checkpoints: Amount  # bytes
 
 
@@ -220,9 +220,10 @@ def _hours_alone(part: Study, runs: dict[str, RunCost]) -> Amount:
 def _job_hours(
     entry: RunPlan, training: float | None, evaluations: dict[Scales, float | None], export: float | None
 ) -> tuple[Amount, Amount]:
-    """GPU hours of a run's trainings, and of its evaluations and exports."""
+    """GPU hours of a run's trainings, and of its evaluations, measurements and exports."""
     evaluated = [_of_jobs(evaluations[scales], jobs) for scales, jobs in entry.evaluations.items()]
-    return _of_jobs(training, entry.training), total([*evaluated, _of_jobs(export, entry.exports)])
+    measured = _of_jobs(evaluations.get("single_scale"), entry.measurements)  # most of it is an evaluation
+    return _of_jobs(training, entry.training), total([*evaluated, measured, _of_jobs(export, entry.exports)])
 
 
 def _of_jobs(each: float | None, jobs: Jobs) -> Amount:

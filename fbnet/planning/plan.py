@@ -38,6 +38,7 @@ class RunPlan:
     training: Jobs
     evaluations: dict[Scales, Jobs]
     exports: Jobs  # predictions for the test server
+    measurements: Jobs  # of feature camouflage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class Plan:
 
     @property
     def totals(self) -> dict[str, dict[str, int | None]]:
-        """Needed and done trainings, evaluations, exports and iterations; None if unknown."""
+        """Needed and done trainings, evaluations, exports, measurements and iterations; None if unknown."""
         needed, done = self._count("needed"), self._count("done")
         return {kind: {"needed": needed[kind], "done": done[kind]} for kind in needed}
 
@@ -78,6 +79,7 @@ class Plan:
             "trainings": len(iterations),
             "evaluations": sum(len(getattr(jobs, key)) for run in self.runs for jobs in run.evaluations.values()),
             "exports": sum(len(getattr(run.exports, key)) for run in self.runs),
+            "measurements": sum(len(getattr(run.measurements, key)) for run in self.runs),
             "iterations": None if None in iterations else sum(iterations),
         }
 
@@ -128,6 +130,7 @@ class _Need:
     seeds: set[int] = field(default_factory=set)
     evaluations: defaultdict[Scales, set[int]] = field(default_factory=partial(defaultdict, set))
     exports: set[int] = field(default_factory=set)
+    measurements: set[int] = field(default_factory=set)
 
 
 def _needs(study: Study) -> dict[str, _Need]:
@@ -150,6 +153,8 @@ def _needs(study: Study) -> dict[str, _Need]:
         needs[run].seeds.update(seeds)
         if run in shown:
             needs[run].evaluations["single_scale"].update(seeds)
+        if run in study.measured_runs:
+            needs[run].measurements.update(study.seeds_of(run))
     return needs
 
 
@@ -174,6 +179,7 @@ def _run_plan(study: Study, run: str, need: _Need) -> RunPlan:
             if scales in need.evaluations
         },
         exports=_jobs(study, "export", run, need.exports),
+        measurements=_jobs(study, "measure", run, need.measurements),
     )
 
 

@@ -22,7 +22,7 @@ NUMBERS = {
 HOURS = {
     "gpu_hours": "GPU hours",
     "trainings": "- trainings",
-    "predictions": "- evaluations and exports",
+    "predictions": "- evaluations, measurements, exports",
     "measured": "- at a measured rate",
     "estimated": "- at an estimated rate",
     "tables_one_by_one": "tables and figures one by one",

@@ -170,7 +170,7 @@ class TestJobs:
         assert run_plan(plan, TRAINVAL).exports == Jobs(needed=(0, 1, 2), done=(0,))
         assert run_plan(plan, TRAINVAL).evaluations == {}
         assert {kind: of["done"] for kind, of in plan.totals.items()} == {
-            "trainings": 1, "evaluations": 1, "exports": 1, "iterations": 66_780,
+            "trainings": 1, "evaluations": 1, "exports": 1, "measurements": 0, "iterations": 66_780,
         }  # fmt: skip
 
     def test_a_run_of_figures_alone_needs_the_first_seed(self, trio):
