@@ -262,7 +262,7 @@ FIGURES: dict[str, str] = {
     "linear_probe": "fbnet.report.linear_probe:draw",
     "intensity": "fbnet.report.intensity:draw",
     "confusion_change": "fbnet.report.confusion_change:draw",
-    "iou_by_place": "fbnet.report.iou_by_place:draw",
+    "size_and_distance": "fbnet.report.size_and_distance:draw",
 }
 """Functions of a study and a title that draw the figures."""
 

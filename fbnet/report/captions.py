@@ -71,13 +71,20 @@ def figure_source(study: Study) -> str:
     )
 
 
-def paired_source(study: Study, seeds: int) -> str:
-    """Return the sentences naming runs, study, data set and number of seeds of a figure of all paired seeds."""
+def paired_source(study: Study, seeds: int, *, bars: bool = True) -> str:
+    """Return the sentences naming runs, study, data set and number of seeds of a figure of all paired seeds.
+
+    Args:
+        study: the study.
+        seeds: number of seeds with results of both runs.
+        bars: True if intervals are drawn as bars.
+    """
     baseline, fbnet = (study.run(run) for run in (study.figure_runs.baseline, study.figure_runs.fbnet))
-    spread = "bars are 95 % confidence intervals by Student's t" if seeds > 1 else "one seed carries no interval"
+    drawn = "; bars are 95 % confidence intervals by Student's t" if bars else ""
+    spread = drawn if seeds > 1 else "; one seed carries no interval"
     return (
         f"{fbnet.label} ({fbnet.id}) and {baseline.label} ({baseline.id}), mean over {seeds} paired "
-        f"seed{'s' * (seeds > 1)}; {spread}. Study {study.name}: {study.settings.description}. Data set "
+        f"seed{'s' * (seeds > 1)}{spread}. Study {study.name}: {study.settings.description}. Data set "
         f"{study.data.dataset}, split {study.data.evaluate}. {comparison(study, study.data)}"
     )
 

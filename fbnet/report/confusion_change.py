@@ -70,10 +70,10 @@ def _caption(study: Study, title: str, before: np.ndarray, changes: np.ndarray) 
     interval = "" if half is None else f" [{mean - half:+.2f}, {mean + half:+.2f}]"
     return (
         f"{title}: of each label's pixels (rows), the percentage predicted as each class (columns), with FBNet minus "
-        f"without. In bold: the 95 % interval excludes 0; of many cells one in twenty does so by chance. Foreground "
-        f"classes in bold. As the mean over foreground classes, {lost_mean:.1f} percent of their pixels are predicted "
-        f"as background without FBNet; with it this changes by {mean:+.2f}{interval} percentage points. "
-        f"{captions.paired_source(study, len(changes))}"
+        f"without. Numbers in bold: the 95 % interval by Student's t excludes 0; of many cells one in twenty does so "
+        f"by chance. As the mean over foreground classes, {lost_mean:.1f} percent of their pixels are predicted as "
+        f"background without FBNet; with it this changes by {mean:+.2f}{interval} percentage points. "
+        f"{captions.paired_source(study, len(changes), bars=False)}"
     )
 
 

@@ -14,13 +14,13 @@ from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.provenance.graph import Result, build_graph, of_run
-from fbnet.report import confusion_change, intensity, iou_by_place, linear_probe
+from fbnet.report import confusion_change, intensity, linear_probe, size_and_distance
 from fbnet.report.canvas import STYLE
 from fbnet.report.measurements import require_pair
 from tests.report.conftest import write_metrics
 
 BASELINE, RUN = "fcn_r50", "fcn_r50_fbnet"
-MEASURED = ["linear_probe", "intensity", "iou_by_place"]
+MEASURED = ["linear_probe", "intensity", "size_and_distance"]
 POLE, CAR, ROAD = map(CITYSCAPES.classes.index, ("pole", "car", "road"))
 T = 4.3027 / math.sqrt(3)  # half the interval of three values of deviation 1
 BANDS = SIZES = 6
@@ -155,7 +155,7 @@ def test_confusion_change_without_a_pair(study):
         confusion_change.draw(study, "Title")
 
 
-def test_iou_by_place(study):
+def test_size_and_distance(study):
     """In the first band poles have 1 of 4 pixels right and no other class occurs; of the smallest size, 2 of 5."""
     size, write_none = len(CITYSCAPES.classes), [[0] * len(CITYSCAPES.classes)] * (SIZES - 1)
     band = np.zeros((size, size), dtype=int)
@@ -171,7 +171,7 @@ def test_iou_by_place(study):
         bands = [band.tolist()] + [np.eye(size, dtype=int).tolist()] * (BANDS - 1)
         write(study, BASELINE, seed, confusion_by_distance=bands, counts_by_size=counts)
         write(study, RUN, seed)
-    by_size, gain_by_size, by_distance, gain_by_distance = drawn(iou_by_place, study)
+    by_size, gain_by_size, by_distance, gain_by_distance = drawn(size_and_distance, study)
     assert [mean for mean, _ in by_size[0]] == pytest.approx([40] + [100 / 3] * 4)
     assert [mean for mean, _ in by_distance[0]] == pytest.approx([25] + [100] * 5)
     assert gain_by_size[0][0] == (pytest.approx(60), 0)
