@@ -108,16 +108,23 @@ def test_debug_shows_the_traceback(project):
     assert "Traceback" in result.stderr
 
 
-def test_flops_as_json(project):
-    result = fbnet("flops", "--study", "camvid_small", "--json")
+@pytest.fixture
+def pair(project):
+    """The study `toy` with two runs."""
+    runs = ["fcn_r50", "fcn_r50_fbnet"]
+    project.write_study(runs=runs, tables=["table_1"], figure_runs=dict(zip(("baseline", "fbnet"), runs, strict=True)))
+
+
+def test_flops_as_json(pair):
+    result = fbnet("flops", "--study", "toy", "--json")
     assert result.returncode == 0
     counted = json.loads(result.stdout)
     assert [set(entry) for entry in counted] == [{"run", "gflops", "parameters"}] * 2
     assert [entry["run"] for entry in counted] == ["fcn_r50", "fcn_r50_fbnet"]
 
 
-def test_flops_as_a_table(project):
-    lines = fbnet("flops", "--study", "camvid_small").stdout.splitlines()
+def test_flops_as_a_table(pair):
+    lines = fbnet("flops", "--study", "toy").stdout.splitlines()
     assert lines[0].split() == ["run", "gflops", "parameters"]
     assert len(lines) == 4
 

@@ -177,7 +177,7 @@ def test_a_table_of_runs_that_do_not_fit(project, table, row, problem):
 def test_unknown_study(project):
     with pytest.raises(
         InputError,
-        match="no such study 'kitti'; choose from camvid, camvid_pretrained, camvid_pretrained_val, camvid_small, demo",
+        match="no such study 'kitti'; choose from camvid, camvid_pretrained, camvid_pretrained_val, demo",
     ):
         load_study("kitti")
 

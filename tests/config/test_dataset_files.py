@@ -137,7 +137,7 @@ class TestNames:
 
     def test_a_damaged_file_matters_to_its_own_studies_only(self, streets):
         Path("params/datasets/other.yaml").write_text("[")
-        assert load_study("camvid_small").data.dataset == "camvid"
+        assert load_study("camvid").data.dataset == "camvid"
         assert DataConfig.model_validate(DATA).dataset == "streets"
         with pytest.raises(InputError, match=r"^params/datasets/other\.yaml: "):
             DataConfig.model_validate(DATA | {"dataset": "other"})

@@ -18,7 +18,9 @@ def path(tmp_path):
     return tmp_path / "a.yaml"
 
 
-@pytest.mark.parametrize("name", ["runs.yaml", "studies/demo.yaml", "studies/camvid_small.yaml", "studies/paper.yaml"])
+@pytest.mark.parametrize(
+    "name", ["runs.yaml", "studies/demo.yaml", "studies/camvid_pretrained.yaml", "studies/paper.yaml"]
+)
 def test_shipped_files_are_read_as_by_yaml_itself(name):
     path = ROOT / "params" / name
     assert read_yaml(path) == yaml.safe_load(path.read_text())

@@ -26,6 +26,7 @@ from tests.test_cli import fbnet, refused
 
 RUNS = ["fcn_r50", "fcn_r50_fbnet", "pspnet_r50"]
 PAIR = {"baseline": "fcn_r50", "fbnet": "fcn_r50_fbnet"}
+TABLE_1 = {"runs": RUNS[:2], "tables": ["table_1"], "figures": [], "figure_runs": PAIR}
 RATES = {
     "training step, operations per second, R101": 2e12,
     "training step, operations per second, R101, compiled": 5e12,
@@ -123,9 +124,9 @@ class TestHours:
         assert (cost.evaluation_hours, cost.predictions.in_all) == ({}, pytest.approx(expected))
 
     def test_of_a_split_of_unpublished_size_are_unknown(self, project, machine):
-        data = yaml.safe_load(paths.study_file("camvid_small").read_text())["data"]
+        data = yaml.safe_load(paths.study_file("camvid").read_text())["data"]
         data["cityscapes"]["train"] = "held_out"
-        cost = cost_of(change_study("camvid_small", data=data), machine)
+        cost = cost_of(change_study("camvid", data=data, **TABLE_1), machine)
         assert {run.training_hours for run in cost.runs} == {None}
         assert {run.evaluation_hours["single_scale"] is None for run in cost.runs} == {False}
         totals = cost.totals
@@ -296,7 +297,7 @@ class TestDisk:
         assert data_bytes(load_study("camvid").data) == 4 * 600 * 360 * 480
 
     def test_as_prepared(self, project, machine):
-        study = load_study("camvid_small")
+        study = change_study("camvid", **TABLE_1)
         write_manifests(study.data, {"train": 2, "test": 1}, height=10, width=20)
         path = paths.manifest_file(study.data.packed_name("train"))
         images = [{"height": 10, "width": 20}, {"height": 30, "width": 40}]
@@ -306,7 +307,7 @@ class TestDisk:
 
     @pytest.mark.parametrize("side", [None, 0, -3, "8", True, 2.5])
     def test_prepared_images_without_a_size_are_refused(self, project, side):
-        data = load_study("camvid_small").data
+        data = load_study("camvid").data
         write_manifests(data, {"train": 1}, height=8, width=side)
         path = paths.manifest_file(data.packed_name("train"))
         with pytest.raises(InputError, match=f"^{path}: damaged .*prepare data set 'camvid' again"):

@@ -60,7 +60,7 @@ def paper(project, monkeypatch):
 
 def test_in_a_clone_without_large_files_what_is_recorded_is_done(monkeypatch):
     monkeypatch.chdir(ROOT)
-    totals = make_plan(load_study("camvid_small")).totals
+    totals = make_plan(load_study("camvid_pretrained")).totals
     assert all(of["done"] == of["needed"] for kind, of in totals.items())
     assert totals["trainings"]["needed"] > 0
 
@@ -82,7 +82,10 @@ class TestTablesOfAStudy:
 
     def test_a_baseline_that_the_study_does_not_train_is_left_out(self, project):
         study = change_study(
-            "camvid_small", runs=["fcn_r50_fbnet"], figure_runs={"baseline": "fcn_r50_fbnet", "fbnet": "fcn_r50_fbnet"}
+            "camvid",
+            runs=["fcn_r50_fbnet"],
+            tables=["table_1"],
+            figure_runs={"baseline": "fcn_r50_fbnet", "fbnet": "fcn_r50_fbnet"},
         )
         assert study.runs_of_table("table_1") == ("fcn_r50_fbnet",)
 

@@ -18,7 +18,7 @@ def everything(project):
 
 @pytest.fixture
 def camvid(project):
-    return build_graph(load_study("camvid_small"))
+    return build_graph(load_study("camvid"))
 
 
 def test_inputs_come_first(everything, camvid):

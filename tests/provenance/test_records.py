@@ -64,7 +64,7 @@ def test_a_record_of_another_result_is_refused(made):
 
 def test_the_shipped_records_still_fit(monkeypatch):
     monkeypatch.chdir(ROOT)
-    graph = build_graph(load_study("camvid_small"))
+    graph = build_graph(load_study("camvid_pretrained"))
     for result, node in graph.results.items():
         record = read(graph.study, result)
         assert list(record.outputs) == [path.as_posix() for path in node.identity]

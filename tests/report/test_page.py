@@ -218,7 +218,7 @@ def test_generated_scenes_cannot_be_taken_for_a_result(demo):
 
 
 def test_real_data_are_no_demonstration_but_not_the_papers_either(project):
-    page = Page(make_page(load_study("camvid_small")))
+    page = Page(make_page(load_study("camvid")))
     assert "Generated scenes" not in page.text
     assert "not comparable with the paper's (Cityscapes validation set, full models)" in page.text
     assert "camvid, in place of cityscapes: train (367 images), test (233 images)" in page.text
@@ -343,6 +343,6 @@ def test_the_command_refuses_an_unknown_study(project):
 
 def test_make_report_takes_a_study():
     recipe = ["make", "--dry-run", "--directory", str(ROOT), "--old-file", "env", "report"]
-    for arguments, study in (([], "demo"), (["STUDY=camvid_small"], "camvid_small")):
+    for arguments, study in (([], "demo"), (["STUDY=camvid"], "camvid")):
         result = subprocess.run([*recipe, *arguments], capture_output=True, text=True, check=True)
         assert f"fbnet report --study {study}\n" in result.stdout

@@ -42,7 +42,7 @@ def test_scores_of_other_studies_are_checked_and_left_out(project):
         (f"kitti,{RUN},0,81.2,2024-05-01", "params/studies/kitti.yaml: no such study 'kitti'; choose from"),
         ("paper,fcn_r18,0,81.2,2024-05-01", "study paper: no run 'fcn_r18'; choose from fcn_r50"),
         ("paper,hanet,0,81.2,2024-05-01", "study paper: no run 'hanet'; choose from fcn_r50"),
-        ("camvid_small,fcn_r101,0,81.2,2024-05-01", "study camvid_small: no run 'fcn_r101'"),
+        ("camvid,fcn_lite0,0,81.2,2024-05-01", "study camvid: no run 'fcn_lite0'"),
         (f"paper,{RUN},3,81.2,2024-05-01", "study paper: no seed 3; choose from 0, 1, 2"),
         (f"paper,{RUN},first,81.2,2024-05-01", "seed: must be a number, not 'first'"),
         (f"paper,{RUN},-1,81.2,2024-05-01", "seed: must be a number, not '-1'"),

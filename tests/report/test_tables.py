@@ -190,7 +190,7 @@ def test_marks_say_what_a_run_has(demo):
 
 
 def test_on_other_classes_nothing_of_the_paper_is_shown(project):
-    study = load_study("camvid_small")
+    study = load_study("camvid")
     write_metrics(study, "fcn_r50", 0)
     table = make_table(study, "table_1")
     cells = row(table, "fcn_r50").cells
@@ -246,21 +246,20 @@ def test_captions_say_what_the_numbers_are(project, demo, trio):
     assert "not comparable" not in paper
     camvid = make_table(load_study("camvid"), "table_3").caption
     assert "not comparable with the paper's (Cityscapes validation set, full models)" in camvid
-    assert "not comparable" in make_table(load_study("camvid_small"), "table_1").caption
 
 
 def test_latex_is_escaped(project):
-    path = paths.study_file("camvid_small")
+    path = paths.study_file("camvid")
     content = yaml.safe_load(path.read_text()) | {"description": "100 % of A & B_1, slim", "seeds": [0, 1]}
     content["training"]["crop"] = [176, 240]
     path.write_text(yaml.safe_dump(content))
-    study = load_study("camvid_small")
+    study = load_study("camvid")
     for seed in study.settings.seeds:
         write_metrics(study, "fcn_r50", seed)
     write_table(study, "table_1")
     text = read_text(study, "table_1", ".tex")
     assert text.splitlines()[0].startswith("% Needs \\usepackage{booktabs}")
-    assert r"Study camvid\_small: 100 \% of A \& B\_1, slim" in text
+    assert r"Study camvid: 100 \% of A \& B\_1, slim" in text
     assert r"$\pm$" in text
     assert r"360 $\times$ 480" not in text
     assert r"176 $\times$ 240" in text

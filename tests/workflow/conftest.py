@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -91,8 +92,8 @@ class Clone:
 
 
 def stages(text: str) -> str:
-    """The stages of dvc.yaml with those of camvid_small made into the toy's."""
-    content = yaml.safe_load(text.replace("camvid_small", "toy"))
+    """The stages of dvc.yaml with those of camvid_pretrained made into the toy's."""
+    content = yaml.safe_load(re.sub(r"camvid_pretrained\b", "toy", text))
     toy = content["stages"]["toy"]
     toy["foreach"] = {name: f"tables/{name}.csv" for name in STUDY["tables"]} | {"figure_2": "figures/figure_2.png"}
     return yaml.safe_dump(content, sort_keys=False)

@@ -234,11 +234,11 @@ class TestRecords:
 
 class TestCommand:
     def test_nothing_is_made(self, made):
-        result = made.run("fbnet", "audit", "--study", "camvid_small", check=False)
+        result = made.run("fbnet", "audit", "--study", "camvid", check=False)
         assert result.returncode == 1
         *_, line, last = result.stdout.splitlines()
-        assert line.startswith("study camvid_small: no results yet; make them with `snakemake --cores all")
-        assert last == "study camvid_small: 1 failure"
+        assert line.startswith("study camvid: no results yet; make them with `snakemake --cores all")
+        assert last == "study camvid: 1 failure"
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

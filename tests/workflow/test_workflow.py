@@ -195,7 +195,7 @@ def test_bad_parameters_are_one_line_and_exit_code_2(workflow, study, message):
 
 @pytest.mark.slow
 def test_a_failing_job_shows_its_line(workflow):
-    shutil.copy(paths.study_file("camvid_small"), paths.study_file("toy"))
+    shutil.copy(paths.study_file("camvid"), paths.study_file("toy"))
     result = snakemake("--config", "study=toy")
     assert result.returncode == 1
     assert "fbnet: data/raw/camvid: no such folder; point CAMVID_ROOT" in result.stderr
