@@ -149,12 +149,13 @@ def _needs(study: Study) -> dict[str, _Need]:
     shown = (study.figure_runs.baseline, study.figure_runs.fbnet) if study.figures else ()
     for run in dict.fromkeys(link for name in shown for link in study.ancestors(name)):
         needs[run].figures += study.figures
-        seeds = {seed for figure in study.figures for seed in study.seeds_of_figure(figure, run)}
-        needs[run].seeds.update(seeds)
-        if run in shown:
-            needs[run].evaluations["single_scale"].update(seeds)
-        if run in study.measured_runs:
-            needs[run].measurements.update(study.seeds_of(run))
+        for name, figure in study.figures.items():
+            seeds = study.seeds_of_figure(name, run)
+            needs[run].seeds.update(seeds)
+            if run in shown and figure.shows == "evaluate":
+                needs[run].evaluations["single_scale"].update(seeds)
+            elif run in shown:
+                needs[run].measurements.update(seeds)
     return needs
 
 

@@ -275,10 +275,11 @@ class TestCommand:
         assert " ".join(cells["cityscapes"]).endswith(raw)
         assert cells["bdd100k"][2:6] == ["train", "7,000,", "val", "1,000"]
         first = lines.index("trainings: 72, done 1")
-        assert lines[first : first + 4] == [
+        assert lines[first : first + 5] == [
             "trainings: 72, done 1",
             "evaluations: 63, done 0",
             "exports: 6, done 0",
+            "measurements: 0, done 0",
             "iterations: 5,587,155, done 66,780",
         ]
 

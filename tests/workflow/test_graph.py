@@ -14,10 +14,10 @@ pytestmark = pytest.mark.workflow
 
 def test_rules_write_what_the_graph_declares(workflow):
     """For a study with every kind of result, as Snakemake itself lists the outputs."""
-    workflow.write_study(**EVERYTHING, seeds=[0])
+    workflow.write_study(**EVERYTHING, figures=["figure_2", "intensity"], seeds=[0])
     graph = build_graph(load_study("toy"))
     assert {result.kind for result in graph.results} == {
-        "prepare", "centroids", "train", "evaluate", "evaluate_multi_scale", "export", "table", "figure",
+        "prepare", "centroids", "train", "evaluate", "evaluate_multi_scale", "export", "measure", "table", "figure",
     }  # fmt: skip
     targets = [str(node.identity[0]) for node in graph.results.values()]
     summary = snakemake("--summary", "--config", "study=toy", "--", *targets)

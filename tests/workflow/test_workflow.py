@@ -97,6 +97,29 @@ def test_centroids_are_made_where_a_study_samples_by_class(workflow):
     assert jobs == {"centroids_cityscapes_train_32": 1, "train": 1, "total": 2}
 
 
+@pytest.mark.slow
+def test_a_figure_of_measurements(workflow):
+    """Its runs are trained and measured, evaluated for other figures only, and the audit finds nothing amiss."""
+    workflow.write_study(
+        runs=["fcn_r50", "fcn_r50_fbnet"],
+        seeds=[0],
+        tables=[],
+        figures=["intensity"],
+        figure_runs={"baseline": "fcn_r50", "fbnet": "fcn_r50_fbnet"},
+    )
+    study = ("--config", "study=toy")
+    jobs = planned(*study)
+    assert {name: jobs.get(name) for name in ("train", "measure", "evaluate", "figure")} == {
+        "train": 2, "measure": 2, "evaluate": None, "figure": 1,
+    }  # fmt: skip
+    result = snakemake(*study)
+    assert result.returncode == 0, result.stderr
+    assert planned(*study) == {}
+    audit = subprocess.run([FBNET, "audit", "--study", "toy"], capture_output=True, text=True, check=False)
+    assert audit.returncode == 0, audit.stdout
+    assert "files of measurements" in audit.stdout
+
+
 def test_one_table(workflow):
     workflow.write_study(seeds=[0])
     jobs = planned("--config", "study=toy", "--", "results/toy/tables/table_2.csv")
