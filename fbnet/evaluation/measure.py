@@ -5,7 +5,7 @@ brings it back.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -96,7 +96,7 @@ def measure(study: Study, run: RunConfig, seed: int, device: torch.device, *, pr
     write_json(paths.camouflage_file(study.name, run.id, seed), content)
 
 
-FeaturesOf = Callable[[np.ndarray], Iterator[StageFeatures]]
+FeaturesOf = Callable[[np.ndarray], list[StageFeatures]]
 
 
 class _Ranks:
