@@ -5,7 +5,7 @@ brings it back.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -34,6 +34,9 @@ IMAGES = 100
 BLOCKS = 300
 """Largest number of blocks of each training image that a probe is fitted to."""
 
+Predict = Callable[[np.ndarray], np.ndarray]
+FeaturesOf = Callable[[np.ndarray], list[StageFeatures]]
+
 
 def measure(study: Study, run: RunConfig, seed: int, device: torch.device, *, precision: Precision = "auto") -> None:
     """Measure a run's checkpoint and write `camouflage.json`.
@@ -54,41 +57,25 @@ def measure(study: Study, run: RunConfig, seed: int, device: torch.device, *, pr
     settings = resolve(study.evaluation_of(run.id, "single_scale"), precision, device)
     network, _ = load_run(study, run, seed)
     network.to(device, memory_format=torch.channels_last)
-    data = study.data_of(run.id)
-    spec, label = data.labels, f"{run.id} seed {seed}"
-
+    data, label = study.data_of(run.id), f"{run.id} seed {seed}"
+    training, evaluated = open_split(data, data.train), open_split(data, data.evaluate)
+    predict = partial(predict_labels, network, settings=settings, device=device)
     features_of = partial(stage_features, network, device=device, precision=settings.precision)
-
     with within_memory(label, device, "use a GPU with more memory"):
-        probes = _fit_probes(open_split(data, data.train), spec, features_of, label)
-        split = open_split(data, data.evaluate)
-        looked_at = set(sample_indices(len(split), IMAGES))
-        ranks, intensity = _Ranks(spec), _Intensity(spec.foreground_ids)
-        confusion, counts = 0, 0
-        for index in tqdm(range(len(split)), desc=f"measure {label}", unit="image", disable=None):
-            image, labels = split.image(index), split.labels(index)
-            predictions = predict_labels(network, image, settings, device)
-            confusion = confusion + breakdown.confusion_by_distance(labels, predictions, spec)
-            counts = counts + breakdown.counts_by_size(labels, predictions, spec)
-            if index in looked_at:
-                for features in features_of(image):
-                    ranks.add(features, probes[features.stage], labels)
-                    intensity.add(features, labels)
+        probes = _fit_probes(training, data.labels, features_of, label)
+        errors = _break_down(evaluated, data.labels, predict, label)
+        features = _compare_features(evaluated, data.labels, features_of, probes, label)
     content = {
         "study": study.name,
         "run": run.id,
         "seed": seed,
         "dataset": data.dataset,
         "split": data.evaluate,
-        "images": len(split),
-        "classes": spec.classes,
-        "foreground": spec.foreground,
-        "probe": ranks.areas(),
-        "intensity": intensity.images,
-        "distances": breakdown.DISTANCES,
-        "confusion_by_distance": confusion.tolist(),
-        "areas": breakdown.AREAS,
-        "counts_by_size": dict(zip(breakdown.COUNTS, counts.tolist(), strict=True)),
+        "images": len(evaluated),
+        "classes": data.labels.classes,
+        "foreground": data.labels.foreground,
+        **features,
+        **errors,
         "device": device.type,
         "precision": settings.precision,
         "torch_version": str(torch.__version__),
@@ -96,7 +83,32 @@ def measure(study: Study, run: RunConfig, seed: int, device: torch.device, *, pr
     write_json(paths.camouflage_file(study.name, run.id, seed), content)
 
 
-FeaturesOf = Callable[[np.ndarray], Iterator[StageFeatures]]
+def _break_down(split: PackedSplit, spec: LabelSpec, predict: Predict, label: str) -> dict:
+    """Confusion by distance and counts by size, over a whole split."""
+    confusion, counts = 0, 0
+    for index in tqdm(range(len(split)), desc=f"predict {label}", unit="image", disable=None):
+        labels, predictions = split.labels(index), predict(split.image(index))
+        confusion = confusion + breakdown.confusion_by_distance(labels, predictions, spec)
+        counts = counts + breakdown.counts_by_size(labels, predictions, spec)
+    return {
+        "distances": breakdown.DISTANCES,
+        "confusion_by_distance": confusion.tolist(),
+        "areas": breakdown.AREAS,
+        "counts_by_size": dict(zip(breakdown.COUNTS, counts.tolist(), strict=True)),
+    }
+
+
+def _compare_features(
+    split: PackedSplit, spec: LabelSpec, features_of: FeaturesOf, probes: dict[str, probe.LinearProbe], label: str
+) -> dict:
+    """Areas of the probes and intensity, over some images of a split."""
+    ranks, intensity = _Ranks(spec), _Intensity(spec.foreground_ids)
+    for index in tqdm(sample_indices(len(split), IMAGES), desc=f"measure {label}", unit="image", disable=None):
+        labels = split.labels(index)
+        for features in features_of(split.image(index)):
+            ranks.add(features, probes[features.stage], labels)
+            intensity.add(features, labels)
+    return {"probe": ranks.areas(), "intensity": intensity.images}
 
 
 class _Ranks:

@@ -1,6 +1,5 @@
 """Features of a network's stages: as they come, as modulated, and as they are passed on."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +29,7 @@ class StageFeatures:
 
 def stage_features(
     network: SegmentationNetwork, image: np.ndarray, device: torch.device, precision: Precision
-) -> Iterator[StageFeatures]:
+) -> list[StageFeatures]:
     """Features of an image, which passes the network as a whole, after each stage in order.
 
     Args:
@@ -39,6 +38,7 @@ def stage_features(
         device: where to compute.
         precision: of the forward pass.
     """
+    found = []
     with torch.inference_mode(), autocast(precision, device):
         values = network.backbone.stem(padded_input(network, image, device))
         for name, stage in network.backbone.stages():
@@ -48,4 +48,5 @@ def stage_features(
                 modulator = network.balance[name].modulator
                 values, _ = network.balance[name](original)
             modulated = None if modulator is None else modulator(original)
-            yield StageFeatures(name, network.backbone.strides[name], original, modulated, values)
+            found.append(StageFeatures(name, network.backbone.strides[name], original, modulated, values))
+    return found

@@ -106,6 +106,13 @@ class TestStageFeatures:
         expected = balance_map(network, image, CPU, "float32")
         assert last.modulated[0].mean(dim=0).numpy() == pytest.approx(expected, abs=1e-6)
 
+    def test_what_follows_is_computed_as_before(self, study):
+        """Neither inference mode nor bfloat16 lasts longer than the forward pass."""
+        network, _ = load_run(study, study.run(RUN), 0)
+        for _features in stage_features(network, np.zeros((32, 64, 3), dtype=np.uint8), CPU, "bfloat16"):
+            assert not torch.is_inference_mode_enabled()
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
     def test_an_image_of_any_size_is_padded(self, study):
         network, _ = load_run(study, study.run(RUN), 0)
         for features in stage_features(network, np.zeros((33, 50, 3), dtype=np.uint8), CPU, "float32"):
