@@ -100,12 +100,13 @@ def test_linear_probe(study):
     for seed, gain in enumerate((0.01, 0.02, 0.03)):
         write(study, BASELINE, seed, **probes(0.8))
         write(study, RUN, seed, **probes(0.8 + gain))
-    (baseline, fbnet), (gains,) = drawn(linear_probe, study)
+    (baseline, fbnet), *classes = drawn(linear_probe, study)
     assert baseline == [(50, 0), (pytest.approx(80), pytest.approx(0, abs=1e-9))]
     assert fbnet[1] == (pytest.approx(82), pytest.approx(T, rel=1e-3))
-    assert gains[0] == (pytest.approx(2), pytest.approx(T, rel=1e-3))
-    assert gains[1] == (0, 0)
-    assert len(gains) == 1 + len(CITYSCAPES.foreground)
+    assert len(classes) == len(CITYSCAPES.foreground)
+    assert classes[0] == [[(50, 0), (50, 0)]] * 2
+    first = linear_probe.draw(study, "Title").figure.axes[0]
+    assert [text.get_text() for text in first.texts] == ["+2.0 ± 2.5"]
 
 
 def test_a_class_without_pixels_has_no_probe(study):
@@ -113,8 +114,7 @@ def test_a_class_without_pixels_has_no_probe(study):
     areas = probes(0.5)
     areas["probe"]["res5"]["train"] = None
     write(study, RUN, 1, **areas)
-    _, (gains,) = drawn(linear_probe, study)
-    assert len(gains) == len(CITYSCAPES.foreground)
+    assert len(drawn(linear_probe, study)) == len(CITYSCAPES.foreground)
 
 
 def test_intensity_is_the_mean_of_each_images_ratio(study):
