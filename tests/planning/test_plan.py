@@ -294,5 +294,5 @@ class TestCommand:
 def test_other_tables_than_the_papers_go_by_their_names(project):
     study = load_study("camvid_pretrained")
     text = plan_text(make_plan(study))
-    line = next(line for line in text.splitlines() if line.startswith("fcn_lite0_bwbce "))
-    assert "components" in line
+    line = next(line for line in text.splitlines() if line.startswith("fcn_lite0_fbnet "))
+    assert "pair" in line
