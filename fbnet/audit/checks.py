@@ -25,6 +25,8 @@ from fbnet.provenance.graph import SCALES, Graph, Kind, Node, Result
 from fbnet.provenance.staleness import stale
 from fbnet.report import layout
 from fbnet.report.histories import read_history
+from fbnet.report.measurements import read_measurements
+from fbnet.report.results import read_metrics
 from fbnet.report.tables import make_table
 
 FILES: dict[Kind, str] = {
@@ -104,6 +106,28 @@ def metrics(study: Study, results: dict[Result, Node]) -> Check:
                 checked += 1
                 failures += _compare_metrics(path, study.data_of(run).labels)
     return Check("metrics recomputed", checked, failures=tuple(failures))
+
+
+def measurements(study: Study, results: dict[Result, Node]) -> list[Check]:
+    """Check that the pixels of every measurement, over all distances, are those that the evaluation counts.
+
+    None for a study without measurements.
+    """
+    planned, failures, compared = runs_with(study, "measure", results), [], 0
+    for run, seed in planned:
+        path = paths.camouflage_file(study.name, run, seed)
+        try:
+            measured, metrics = read_measurements(study, run, seed), read_metrics(study, run, seed)
+        except InputError as error:
+            failures.append(Failure.from_error(path, error))
+            continue
+        if measured is None or metrics is None:
+            continue
+        compared += 1
+        if np.sum(measured.confusion_by_distance, axis=0).tolist() != [list(row) for row in metrics.confusion_matrix]:
+            failures.append(Failure(str(path), "is of another network than the metrics beside it"))
+    check = Check("measurements compared with metrics", compared, len(planned) - compared, tuple(failures))
+    return [check] if planned else []
 
 
 def tables(study: Study) -> Check:

@@ -53,6 +53,7 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
         made = [checks.records(graph, results, found, damaged), *checks.files(graph, results, found)]
         made += [checks.histories(study, found), checks.metrics(study, results), checks.tables(study)]
         made.append(computed_alike(study, results, found, chain))
+        made += checks.measurements(study, results)
         made += [pictures.samples(study, results), pictures.figures(study, results, found)]
         if deep:
             from fbnet.audit.deep import predictions

@@ -90,7 +90,7 @@ def require_pair(study: Study) -> MeasuredPair:
     """
     runs = study.figure_runs
     found = {
-        run: {seed: entry for seed in study.seeds_of(run) if (entry := _read(study, run, seed)) is not None}
+        run: {seed: entry for seed in study.seeds_of(run) if (entry := read_measurements(study, run, seed)) is not None}
         for run in (runs.baseline, runs.fbnet)
     }
     seeds = [seed for seed in found[runs.baseline] if seed in found[runs.fbnet]]
@@ -102,7 +102,8 @@ def require_pair(study: Study) -> MeasuredPair:
     return MeasuredPair(study, *(tuple(found[run][seed] for seed in seeds) for run in (runs.baseline, runs.fbnet)))
 
 
-def _read(study: Study, run: str, seed: int) -> Measurements | None:
+def read_measurements(study: Study, run: str, seed: int) -> Measurements | None:
+    """Return the measurements of one run and seed, None before they are made. Raises InputError for a damaged file."""
     path = paths.camouflage_file(study.name, run, seed)
     if not path.is_file():
         return None

@@ -10,6 +10,7 @@ import yaml
 from matplotlib.container import ErrorbarContainer
 
 from fbnet import paths
+from fbnet.audit import checks
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
@@ -216,3 +217,35 @@ def test_measurements_are_made_for_the_figures_alone(study):
     inputs = [entry.kind for entry in graph[measured[0]].inputs]
     assert inputs == ["train", "prepare", "prepare"]
     assert not any(result.kind == "measure" for result in build_graph(load_study("demo")).nodes)
+
+
+class TestAudit:
+    """Measurements are compared with the metrics beside them."""
+
+    def check(self, study):
+        results = build_graph(study).needed()
+        (found,) = checks.measurements(study, results)
+        return found
+
+    def write_metrics(self, study, run, seed, pixels):
+        matrix = pixels * np.eye(len(CITYSCAPES.classes), dtype=int)
+        write_metrics(study, run, seed, matrix=matrix.tolist())
+
+    def test_those_of_one_network_agree(self, study):
+        write(study, RUN, 0)
+        self.write_metrics(study, RUN, 0, BANDS)
+        found = self.check(study)
+        assert (found.checked, found.not_here, found.failures) == (1, 5, ())
+
+    def test_those_of_another_network_are_named(self, study):
+        path = write(study, RUN, 0)
+        self.write_metrics(study, RUN, 0, BANDS + 1)
+        assert [failure.location for failure in self.check(study).failures] == [str(path)]
+
+    def test_damaged_ones_are_named(self, study):
+        path = write(study, RUN, 0, areas=[1])
+        assert [failure.location for failure in self.check(study).failures] == [str(path)]
+
+    def test_a_study_without_them_has_no_such_check(self, project):
+        demo = load_study("demo")
+        assert checks.measurements(demo, build_graph(demo).needed()) == []
