@@ -58,6 +58,23 @@ def test_the_study_and_the_data_set_of_the_example_are_valid(project):
     assert list(study.tables) == ["table_1"]
 
 
+def test_the_readme_shows_the_table_of_the_pair():
+    """Means, deviations, gains and intervals of mIoU and f-mIoU, as the study's table prints them."""
+    table = (ROOT / "results/camvid_pretrained/tables/pair.md").read_text(encoding="utf-8")
+    head, _, *rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
+    names = [name.strip() for name in head]
+    values, spread, with_fbnet, its_spread, interval = (
+        dict(zip(names, (cell.strip() for cell in row), strict=True)) for row in rows
+    )
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for row, deviations in ((values, spread), (with_fbnet, its_spread)):
+        cells = (f"{row[column]} ± {deviations[column]}" for column in ("mIoU", "f-mIoU"))
+        assert f"| {row['Method']} | {' | '.join(cells)} |" in readme
+    gains = (f"{with_fbnet[f'{column} gain']} {interval[f'{column} gain']}" for column in ("mIoU", "f-mIoU"))
+    assert f"| gain [95 % interval] | {' | '.join(gains)} |" in readme
+    assert f"{values['Seeds']} seeds" in readme
+
+
 def test_the_readme_stays_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1300
 
