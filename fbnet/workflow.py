@@ -107,10 +107,17 @@ class Workflow:
         )
         return [str(path) for path in node.outputs]
 
-    def training_options(self, threads: int, gpu: int) -> list[str]:
-        """Options of `fbnet train` in a job with some threads and GPUs; without a GPU it trains on the CPU."""
-        gpus = max(1, gpu)
-        options = ["--gpus", str(gpus), "--workers", str(requests.loaders(threads, gpus)), *self.device_options(gpu)]
+    def training_options(self, threads: int, resources: Mapping[str, object]) -> list[str]:
+        """Options of `fbnet train` in a job.
+
+        Args:
+            threads: cores of the job.
+            resources: of the job: `gpu`, the number of GPUs, 0 to train on the CPU; perhaps `scratch`, a folder.
+        """
+        gpus = max(1, resources["gpu"])
+        options = ["--gpus", str(gpus), "--workers", str(requests.loaders(threads, gpus))]
+        options += self.device_options(resources["gpu"])
+        options += ["--scratch", str(resources["scratch"])] if "scratch" in resources else []
         return [*options, "--requeue"] if self.remote else options
 
     @staticmethod

@@ -177,11 +177,15 @@ class TestTrainingOptions:
         ],
     )
     def test_processes_and_loaders_share_gpus_and_threads(self, made, threads, gpu, options):  # noqa: F811
-        assert " ".join(Workflow(made.study).training_options(threads, gpu)) == options
+        assert " ".join(Workflow(made.study).training_options(threads, {"gpu": gpu})) == options
 
     def test_jobs_of_a_cluster_are_requeued(self, made):  # noqa: F811
         jobs = Workflow(made.study, main_process=False, remote=True)
-        assert jobs.training_options(1, 1)[-1] == "--requeue"
+        assert jobs.training_options(1, {"gpu": 1})[-1] == "--requeue"
+
+    def test_a_scratch_folder_is_passed_on(self, made):  # noqa: F811
+        options = Workflow(made.study).training_options(1, {"gpu": 1, "scratch": "/local"})
+        assert options[-2:] == ["--scratch", "/local"]
 
     def test_a_launcher_starts_several_processes(self):
         assert Workflow.launcher(4, {"nodes": 1, "gpu": 2}) == ""

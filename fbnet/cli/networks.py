@@ -30,9 +30,18 @@ commands = click.Group()
 @option("--gpus", type=click.IntRange(min=1), default=1, help="GPUs that share each batch.")
 @option("--workers", type=click.IntRange(min=0), default=4, help="Loader processes per GPU; a CPU uses none.")
 @option("--keep-every", type=click.FloatRange(min=0), default=10, help="Minutes between two resume states.")
+@option("--scratch", type=path_type, help="Folder on this machine's own disk to copy prepared data to.")
 @option("--requeue", is_flag=True, help="In a Slurm job: requeue it when it is stopped, unless it was cancelled.")
 def train(
-    study: Study, run_id: str, seed: int | None, device: str, gpus: int, workers: int, keep_every: float, requeue: bool
+    study: Study,
+    run_id: str,
+    seed: int | None,
+    device: str,
+    gpus: int,
+    workers: int,
+    keep_every: float,
+    scratch: Path | None,
+    requeue: bool,
 ) -> None:
     """Train one run with one seed, or resume an interrupted training.
 
@@ -52,11 +61,16 @@ def train(
     precision = job_precision(study, "training", settings.precision, chosen.type)
     whole, result = graph.build_graph(study), graph.of_run("train", run.id, seed)
     state = ResumeState(paths.state_dir(study.name, run.id, seed), fingerprint(whole, result), every=60 * keep_every)
-    first, loaders = place.rank == 0, workers if chosen.type == "cuda" else 0
-    processes = gpus if place.count == 1 else place.count
+    first = place.rank == 0
+    options = {
+        "precision": precision,
+        "workers": workers if chosen.type == "cuda" else 0,
+        "gpus": gpus if place.count == 1 else place.count,
+        "scratch": scratch,
+    }
     try:
         with _recording(whole, result, chosen, precision) if first else nullcontext():
-            train_run(study, run, seed, chosen, precision=precision, workers=loaders, gpus=processes, state=state)
+            train_run(study, run, seed, chosen, state=state, **options)
     except Interrupted:
         if first and requeue:
             slurm.requeue()

@@ -10,6 +10,7 @@ import numpy as np
 from fbnet import paths
 from fbnet.config.datasets import DataConfig
 from fbnet.data.limits import MAX_IMAGE_PIXELS
+from fbnet.data.scratch import local_copy
 from fbnet.errors import InputError
 from fbnet.io.arrays import check_length, open_array
 from fbnet.io.text import read_json
@@ -84,8 +85,13 @@ def concat(splits: Iterable[PackedSplit]) -> PackedSplit:
     return PackedSplit(entry for split in splits for entry in split.entries)
 
 
-def open_split(data: DataConfig, split: str) -> PackedSplit:
+def open_split(data: DataConfig, split: str, scratch: Path | None = None) -> PackedSplit:
     """Open a split of a prepared data set.
+
+    Args:
+        data: the data set.
+        split: name of the split.
+        scratch: folder on this machine's own disk whose copies of the arrays are read instead of these.
 
     Raises:
         InputError: if it is not prepared, was prepared from other parameters, or its files do not fit its manifest.
@@ -97,7 +103,11 @@ def open_split(data: DataConfig, split: str) -> PackedSplit:
     if {key: manifest.get(key) for key in expected} != expected:
         raise InputError(f"{path}: made from other parameters than the study's; {hint}")
     *offsets, total = accumulate((height * width for _, height, width in images), initial=0)
-    arrays = {kind: _open_array(paths.array_file(name, kind), CHANNELS[kind] * total, hint) for kind in data.arrays}
+    files = {kind: paths.array_file(name, kind) for kind in data.arrays}
+    if scratch is not None:
+        hashes = array_hashes(data, split)
+        files = {kind: local_copy(file, hashes[file], scratch, hint) for kind, file in files.items()}
+    arrays = {kind: _open_array(file, CHANNELS[kind] * total, hint) for kind, file in files.items()}
     return PackedSplit(
         PackedImage(name, (height, width), offset, arrays["images"], arrays.get("labels"), hint)
         for (name, height, width), offset in zip(images, offsets, strict=True)

@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -39,6 +40,7 @@ def train(
     workers: int = 0,
     gpus: int = 1,
     state: ResumeState | None = None,
+    scratch: Path | None = None,
 ) -> None:
     """Train a run and write its checkpoint and history.
 
@@ -49,6 +51,7 @@ def train(
         workers: loader processes of each training process; they do not change the result.
         gpus: number of training processes, which share every batch; on `cuda` each has its GPU.
         state: where progress is resumed from and saved to; None starts from the beginning and saves nothing.
+        scratch: folder on this machine's own disk to copy prepared data to; None reads them where they are.
 
     Raises:
         InputError: if the prepared data do not fit the study, initial weights or the parent run's checkpoint are
@@ -59,17 +62,17 @@ def train(
     _check_batch(study, run, gpus)
     if state is not None and launched().rank == 0:
         state.claim()
-    run_processes(gpus, device, partial(_train, study, run, seed, precision, workers, state))
+    run_processes(gpus, device, partial(_train, study, run, seed, precision, workers, state, scratch))
 
 
-def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
+def open_samples(study: Study, run: RunConfig, seed: int, scratch: Path | None = None) -> TrainingSamples:
     """Training samples of a run: its fine images, and coarse ones if some classes are drawn from these.
 
     Raises:
         InputError: if prepared data or centroids are missing or do not fit the study.
     """
     data, training, names = study.data_of(run.id), study.training_of(run.id), study.training_splits(run.id)
-    splits = [open_split(data, name) for name in names]
+    splits = [open_split(data, name, scratch) for name in names]
     counts = [len(split) for split in splits]
     if training.class_uniform is None:
         return TrainingSamples(concat(splits), training, seed)
@@ -78,7 +81,7 @@ def open_samples(study: Study, run: RunConfig, seed: int) -> TrainingSamples:
     if run.coarse_classes:
         role = "cityscapes_coarse"
         extra = study.role(role)
-        splits.append(open_split(extra, extra.train))
+        splits.append(open_split(extra, extra.train, scratch))
         boosted = [data.labels.classes.index(name) for name in run.coarse_classes]
         coarse = open_centroids(extra, extra.train, tile[role], splits[-1]), boosted
     return TrainingSamples(concat(splits), training, seed, pool_centroids(fine, counts, *coarse), sum(counts))
@@ -91,6 +94,7 @@ def _train(
     precision: Precision,
     workers: int,
     state: ResumeState | None,
+    scratch: Path | None,
     device: torch.device,
 ) -> None:
     """Train in one process; rank 0 writes the results."""
@@ -102,7 +106,7 @@ def _train(
     _load_weights(network, study, run, seed)
     network.to(device, memory_format=torch.channels_last)
     torch.manual_seed(seed + rank())  # dropout differs between ranks
-    samples = open_samples(study, run, seed)
+    samples = open_samples(study, run, seed, scratch)
     if rank() == 0:
         _log_recipe(config, samples, data.labels, device, label)
     objective = partial(compute_loss, run=run, spec=data.labels, training=config)

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from fbnet import paths
 from tests.cluster.conftest import METRICS, MODEL, PATIENCE
 from tests.cluster.kit import wait_until
 from tests.faults.conftest import RUN
@@ -75,10 +76,11 @@ def test_a_node_that_is_lost(begun, reference):
     assert begun.checkpoint.read_bytes() == (reference.folder / MODEL).read_bytes()
 
 
-def test_a_training_on_two_nodes(begun):
-    """Processes that Slurm starts find each other, are stopped together and go on together."""
+def test_a_training_on_two_nodes(begun, tmp_path):
+    """Processes that Slurm starts find each other, are stopped together and go on together; they read local copies."""
     begun.change("params/studies/toy.yaml", training__batch_size=4)
     resources = ("train:gpu=0", "train:nodes=2", "train:tasks=2", "train:mpi=srun")
+    resources += (f"train:scratch={tmp_path}/local",)
     snakemake = begun.submit("--retries", "0", "--set-resources", *resources, "--", MODEL)
     (job,) = begun.jobs()
     assert begun.kit.run("squeue", "-h", "-j", job, "-o", "%D").strip() == "2"
@@ -88,3 +90,4 @@ def test_a_training_on_two_nodes(begun):
     assert snakemake.wait(timeout=PATIENCE) == 0, begun.said.read_text()
     assert GOES_ON in begun.log()
     assert list(begun.jobs()) == [job]
+    assert len(list((tmp_path / "local").rglob("*.npy"))) == len(paths.ARRAYS)

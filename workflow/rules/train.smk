@@ -15,7 +15,7 @@ rule train:
         mem_mb=lambda wildcards, threads: requests.memory_mb(threads),
     params:
         command=lambda wildcards, threads, resources: job_command(WORKFLOW.launcher(threads, dict(resources.items()))),
-        options=lambda wildcards, threads, resources: WORKFLOW.training_options(threads, resources.gpu),
+        options=lambda wildcards, threads, resources: WORKFLOW.training_options(threads, dict(resources.items())),
     shell:
         "{params.command} train --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
         " {params.options:q} > {log:q} 2>&1"
