@@ -4,6 +4,10 @@ from snakemake.utils import min_version
 min_version("9.12")
 
 
+# Used with `--sdm apptainer` only; see docs/cluster.md.
+container: "fbnet.sif"
+
+
 report: "workflow/report/workflow.rst"
 
 

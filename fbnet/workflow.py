@@ -45,13 +45,23 @@ class Workflow:
         main_process: False in a process that Snakemake started for a single job; there nothing is stale.
         dry_run: True if Snakemake only plans.
         remote: True in a job of a cluster.
+        in_container: True if jobs run in a container, which has an environment of its own.
     """
 
-    def __init__(self, study: Study, *, main_process: bool = True, dry_run: bool = False, remote: bool = False):
+    def __init__(
+        self,
+        study: Study,
+        *,
+        main_process: bool = True,
+        dry_run: bool = False,
+        remote: bool = False,
+        in_container: bool = False,
+    ):
         self.study = study
         self.main_process = main_process
         self.dry_run = dry_run
         self.remote = remote
+        self.in_container = in_container
         self.graph = build_graph(study)
         self.marker: Path | None = None
         self.logs = str(paths.LOGS / study.name)
@@ -106,6 +116,20 @@ class Workflow:
             parameters={}, **rule_outputs(self.study.name, kind, name)
         )
         return [str(path) for path in node.outputs]
+
+    def command(self, launcher: str = "") -> str:
+        """Return the `fbnet` command of a job, quoted: of this environment, or of the container that the job runs in.
+
+        Under Linux's `setpriv`, the kernel ends jobs with their Snakemake; a training then keeps its state.
+
+        Args:
+            launcher: a command that starts it, perhaps several times, such as srun with its options.
+        """
+        if self.in_container:
+            return f"{launcher} python -m fbnet".lstrip()
+        command = f"{launcher} {shlex.quote(str(Path(sys.executable).with_name('fbnet')))}".lstrip()
+        setpriv = shutil.which("setpriv")
+        return command if setpriv is None else f"exec {shlex.quote(setpriv)} --pdeathsig TERM {command}"
 
     def training_options(self, threads: int, resources: Mapping[str, object]) -> list[str]:
         """Options of `fbnet train` in a job.
@@ -236,7 +260,7 @@ class Workflow:
             logger.warning("run snakemake again to make them")
 
 
-def open_workflow(study: str, *, main_process: bool, dry_run: bool, remote: bool = False) -> Workflow:
+def open_workflow(study: str, *, remote: bool = False, **process: bool) -> Workflow:
     """Load a study for a Snakemake process; exit with code 2 on bad input. See `Workflow` for the arguments.
 
     In a job of a cluster this process forwards stop signals to the command that it runs.
@@ -245,8 +269,8 @@ def open_workflow(study: str, *, main_process: bool, dry_run: bool, remote: bool
     if remote:
         stop_signals.forward_from_job()
     loaded = exit_on_bad_input(load_study, study)
-    workflow = exit_on_bad_input(Workflow, loaded, main_process=main_process, dry_run=dry_run, remote=remote)
-    if main_process:
+    workflow = exit_on_bad_input(Workflow, loaded, remote=remote, **process)
+    if workflow.main_process:
         exit_on_bad_input(workflow.begin)
     return workflow
 
@@ -264,16 +288,3 @@ def exit_on_bad_input(work: Callable, *arguments: object, **keywords: object):
             raise
         logger.error(refused)
         raise SystemExit(2) from None
-
-
-def job_command(launcher: str = "") -> str:
-    """Return the `fbnet` command of this environment, quoted.
-
-    Under Linux's `setpriv`, the kernel ends jobs with their Snakemake; a training then keeps its state.
-
-    Args:
-        launcher: a command that starts it, perhaps several times, such as srun with its options.
-    """
-    command = f"{launcher} {shlex.quote(str(Path(sys.executable).with_name('fbnet')))}".lstrip()
-    setpriv = shutil.which("setpriv")
-    return command if setpriv is None else f"exec {shlex.quote(setpriv)} --pdeathsig TERM {command}"

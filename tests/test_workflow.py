@@ -12,7 +12,7 @@ from fbnet import paths, workflow
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.provenance.graph import of_run
-from fbnet.workflow import Workflow, exit_on_bad_input, job_command, open_workflow
+from fbnet.workflow import Workflow, exit_on_bad_input, open_workflow
 from tests.conftest import TRAIN, VAL
 from tests.provenance.conftest import made  # noqa: F401
 
@@ -159,11 +159,23 @@ def test_bad_input_ends_the_process(project, caplog):
     assert exit_on_bad_input(max, 1, 2) == 2
 
 
-def test_jobs_end_with_their_snakemake_where_the_system_can(monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/setpriv")
-    assert job_command().startswith("exec /usr/bin/setpriv --pdeathsig TERM /")
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert job_command().endswith("/fbnet")
+class TestCommand:
+    def test_jobs_end_with_their_snakemake_where_the_system_can(self, made, monkeypatch):  # noqa: F811
+        monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/setpriv")
+        assert Workflow(made.study).command().startswith("exec /usr/bin/setpriv --pdeathsig TERM /")
+        monkeypatch.setattr(shutil, "which", lambda name: None)
+        assert Workflow(made.study).command().endswith("/fbnet")
+
+    def test_a_launcher_starts_several_processes(self, made):  # noqa: F811
+        assert Workflow.launcher(4, {"nodes": 1, "gpu": 2}) == ""
+        launcher = Workflow.launcher(4, {"mpi": "srun", "tasks": 2})
+        assert launcher == "srun --ntasks=2 --cpus-per-task=4 --wait=60"
+        assert f" {launcher} /" in Workflow(made.study).command(launcher)
+
+    def test_a_container_has_its_own(self, made):  # noqa: F811
+        jobs = Workflow(made.study, in_container=True)
+        assert jobs.command() == "python -m fbnet"
+        assert jobs.command("srun --ntasks=2") == "srun --ntasks=2 python -m fbnet"
 
 
 class TestTrainingOptions:
@@ -186,9 +198,3 @@ class TestTrainingOptions:
     def test_a_scratch_folder_is_passed_on(self, made):  # noqa: F811
         options = Workflow(made.study).training_options(1, {"gpu": 1, "scratch": "/local"})
         assert options[-2:] == ["--scratch", "/local"]
-
-    def test_a_launcher_starts_several_processes(self):
-        assert Workflow.launcher(4, {"nodes": 1, "gpu": 2}) == ""
-        launcher = Workflow.launcher(4, {"mpi": "srun", "tasks": 2})
-        assert launcher == "srun --ntasks=2 --cpus-per-task=4 --wait=60"
-        assert f" {launcher} /" in job_command(launcher)

@@ -1,16 +1,19 @@
 # The study, checked, and the inputs of its jobs. All decisions are in fbnet/workflow.py.
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
+
 from fbnet import paths
 from fbnet.planning import requests
 from fbnet.provenance.graph import centroids, prepared
-from fbnet.workflow import exit_on_bad_input, job_command, open_workflow
+from fbnet.workflow import exit_on_bad_input, open_workflow
 
 WORKFLOW = open_workflow(
     str(config.get("study", "demo")),
     main_process=workflow.is_main_process,
     dry_run=workflow.output_settings.dryrun,
     remote=workflow.remote_exec,
+    in_container=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
 )
-STUDY, LOGS, FBNET = WORKFLOW.study, WORKFLOW.logs, job_command()
+STUDY, LOGS, FBNET = WORKFLOW.study, WORKFLOW.logs, WORKFLOW.command()
 
 
 wildcard_constraints:

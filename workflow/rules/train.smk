@@ -14,7 +14,9 @@ rule train:
         runtime=requests.TRAINING_MINUTES,
         mem_mb=lambda wildcards, threads: requests.memory_mb(threads),
     params:
-        command=lambda wildcards, threads, resources: job_command(WORKFLOW.launcher(threads, dict(resources.items()))),
+        command=lambda wildcards, threads, resources: WORKFLOW.command(
+            WORKFLOW.launcher(threads, dict(resources.items()))
+        ),
         options=lambda wildcards, threads, resources: WORKFLOW.training_options(threads, dict(resources.items())),
     shell:
         "{params.command} train --study {STUDY.name:q} --run {wildcards.run:q} --seed {wildcards.seed:q}"
