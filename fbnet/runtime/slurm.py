@@ -43,11 +43,20 @@ def requeue() -> None:
 
     The job keeps its number, so that Snakemake goes on waiting for it.
     """
-    job = os.environ.get("SLURM_JOB_ID")
+    job = _own_job()
     if job is None or _ask("squeue", "-h", "-j", job, "-o", "%T") != "RUNNING":
         return
     if _ask("scontrol", "requeue", job) is not None:
         logger.info(f"job {job} goes back into the queue")
+
+
+def _own_job() -> str | None:
+    """Name of the job that this process belongs to; None if it is no job.
+
+    The number of one job of an array may be that of the whole array as well.
+    """
+    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
+    return os.environ.get("SLURM_JOB_ID") if task is None else f"{array}_{task}"
 
 
 def _jobs(folder: Path) -> list[str]:
