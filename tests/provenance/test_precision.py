@@ -24,6 +24,7 @@ NEW_CPU, OLD_CPU = "flags : avx2 avx512f avx512_bf16\n", "flags : avx2\n"
 def cpu(tmp_path, monkeypatch):
     """Function that gives this machine another CPU."""
     file = tmp_path / "cpuinfo"
+    monkeypatch.delenv(instructions.LIMIT, raising=False)
     monkeypatch.setattr(instructions, "CPU_INFO", file)
     file.write_text(NEW_CPU)
     return file.write_text

@@ -34,6 +34,7 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd {}\n"
     ],
 )
 def test_auto_follows_the_cpus_instructions(monkeypatch, tmp_path, info, expected):
+    monkeypatch.delenv(instructions.LIMIT, raising=False)
     (tmp_path / "cpuinfo").write_text(info)
     monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "cpuinfo")
     assert choose_precision("auto", CPU) == expected
@@ -47,6 +48,7 @@ def test_a_system_without_cpuinfo_computes_in_float32(monkeypatch, tmp_path):
 
 
 def test_a_machine_without_the_driver_of_a_gpu_is_its_cpu(monkeypatch, tmp_path):
+    monkeypatch.delenv(instructions.LIMIT, raising=False)
     (tmp_path / "cpuinfo").write_text(X86.format("avx512_bf16"))
     monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr("fbnet.runtime.precision.GPU_DRIVERS", (tmp_path / "missing",))
