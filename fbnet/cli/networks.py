@@ -1,6 +1,5 @@
 """Subcommands that compute with networks, on a device."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -32,7 +31,7 @@ commands = click.Group()
 @option("--workers", type=click.IntRange(min=0), default=4, help="Loader processes per GPU; a CPU uses none.")
 @option("--keep-every", type=click.FloatRange(min=0), default=10, help="Minutes between two resume states.")
 @option(
-    "--scratch", type=path_type, help="Folder on this machine's own disk to copy prepared data to; may hold $VARIABLES."
+    "--scratch", type=path_type, help="Folder on this machine's own disk to copy prepared data to."
 )
 @option("--requeue", is_flag=True, help="In a Slurm job: requeue it when it is stopped, unless it was cancelled.")
 def train(
@@ -69,7 +68,7 @@ def train(
         "precision": precision,
         "workers": workers if chosen.type == "cuda" else 0,
         "gpus": gpus if place.count == 1 else place.count,
-        "scratch": None if scratch is None else Path(os.path.expandvars(scratch)),  # variables of this machine
+        "scratch": scratch,
     }
     try:
         with _recording(whole, result, chosen, precision) if first else nullcontext():
