@@ -9,7 +9,7 @@ from fbnet.config.evaluation import Scales
 from fbnet.config.runs import RunConfig
 from fbnet.config.study import Study
 from fbnet.config.training import Precision
-from fbnet.data.packed import open_split
+from fbnet.data.packed import PackedSplit, open_split
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix, scores
 from fbnet.evaluation.predictor import balance_map, predict_labels, predict_plain_and_mirrored
@@ -71,12 +71,7 @@ def evaluate(
 
     gflops, parameters = count(run, labels, width=config.width)
     content = {
-        "study": study.name,
-        "run": run.id,
-        "seed": seed,
-        "dataset": data.dataset,
-        "split": data.evaluate,
-        "images": len(split),
+        **heading(study, run, seed, split),
         **scores(confusion, labels),
         **({"mirrored": scores(mirrored_confusion, labels)} if settings.also_mirrored else {}),
         "gflops": round(gflops, 6),
@@ -93,6 +88,19 @@ def evaluate(
     if scales == "single_scale":
         write_whole(paths.samples_file(study.name, run.id, seed), lambda file: np.savez_compressed(file, **samples))
     write_json(paths.metrics_file(study.name, run.id, seed, scales), content)
+
+
+def heading(study: Study, run: RunConfig, seed: int, evaluated: PackedSplit) -> dict:
+    """Return the first fields of a file of numbers: what they belong to."""
+    data = study.data_of(run.id)
+    return {
+        "study": study.name,
+        "run": run.id,
+        "seed": seed,
+        "dataset": data.dataset,
+        "split": data.evaluate,
+        "images": len(evaluated),
+    }
 
 
 def sample_indices(images: int, samples: int) -> list[int]:

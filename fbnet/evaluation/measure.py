@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm import tqdm
@@ -22,7 +23,7 @@ from fbnet.config.training import Precision
 from fbnet.data.packed import PackedSplit, open_split
 from fbnet.errors import InputError
 from fbnet.evaluation import breakdown, probe
-from fbnet.evaluation.evaluate import load_run, sample_indices
+from fbnet.evaluation.evaluate import heading, load_run, sample_indices
 from fbnet.evaluation.predictor import predict_labels
 from fbnet.evaluation.stage_features import StageFeatures, stage_features
 from fbnet.io.files import write_json
@@ -62,16 +63,12 @@ def measure(study: Study, run: RunConfig, seed: int, device: torch.device, *, pr
     predict = partial(predict_labels, network, settings=settings, device=device)
     features_of = partial(stage_features, network, device=device, precision=settings.precision)
     with within_memory(label, device, "use a GPU with more memory"):
-        probes = _fit_probes(training, data.labels, features_of, label)
+        with threadpool_limits(settings.threads):  # the last bits of numpy's products depend on it
+            probes = _fit_probes(training, data.labels, features_of, label)
         errors = _break_down(evaluated, data.labels, predict, label)
         features = _compare_features(evaluated, data.labels, features_of, probes, label)
     content = {
-        "study": study.name,
-        "run": run.id,
-        "seed": seed,
-        "dataset": data.dataset,
-        "split": data.evaluate,
-        "images": len(evaluated),
+        **heading(study, run, seed, evaluated),
         "classes": data.labels.classes,
         "foreground": data.labels.foreground,
         **features,

@@ -58,12 +58,7 @@ def _style(axes: Axes, names: list[str], foreground: set[str]) -> None:
 
 
 def _caption(study: Study, title: str, seeds: int) -> str:
-    baseline, fbnet = (study.run(run) for run in (study.figure_runs.baseline, study.figure_runs.fbnet))
-    spread = "bars are 95 % confidence intervals by Student's t" if seeds > 1 else "one seed carries no interval"
     return (
-        f"{title}: {fbnet.label} ({fbnet.id}) minus {baseline.label} ({baseline.id}), mean over {seeds} paired "
-        f"seed{'s' * (seeds > 1)}; {spread}. A bar that crosses 0 is compatible with no gain; of many classes, one in "
-        f"twenty misses its true value by chance. Foreground classes in bold. Study {study.name}: "
-        f"{study.settings.description}. Data set {study.data.dataset}, split {study.data.evaluate}. "
-        f"{captions.comparison(study, study.data)}"
+        f"{title}: gain of each class by FBNet. A bar that crosses 0 is compatible with no gain; of many classes, one "
+        f"in twenty misses its true value by chance. Foreground classes in bold. {captions.paired_source(study, seeds)}"
     )

@@ -1,16 +1,12 @@
 """The figures of feature camouflage, against values worked out by hand."""
 
-import json
 import math
 
 import matplotlib
 import numpy as np
 import pytest
-import yaml
 from matplotlib.container import ErrorbarContainer
 
-from fbnet import paths
-from fbnet.audit import checks
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
@@ -19,49 +15,15 @@ from fbnet.report import confusion_change, intensity, linear_probe, size_and_dis
 from fbnet.report.canvas import STYLE
 from fbnet.report.measurements import require_pair
 from tests.report.conftest import write_metrics
+from tests.report.measured import BANDS, BASELINE, RUN, SIZES, measured_study, write
 
-BASELINE, RUN = "fcn_r50", "fcn_r50_fbnet"
-MEASURED = ["linear_probe", "intensity", "size_and_distance"]
 POLE, CAR, ROAD = map(CITYSCAPES.classes.index, ("pole", "car", "road"))
 T = 4.3027 / math.sqrt(3)  # half the interval of three values of deviation 1
-BANDS = SIZES = 6
 
 
 @pytest.fixture
 def study(project):
-    path = paths.study_file("trio")
-    pair = {"figure_runs": {"baseline": BASELINE, "fbnet": RUN}}
-    path.write_text(
-        yaml.safe_dump(yaml.safe_load(path.read_text()) | {"figures": [*MEASURED, "confusion_change"]} | pair)
-    )
-    return load_study("trio")
-
-
-def write(study, run, seed, /, **changes):
-    """Measurements of a run and seed; all probes are at chance, all predictions are right."""
-    size = len(CITYSCAPES.classes)
-    kinds = {"original": [[2.0, 1.0], [3.0, 1.0]]} | ({"modulated": [[4.0, 1.0]] * 2} if run == RUN else {})
-    content = {
-        "study": study.name,
-        "run": run,
-        "seed": seed,
-        "classes": list(CITYSCAPES.classes),
-        "foreground": list(CITYSCAPES.foreground),
-        "probe": {stage: dict.fromkeys(["foreground", *CITYSCAPES.foreground], 0.5) for stage in ("res4", "res5")},
-        "intensity": {"res4": {"original": [[1.0, 1.0]] * 2}, "res5": kinds},
-        "distances": [2, 4, 8, 16, 32],
-        "confusion_by_distance": [np.eye(size, dtype=int).tolist()] * BANDS,
-        "areas": [100, 400, 1600, 6400],
-        "counts_by_size": {
-            "true_positives": [[1] * size] * SIZES,
-            "false_negatives": [[0] * size] * SIZES,
-            "false_positives": [[0] * size] * SIZES,
-        },
-    }
-    path = paths.camouflage_file(study.name, run, seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content | changes))
-    return path
+    return measured_study()
 
 
 def write_all(study, seeds=(0, 1, 2)):
@@ -217,35 +179,3 @@ def test_measurements_are_made_for_the_figures_alone(study):
     inputs = [entry.kind for entry in graph[measured[0]].inputs]
     assert inputs == ["train", "prepare", "prepare"]
     assert not any(result.kind == "measure" for result in build_graph(load_study("demo")).nodes)
-
-
-class TestAudit:
-    """Measurements are compared with the metrics beside them."""
-
-    def check(self, study):
-        results = build_graph(study).needed()
-        (found,) = checks.measurements(study, results)
-        return found
-
-    def write_metrics(self, study, run, seed, pixels):
-        matrix = pixels * np.eye(len(CITYSCAPES.classes), dtype=int)
-        write_metrics(study, run, seed, matrix=matrix.tolist())
-
-    def test_those_of_one_network_agree(self, study):
-        write(study, RUN, 0)
-        self.write_metrics(study, RUN, 0, BANDS)
-        found = self.check(study)
-        assert (found.checked, found.not_here, found.failures) == (1, 5, ())
-
-    def test_those_of_another_network_are_named(self, study):
-        path = write(study, RUN, 0)
-        self.write_metrics(study, RUN, 0, BANDS + 1)
-        assert [failure.location for failure in self.check(study).failures] == [str(path)]
-
-    def test_damaged_ones_are_named(self, study):
-        path = write(study, RUN, 0, areas=[1])
-        assert [failure.location for failure in self.check(study).failures] == [str(path)]
-
-    def test_a_study_without_them_has_no_such_check(self, project):
-        demo = load_study("demo")
-        assert checks.measurements(demo, build_graph(demo).needed()) == []
