@@ -30,9 +30,7 @@ commands = click.Group()
 @option("--gpus", type=click.IntRange(min=1), default=1, help="GPUs that share each batch.")
 @option("--workers", type=click.IntRange(min=0), default=4, help="Loader processes per GPU; a CPU uses none.")
 @option("--keep-every", type=click.FloatRange(min=0), default=10, help="Minutes between two resume states.")
-@option(
-    "--scratch", type=path_type, help="Folder on this machine's own disk to copy prepared data to."
-)
+@option("--scratch", type=path_type, help="Folder on this machine's own disk to copy prepared data to.")
 @option("--requeue", is_flag=True, help="In a Slurm job: requeue it when it is stopped, unless it was cancelled.")
 def train(
     study: Study,

@@ -59,6 +59,6 @@ def _style(axes: Axes, names: list[str], foreground: set[str]) -> None:
 
 def _caption(study: Study, title: str, seeds: int) -> str:
     return (
-        f"{title}: gain of each class by FBNet. A bar that crosses 0 is compatible with no gain; of many classes, one "
+        f"{title}: with FBNet minus without. A bar that crosses 0 is compatible with no gain; of many classes, one "
         f"in twenty misses its true value by chance. Foreground classes in bold. {captions.paired_source(study, seeds)}"
     )
