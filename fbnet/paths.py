@@ -23,6 +23,7 @@ LOGS = Path("logs")
 WORK = Path("work")
 BENCHMARKS = Path("benchmarks/results")
 ARRAYS = ("images", "labels")
+SAMPLES = "samples.npz"
 NOT_PREPARED = ("raw", WEIGHTS.name, "provenance")
 """Folders of `data/` that hold no prepared data set."""
 
@@ -113,7 +114,7 @@ def export_file(study: str, run: str, seed: int) -> Path:
 
 def samples_file(study: str, run: str, seed: int) -> Path:
     """Images, labels, predictions and balance maps of a few evaluation images, for the figures."""
-    return result_dir(study, run, seed) / "samples.npz"
+    return result_dir(study, run, seed) / SAMPLES
 
 
 def provenance_file(study: str, kind: str, name: str) -> Path:

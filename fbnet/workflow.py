@@ -97,9 +97,8 @@ class Workflow:
         result = Result(kind, name)
         if result not in self.graph.nodes:
             raise InputError(f"study {self.study.name}: there is no {result}; see {paths.study_file(self.study.name)}")
-        node = self.graph[result]
-        needed = [(entry, path) for entry in node.results for path in self.graph[entry].identity]
-        files = [str(path) for path in (*(path for _, path in needed), *node.files)]
+        needed = self.graph.read_by(result)
+        files = [str(path) for path in (*(path for _, path in needed), *self.graph[result].files)]
         if self.stale.get(result) is None:
             return {"files": files}
         for entry, path in needed:

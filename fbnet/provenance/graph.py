@@ -87,6 +87,14 @@ class Graph:
             waiting += set(self[result].inputs) - found
         return {result: node for result, node in self.results.items() if result in found}
 
+    def read_by(self, result: Result) -> list[tuple[Result, Path]]:
+        """List the files of its inputs that a result's job reads, each after its input.
+
+        Tables read no samples, so that they can be made where only the small files of evaluations are.
+        """
+        files = [(entry, path) for entry in self[result].results for path in self[entry].identity]
+        return [(entry, path) for entry, path in files if result.kind != "table" or path.name != paths.SAMPLES]
+
     def split_of(self, result: Result) -> tuple[DataConfig, str]:
         """Return the data set and the split of raw or prepared data."""
         parts = ((self.study.role(role), split) for role, split in self.study.splits)
