@@ -1,14 +1,17 @@
 """Documentation against the repository: links, names and the examples."""
 
 import re
+import shlex
 import textwrap
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from snakemake.cli import parse_args
 
 from fbnet import paths
+from fbnet.cli import cli
 from fbnet.config.load import load_study
 from tests.conftest import ROOT
 
@@ -73,6 +76,26 @@ def test_the_readme_shows_the_table_of_the_pair():
     gains = (f"{with_fbnet[f'{column} gain']} {interval[f'{column} gain']}" for column in ("mIoU", "f-mIoU"))
     assert f"| gain [95 % interval] | {' | '.join(gains)} |" in readme
     assert f"{values['Seeds']} seeds" in readme
+
+
+def commands(page: str, program: str) -> list[list[str]]:
+    """Arguments of a program's commands in the code blocks of a page."""
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+    lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith(f"{program} ")]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page, "snakemake")])
+def test_snakemake_understands_its_commands(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for arguments in commands(page, "snakemake"):
+        parse_args(arguments)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page, "fbnet")])
+def test_our_own_program_understands_its_commands(page):
+    for name, *arguments in commands(page, "fbnet"):
+        cli.commands[name].make_context(name, arguments)
 
 
 def test_the_readme_stays_short():

@@ -36,8 +36,9 @@ def test_jobs_use_the_environment_of_their_image(tmp_path):
     (clone.folder / "fbnet.sif").touch()
     path = f"{tmp_path}{os.pathsep}{clone.variables['PATH']}"
     made = "results/toy/runs/fcn_r50/seed0/metrics.json"
-    clone.run(*clone.command, "--sdm", "apptainer", "--", made, PATH=path)
+    clone.run(*clone.command, "--sdm", "apptainer", "--apptainer-args=--nv", "--", made, PATH=path)
     calls = (tmp_path / "calls").read_text()
     assert calls.count("python -m fbnet") == 4  # two preparations, a training, an evaluation
+    assert calls.count(" --nv ") == 4
     assert str(sys.prefix) not in calls
     assert clone.planned("--", made) == set()
