@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL
 
 import psutil
 
@@ -135,14 +135,12 @@ class Kit:
 
     def _end(self, name: str) -> None:
         """End the daemon of a pid file by SIGTERM, and by SIGKILL after ten seconds."""
-        try:
-            pid = self._pid(name)
-            os.kill(pid, SIGTERM)
-            with suppress(TimeoutError):
-                wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10)
-            os.kill(pid, SIGKILL)
-        except (OSError, ValueError):  # it never came up, or ended
-            return
+        with suppress(OSError, ValueError, psutil.NoSuchProcess):  # it never came up, or ended
+            daemon = psutil.Process(self._pid(name))
+            daemon.terminate()
+            with suppress(TimeoutError):  # an ended one may wait seconds for init to fetch it
+                wait_until(lambda: daemon.status() == psutil.STATUS_ZOMBIE, 10)
+            daemon.kill()
 
     def _pid(self, name: str) -> int:
         return int((self.folder / f"{name}.pid").read_text())
