@@ -7,10 +7,10 @@ import numpy as np
 from pydantic import model_validator
 
 from fbnet import paths
-from fbnet.config.base import Config, Items, Pair, refuse, validating
+from fbnet.config.base import Config, Items, Pair, refuse
 from fbnet.config.study import Study
 from fbnet.errors import InputError
-from fbnet.io.text import read_json
+from fbnet.report.reading import read_result
 from fbnet.report.statistics import mean_and_half_width
 
 
@@ -105,14 +105,6 @@ def require_pair(study: Study) -> MeasuredPair:
 def read_measurements(study: Study, run: str, seed: int) -> Measurements | None:
     """Return the measurements of one run and seed, None before they are made. Raises InputError for a damaged file."""
     path = paths.camouflage_file(study.name, run, seed)
-    if not path.is_file():
-        return None
-    hint = f"measure again: fbnet measure --study {study.name} --run {run} --seed {seed}"
-    content = read_json(path, "not valid JSON measurements", hint)
-    with validating(path, hint):
-        measured = Measurements.model_validate(content)
-        expected = {"study": study.name, "run": run, "seed": seed, "classes": study.data.labels.classes}
-        for key, value in expected.items():
-            if getattr(measured, key) != value:
-                raise refuse(f"is {getattr(measured, key)!r}, but the study says {value!r}", key)
-    return measured
+    expected = {"study": study.name, "run": run, "seed": seed, "classes": study.data.labels.classes}
+    remedy = f"measure again: fbnet measure --study {study.name} --run {run} --seed {seed}"
+    return read_result(path, Measurements, expected, remedy)

@@ -13,8 +13,8 @@ from fbnet.config.study import Study
 from fbnet.config.training import TrainingConfig
 from fbnet.errors import InputError
 from fbnet.io.arrays import read_archive
-from fbnet.io.text import read_json
 from fbnet.names import is_file_name
+from fbnet.report.reading import read_result, require_equal
 
 
 class Environment(Config, extra="ignore"):
@@ -85,13 +85,11 @@ class Sample:
 def read_metrics(study: Study, run: str, seed: int, scales: Scales = "single_scale") -> Metrics | None:
     """Return the metrics of one run and seed, None before its evaluation. Raises InputError for a damaged file."""
     path = paths.metrics_file(study.name, run, seed, scales)
-    if not path.is_file():
-        return None
-    hint = f"evaluate again: {_command(study, run, seed, scales)}"
-    content = read_json(path, "not valid JSON metrics", hint)
-    with validating(path, hint):
-        metrics = Metrics.model_validate(content)
-        _check_metrics(metrics, study, scales, run, seed)
+    remedy = f"evaluate again: {_command(study, run, seed, scales)}"
+    metrics = read_result(path, Metrics, _expected(study, run, seed), remedy)
+    if metrics is not None:
+        with validating(path, remedy):
+            _check_metrics(metrics, study, scales)
     return metrics
 
 
@@ -136,18 +134,16 @@ def _samples(arrays: Mapping[str, np.ndarray]) -> list[Sample]:
     ]
 
 
-def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, seed: int) -> None:
+def _expected(study: Study, run: str, seed: int) -> dict[str, object]:
     data = study.data_of(run)
-    expected = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset, "split": data.evaluate}
-    expected |= {"classes": data.labels.classes, "width": study.settings.width}
-    for key, value in expected.items():
-        if getattr(metrics, key) != value:
-            raise refuse(f"is {getattr(metrics, key)!r}, but the study says {value!r}", key)
-    for part, settings in (("training", study.training_of(run)), ("evaluation", study.evaluation(scales))):
-        for key, value in vars(settings).items():
-            found = getattr(getattr(metrics, part), key)
-            if found != value:
-                raise refuse(f"is {found!r}, but the study says {value!r}", f"{part}.{key}")
+    own = {"study": study.name, "run": run, "seed": seed, "dataset": data.dataset, "split": data.evaluate}
+    return {**own, "classes": data.labels.classes, "width": study.settings.width}
+
+
+def _check_metrics(metrics: Metrics, study: Study, scales: Scales) -> None:
+    evaluation = study.evaluation(scales)
+    require_equal(metrics.training, vars(study.training_of(metrics.run)), "training")
+    require_equal(metrics.evaluation, vars(evaluation), "evaluation")
     if tuple(metrics.iou) != metrics.classes:
         raise refuse("must hold one value for each class", "iou")
     size = len(metrics.classes)
@@ -156,7 +152,7 @@ def _check_metrics(metrics: Metrics, study: Study, scales: Scales, run: str, see
     if min(count for row in metrics.confusion_matrix for count in row) < 0:
         raise refuse("must hold pixel counts, from 0 up", "confusion_matrix")
     rates = {"miou": metrics.miou, "f_miou": metrics.f_miou, **metrics.iou}
-    if study.evaluation(scales).also_mirrored:
+    if evaluation.also_mirrored:
         if metrics.mirrored is None:
             raise refuse("is missing, though the study asks for it", "mirrored")
         rates |= {"mirrored.miou": metrics.mirrored.miou, "mirrored.f_miou": metrics.mirrored.f_miou}

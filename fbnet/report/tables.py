@@ -19,6 +19,7 @@ from fbnet.report.reported import read_reported
 from fbnet.report.results import Metrics, read_metrics
 from fbnet.report.server_scores import read_server_scores
 from fbnet.report.statistics import interval_half_width
+from fbnet.report.table_captions import table_caption
 
 MEANS = ["miou", "f_miou"]
 
@@ -61,7 +62,7 @@ def make_table(study: Study, name: str) -> Table:
     unlike = unlike_rows(study, config, metrics)
     return Table(
         name=name,
-        caption=captions.table_caption(study, name, shown, complete=complete, unlike=unlike),
+        caption=table_caption(study, name, shown, complete=complete, unlike=unlike),
         describe=config.describe,
         columns=columns,
         comparable=captions.comparable(study, data),

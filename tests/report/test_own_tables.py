@@ -1,5 +1,6 @@
 """Tables that a study declares itself, and runs with fewer seeds."""
 
+import copy
 import math
 
 import pytest
@@ -69,6 +70,19 @@ def test_each_row_says_how_many_seeds(study):
     assert [(row.seeds, row.planned_seeds) for row in table.rows] == [(3, 3), (2, 2)]
     assert "the seeds of a row" in table.caption
     assert "not evaluated yet" not in table.caption
+
+
+def test_the_caption_names_a_baseline_that_has_a_baseline_itself(study):
+    runs = yaml.safe_load(paths.RUNS_FILE.read_text())
+    better = copy.deepcopy(runs["runs"][RUN])
+    runs["runs"]["fcn_r101_more"] = better | {"label": "FCN + more", "baseline": RUN}
+    paths.RUNS_FILE.write_text(yaml.safe_dump(runs))
+    content = yaml.safe_load(paths.study_file("trio").read_text())
+    content["own_tables"]["alternatives"]["rows"] = [BASELINE, RUN, "fcn_r101_more"]
+    paths.study_file("trio").write_text(yaml.safe_dump(content))
+    caption = made(load_study("trio"), (BASELINE, RUN)).caption
+    assert f"baseline of the same architecture, for FCN + more to {runs['runs'][RUN]['label']}, seed by seed" in caption
+    assert caption.count(", for ") == 1
 
 
 def test_a_missing_history_is_named(study):
