@@ -240,7 +240,8 @@ class Workflow:
 
     def report(self) -> None:
         """Say which raw data and weights are missing, and which results are stale by a change of their own."""
-        for line in missing_inputs(self.study):
+        due = {result for result, why in self.stale.items() if why is not None}
+        for line in missing_inputs(self.study, due):
             logger.warning(line)
         for result, why in self.stale.items():
             if why is not None and why.changed:

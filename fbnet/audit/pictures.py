@@ -14,7 +14,7 @@ from fbnet.config.study import Study
 from fbnet.data.images import DAMAGED
 from fbnet.errors import InputError
 from fbnet.evaluation.metrics import confusion_matrix
-from fbnet.provenance.graph import Node, Result
+from fbnet.provenance.graph import Graph, Node, Result
 from fbnet.report.figures import draw_figure
 from fbnet.report.results import require_metrics, require_samples
 
@@ -27,10 +27,10 @@ def samples(study: Study, results: dict[Result, Node]) -> Check:
     return Check("samples compared with metrics", len(here), len(planned) - len(here), tuple(failures))
 
 
-def figures(study: Study, results: dict[Result, Node], found: Records) -> Check:
+def figures(graph: Graph, found: Records) -> Check:
     """Check that every figure is what samples and metrics give, to the pixel; needs the version of matplotlib then."""
-    failures, notes = [], []
-    here = [name for name in study.figures if _is_here(results, Result("figure", name))]
+    study, failures, notes = graph.study, [], []
+    here = [name for name in study.figures if _is_here(graph, Result("figure", name))]
     for name in here:
         record = found.get(Result("figure", name))
         drawn_by = None if record is None else record.environment.get("matplotlib")
@@ -42,10 +42,9 @@ def figures(study: Study, results: dict[Result, Node], found: Records) -> Check:
     return Check("figures drawn again", len(study.figures) - not_drawn, not_drawn, tuple(failures), tuple(notes))
 
 
-def _is_here(results: dict[Result, Node], figure: Result) -> bool:
+def _is_here(graph: Graph, figure: Result) -> bool:
     """Tell whether a figure and everything that it is drawn from are on this machine."""
-    node = results[figure]
-    files = [*node.identity, *(path for entry in node.inputs for path in results[entry].identity)]
+    files = [*graph[figure].identity, *(path for _, path in graph.read_by(figure))]
     return all(path.is_file() for path in files)
 
 

@@ -54,7 +54,7 @@ def audit_study(study: Study, *, deep: bool = False) -> Audit:
         made += [checks.histories(study, found), checks.metrics(study, results), checks.tables(study)]
         made.append(computed_alike(study, results, found, chain))
         made += checks.measurements(study, results)
-        made += [pictures.samples(study, results), pictures.figures(study, results, found)]
+        made += [pictures.samples(study, results), pictures.figures(graph, found)]
         if deep:
             from fbnet.audit.deep import predictions
 

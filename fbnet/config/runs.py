@@ -164,8 +164,8 @@ class FigureConfig(Config):
     title: str
     all_seeds: bool = False
     """True if it shows all seeds of its runs, false if the study's first."""
-    shows: Literal["evaluate", "measure"] = "evaluate"
-    """Jobs whose results it shows: evaluations, or measurements of feature camouflage."""
+    shows: Literal["metrics", "samples", "measurements"] = "metrics"
+    """What it is drawn from: metrics of evaluations, sample images besides, or measurements of feature camouflage."""
 
 
 class FigureRuns(Config):

@@ -104,7 +104,7 @@ class Study:
     @property
     def measured_runs(self) -> tuple[str, ...]:
         """Runs whose feature camouflage is measured, for the figures that show it."""
-        shown = any(figure.shows == "measure" for figure in self.figures.values())
+        shown = any(figure.shows == "measurements" for figure in self.figures.values())
         return tuple(dict.fromkeys(dict(self.figure_runs).values())) if shown else ()
 
     def is_own(self, table: str) -> bool:

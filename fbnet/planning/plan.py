@@ -1,6 +1,7 @@
 """Jobs and data that the tables and figures of a study need, and how much is done. Imports no torch."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
@@ -11,7 +12,7 @@ from fbnet.config.study import Study
 from fbnet.data import raw_files
 from fbnet.data.packed import split_images
 from fbnet.models.weight_files import how_to_install, weights_file
-from fbnet.provenance.graph import SCALES, Kind, of_run
+from fbnet.provenance.graph import SCALES, Kind, Result, of_run, prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +95,19 @@ def make_plan(study: Study) -> Plan:
     )
 
 
-def missing_inputs(study: Study) -> list[str]:
+def missing_inputs(study: Study, due: Collection[Result]) -> list[str]:
     """Describe missing raw data and initial weights, and the tables that need them, in one line each.
 
     Reads no manifest, as every planning of the workflow calls it.
+
+    Args:
+        study: the study.
+        due: results to be made; raw data of splits that are prepared already are not missed.
     """
     lines = []
     for role, data in study.settings.data.items():
-        missing = raw_files.missing(data, _unpacked(data))
+        splits = [split for other, split in study.splits if other == role and prepared(study, role, split) in due]
+        missing = raw_files.missing(data, splits)
         if missing:
             tables = [name for name in study.tables if role in study.roles_of_table(name)]
             lines.append(
@@ -152,7 +158,7 @@ def _needs(study: Study) -> dict[str, _Need]:
         for name, figure in study.figures.items():
             seeds = study.seeds_of_figure(name, run)
             needs[run].seeds.update(seeds)
-            if run in shown and figure.shows == "evaluate":
+            if run in shown and figure.shows != "measurements":
                 needs[run].evaluations["single_scale"].update(seeds)
             elif run in shown:
                 needs[run].measurements.update(seeds)

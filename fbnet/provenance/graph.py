@@ -90,10 +90,12 @@ class Graph:
     def read_by(self, result: Result) -> list[tuple[Result, Path]]:
         """List the files of its inputs that a result's job reads, each after its input.
 
-        Tables read no samples, so that they can be made where only the small files of evaluations are.
+        Few figures and no table read samples, so that the others can be made where only the small files of evaluations
+        are.
         """
         files = [(entry, path) for entry in self[result].results for path in self[entry].identity]
-        return [(entry, path) for entry, path in files if result.kind != "table" or path.name != paths.SAMPLES]
+        samples = result.kind == "figure" and self.study.figure(result.name).shows == "samples"
+        return [(entry, path) for entry, path in files if samples or path.name != paths.SAMPLES]
 
     def split_of(self, result: Result) -> tuple[DataConfig, str]:
         """Return the data set and the split of raw or prepared data."""
@@ -298,7 +300,7 @@ def _figure_node(study: Study, name: str) -> Node:
             **_caption_parameters(study),
         },
         inputs=tuple(
-            of_run(study.figure(name).shows, run.id, seed)
+            of_run("measure" if study.figure(name).shows == "measurements" else "evaluate", run.id, seed)
             for run in runs
             for seed in study.seeds_of_figure(name, run.id)
         ),

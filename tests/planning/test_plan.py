@@ -11,8 +11,9 @@ from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.data.packed import split_images
 from fbnet.errors import InputError
-from fbnet.planning.plan import Jobs, make_plan
+from fbnet.planning.plan import Jobs, make_plan, missing_inputs
 from fbnet.planning.text import plan_text
+from fbnet.provenance.graph import prepared
 from tests.conftest import ROOT
 from tests.test_cli import fbnet, refused
 
@@ -63,6 +64,15 @@ def test_in_a_clone_without_large_files_what_is_recorded_is_done(monkeypatch):
     totals = make_plan(load_study("camvid_pretrained")).totals
     assert all(of["done"] == of["needed"] for kind, of in totals.items())
     assert totals["trainings"]["needed"] > 0
+
+
+def test_raw_data_are_missed_for_what_is_to_be_prepared(paper):
+    def missed(*due):
+        return [line for line in missing_inputs(paper, due) if line.startswith("no raw data")]
+
+    assert missed() == []
+    (line,) = missed(prepared(paper, "bdd100k", "val"))
+    assert line.startswith("no raw data for bdd100k: data/raw/bdd100k/images/10k/val is missing")
 
 
 class TestTablesOfAStudy:

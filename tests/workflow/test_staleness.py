@@ -178,13 +178,14 @@ class TestMissing:
         assert result.returncode == 2
         assert "model.pt: is needed for evaluate fcn_r50 seed0, but not here; `dvc pull` it" in result.stderr
 
-    def test_a_table_is_made_again_without_data_and_checkpoints(self, clone):
+    def test_what_shows_no_samples_is_made_again_without_data_and_checkpoints(self, clone):
         clone.change("params/studies/toy.yaml", description="others")
-        tables = ["--", *(f"results/toy/tables/{name}.md" for name in ("table_1", "table_2"))]
-        assert clone.planned(*tables) == TABLES
-        clone.snakemake(*tables)
+        tables = (f"results/toy/tables/{name}.md" for name in ("table_1", "table_2"))
+        targets = ["--", *tables, "results/toy/figures/figure_2.png"]
+        assert clone.planned(*targets) == {*TABLES, "figure figure_2"}
+        clone.snakemake(*targets)
         assert "others" in (clone.folder / "results/toy/tables/table_1.md").read_text()
-        assert clone.planned(*tables) == set()
+        assert clone.planned(*targets) == set()
 
     def test_a_result_without_record(self, copy):
         (copy.folder / "results/toy/provenance/table/table_1.json").unlink()
