@@ -91,15 +91,19 @@ class TestStale:
         with pytest.raises(InputError, match=rf"{MODEL}: is needed for evaluate {RUN} seed0, but not here; `dvc pull`"):
             jobs.inputs("evaluate", f"{RUN}/seed0")
 
-    def test_a_table_needs_no_samples(self, made, project):  # noqa: F811
+    def test_samples_are_needed_where_they_are_shown(self, made, project):  # noqa: F811
         """They are large, and not in git."""
-        samples = paths.samples_file("toy", RUN, 0)
+        samples, metrics = paths.samples_file("toy", RUN, 0), str(paths.metrics_file("toy", RUN, 0))
         samples.unlink()
-        jobs = Workflow(change_study(project, description="another"))
+        runs = {"baseline": RUN, "fbnet": RUN}
+        jobs = Workflow(
+            change_study(project, description="another", figures=["figure_1", "figure_2"], figure_runs=runs)
+        )
         jobs.begin()
-        assert str(paths.metrics_file("toy", RUN, 0)) in jobs.inputs("table", "table_1")["files"]
-        with pytest.raises(InputError, match=f"{samples}: is needed for figure figure_2"):
-            jobs.inputs("figure", "figure_2")
+        assert metrics in jobs.inputs("table", "table_1")["files"]
+        assert metrics in jobs.inputs("figure", "figure_2")["files"]
+        with pytest.raises(InputError, match=f"{samples}: is needed for figure figure_1"):
+            jobs.inputs("figure", "figure_1")
 
     def test_a_read_only_folder_is_said_at_once(self, stale_study, monkeypatch, caplog):
         monkeypatch.setattr(os, "access", lambda path, mode: path != paths.RESULTS)
