@@ -92,7 +92,7 @@ def _sources(
     study: Study, results: dict[Result, Node], table: Result, run: str, column: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Files from which a cell is computed, and the results that they belong to."""
-    runs = (run, study.run(run).baseline) if column.endswith("_gain") else (run,)
+    runs = (run, study.baseline_in(study.table(table.name), run)) if column.endswith("_gain") else (run,)
     kinds = ("export",) if column == "test_miou" else tuple(SCALES)
     known = {of_run(kind, name, seed) for kind in kinds for name in runs for seed in study.seeds_of(name)}
     sources = [result for result in results[table].inputs if result in known]

@@ -183,5 +183,7 @@ def _study_tables(settings: StudyFile, declared: RunsFile, names: tuple[str, ...
         if table.evaluation == "multi_scale" and settings.multi_scale is None:
             raise refuse(f"is missing; {name} needs its scales", "multi_scale")
         rows = tuple(row for row in table.rows if row in {*names, *declared.quoted})
+        if table.baseline is not None:
+            check_names([table.baseline], [row for row in rows if row in names], f"{name}.baseline")
         tables[name] = table.model_copy(update={"rows": rows})
     return tables

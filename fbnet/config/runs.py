@@ -150,6 +150,8 @@ class TableConfig(Config):
     """Runs and quoted methods."""
     evaluation: Scales = "single_scale"
     """Evaluation of the study to use: `evaluation`, or the same at the scales of `multi_scale`."""
+    baseline: str | None = None
+    """Row that gains are differences to; none means the baseline of each row's run."""
     note: str = ""
 
     def result_columns(self, classes: Sequence[str]) -> tuple[str, ...]:

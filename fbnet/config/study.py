@@ -195,8 +195,13 @@ class Study:
         Raises InputError if the study does not have the table.
         """
         rows = [row for row in self.table(table).rows if row in self.runs]
-        baselines = [self.runs[row].baseline for row in rows]
-        return tuple(dict.fromkeys([*rows, *(run for run in baselines if run in self.runs)]))
+        baselines = [self.baseline_in(self.table(table), row) for row in rows]
+        return tuple(dict.fromkeys([*rows, *filter(None, baselines)]))
+
+    def baseline_in(self, table: TableConfig, run: str) -> str | None:
+        """Return the run that the gains of a row are differences to; None for a row without gains."""
+        baseline = table.baseline or self.runs[run].baseline
+        return baseline if baseline != run and baseline in self.runs else None
 
     def runs_of_table(self, table: str) -> tuple[str, ...]:
         """Return the runs that are trained for a table, each after the run that it starts from.

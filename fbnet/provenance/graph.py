@@ -271,7 +271,7 @@ def _table_node(study: Study, name: str) -> Node:
     fewer = {run.id: number for run in runs if (number := study.settings.fewer_seeds.get(run.id)) is not None}
     return Node(
         parameters={
-            "table": table.model_dump(),
+            "table": table.model_dump(exclude_none=True),
             "runs": {run.id: run.model_dump() for run in runs},
             "training": {run.id: study.training_of(run.id).model_dump() for run in runs},
             "quoted": {row: study.quoted[row].model_dump() for row in table.rows if row in study.quoted},

@@ -57,7 +57,7 @@ def unlike_rows(study: Study, table: TableConfig, metrics: Mapping[str, Mapping[
     """
     found = {}
     for run in (row for row in table.rows if row in study.runs):
-        pair = [name for name in (study.run(run).baseline, run) if name in metrics]
+        pair = [name for name in (study.baseline_in(table, run), run) if name in metrics]
         shown = {f"{name} seed {seed}": entry for name in pair for seed, entry in metrics[name].items()}
         trained = {name: _computed(entry.trained) for name, entry in shown.items() if entry.trained is not None}
         evaluated = {name: _computed(entry) for name, entry in shown.items()}

@@ -86,8 +86,10 @@ def _quantities(study: Study, data: DataConfig, table: TableConfig, *, own: bool
 
 
 def _gain(study: Study, table: TableConfig) -> str:
-    """Sentence on gains; it names the baselines that are themselves compared with another one."""
+    """Sentence on gains; it names the table's baseline, and those that are themselves compared with another one."""
     interval = ", with its 95 % confidence interval by Student's t" if len(study.settings.seeds) > 1 else ""
+    if table.baseline is not None:
+        return f"Gain is the difference to {study.run(table.baseline).label}, seed by seed{interval}."
     pairs = [(run.label, study.runs.get(run.baseline)) for run in map(study.run, _runs(study, table))]
     others = [f", for {label} to {to.label}" for label, to in pairs if to is not None and to.baseline is not None]
     return f"Gain is the difference to the baseline of the same architecture{''.join(others)}, seed by seed{interval}."

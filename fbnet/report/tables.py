@@ -48,7 +48,7 @@ def make_table(study: Study, name: str) -> Table:
         if run in study.runs:
             describe = {column: describe_run(study, run, column) for column in config.describe}
             seeds = len(metrics[run] if study.run(run).evaluated else scores.get(run, {}))
-            values = _values(metrics[run], metrics.get(study.run(run).baseline, {}), scores.get(run, {}))
+            values = _values(metrics[run], metrics.get(study.baseline_in(config, run), {}), scores.get(run, {}))
             if "training_minutes" in columns:
                 values["training_minutes"] = pd.Series(_training_minutes(study, run, metrics[run]), dtype=float)
             planned = len(study.seeds_of(run))

@@ -85,6 +85,16 @@ def test_the_caption_names_a_baseline_that_has_a_baseline_itself(study):
     assert caption.count(", for ") == 1
 
 
+def test_gains_over_a_row_of_the_table(study):
+    content = yaml.safe_load(paths.study_file("trio").read_text())
+    content["own_tables"]["alternatives"]["baseline"] = RUN
+    paths.study_file("trio").write_text(yaml.safe_dump(content))
+    table = made(load_study("trio"))
+    gains = {row.run: row.cells["miou_gain"].mean for row in table.rows}
+    assert gains == {BASELINE: pytest.approx(-7.5), RUN: None}  # 5 and 10 points with the seeds of both
+    assert f"Gain is the difference to {load_study('trio').run(RUN).label}, seed by seed" in table.caption
+
+
 def test_a_missing_history_is_named(study):
     made(study)
     paths.history_file("trio", RUN, 1).unlink()
@@ -111,6 +121,10 @@ def test_fewer_seeds_are_fewer_jobs(study):
         ({"fewer_seeds": {"deeplabv3plus_wrn38_mapillary": 1}}, "which starts from it"),
         ({"own_tables": {"table_3": TABLE}}, "is a table of the paper"),
         ({"own_tables": {"mine": {**TABLE, "rows": ["fcn_r18"]}}}, "no 'fcn_r18'"),
+        (
+            {"own_tables": {"mine": {**TABLE, "baseline": "fcn_r50"}}},
+            "mine.baseline: no .fcn_r50.; choose from fcn_r101",
+        ),
         ({"own_tables": {"mine": {**TABLE, "rows": ["fcn_r101", "deeplabv3plus_r101_bdd100k"]}}}, "on one dataset"),
     ],
 )
