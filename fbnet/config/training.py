@@ -49,7 +49,9 @@ class ClassUniformConfig(Config):
     """First epochs that are sampled so, and that see coarsely annotated images; null for all."""
 
     def __str__(self) -> str:
-        tiles = ", ".join(f"{side} on {role}" for role, side in self.tile.items())
+        sides = sorted(set(self.tile.values()))
+        each = (f"{side} on {role}" for role, side in self.tile.items())
+        tiles = str(sides[0]) if len(sides) == 1 else ", ".join(each)
         until = "" if self.epochs is None else f", in the first {self.epochs} epochs"
         return f"class-uniform sampling ({self.fraction:g} of the samples{until}, tiles of {tiles})"
 

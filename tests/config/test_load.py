@@ -233,3 +233,10 @@ class TestRoots:
         for variable in ("CITYSCAPES_ROOT", "SYNTHETIC_ROOT", "CAMVID_ROOT", "BDD100K_ROOT"):
             monkeypatch.setenv(variable, "/elsewhere")
         assert str(load_study("demo").data.raw_root) == "data/raw/synthetic"
+
+
+def test_sides_of_tiles_are_named_by_data_where_they_differ():
+    assert "tiles of 64)" in str(ClassUniformConfig(tile={"cityscapes": 64, "mapillary": 64}))
+    assert "tiles of 64 on cityscapes, 32 on mapillary)" in str(
+        ClassUniformConfig(tile={"cityscapes": 64, "mapillary": 32})
+    )

@@ -239,7 +239,7 @@ def test_captions_say_what_the_numbers_are(project, demo, trio):
     assert (
         "with initial weights from data/weights/resnet101-imagenet.pth, "
         "with OHEM (probability below 0.7, at least 10000 pixels an image), with class weights, "
-        "with class-uniform sampling (0.5 of the samples, tiles of 1024 on cityscapes), "
+        "with class-uniform sampling (0.5 of the samples, tiles of 1024), "
         "with colour jitter of 0.25 and Gaussian blur of standard deviation 0.15 to 1.3."
     ) in paper
     assert "full width" in paper

@@ -210,7 +210,7 @@ def test_the_whole_recipe_steps_and_is_logged(project, caplog):
     assert lines == [
         "fcn_r50_fbnet seed 0: training in bfloat16 on cpu with "
         "OHEM (probability below 0.7, at least 100 pixels an image); class weights; "
-        "class-uniform sampling (0.5 of the samples, tiles of 64 on cityscapes); "
+        "class-uniform sampling (0.5 of the samples, tiles of 64); "
         "colour jitter of 0.25 and Gaussian blur of standard deviation 0.15 to 1.3; "
         "classes absent from the data: wall, train"
     ]
