@@ -184,6 +184,7 @@ def _study_tables(settings: StudyFile, declared: RunsFile, names: tuple[str, ...
             raise refuse(f"is missing; {name} needs its scales", "multi_scale")
         rows = tuple(row for row in table.rows if row in {*names, *declared.quoted})
         if table.baseline is not None:
-            check_names([table.baseline], [row for row in rows if row in names], f"{name}.baseline")
+            key = "own_tables" if name in settings.own_tables else "tables"
+            check_names([table.baseline], [row for row in rows if row in names], f"{key}.{name}.baseline")
         tables[name] = table.model_copy(update={"rows": rows})
     return tables

@@ -38,6 +38,13 @@ def trio(project):
     return load_study("trio")
 
 
+def change_study(name, **changes):
+    """Change keys of a study's file, and load it."""
+    path = paths.study_file(name)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+    return load_study(name)
+
+
 def write_metrics(
     study, run, seed, miou=0.5, f_miou=0.4, iou=None, gflops=10.0, matrix=None, scales="single_scale", iterations=400
 ):

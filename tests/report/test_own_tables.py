@@ -7,12 +7,11 @@ import pytest
 import yaml
 
 from fbnet import paths
-from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.provenance.graph import Result, build_graph
 from fbnet.report.layout import headers, row_lines, to_latex
 from fbnet.report.tables import make_table
-from tests.report.conftest import write_metrics
+from tests.report.conftest import change_study, write_metrics
 
 RUN, BASELINE = "fcn_r101_fbnet", "fcn_r101"
 TABLE = {
@@ -25,10 +24,7 @@ TABLE = {
 
 @pytest.fixture
 def study(project):
-    content = yaml.safe_load(paths.study_file("trio").read_text())
-    own = {"own_tables": {"alternatives": TABLE}, "fewer_seeds": {RUN: 2}}
-    paths.study_file("trio").write_text(yaml.safe_dump(content | own))
-    return load_study("trio")
+    return change_study("trio", own_tables={"alternatives": TABLE}, fewer_seeds={RUN: 2})
 
 
 def made(study, runs=(BASELINE, RUN)):
@@ -77,22 +73,18 @@ def test_the_caption_names_a_baseline_that_has_a_baseline_itself(study):
     better = copy.deepcopy(runs["runs"][RUN])
     runs["runs"]["fcn_r101_more"] = better | {"label": "FCN + more", "baseline": RUN}
     paths.RUNS_FILE.write_text(yaml.safe_dump(runs))
-    content = yaml.safe_load(paths.study_file("trio").read_text())
-    content["own_tables"]["alternatives"]["rows"] = [BASELINE, RUN, "fcn_r101_more"]
-    paths.study_file("trio").write_text(yaml.safe_dump(content))
-    caption = made(load_study("trio"), (BASELINE, RUN)).caption
+    longer = TABLE | {"rows": [BASELINE, RUN, "fcn_r101_more"]}
+    caption = made(change_study("trio", own_tables={"alternatives": longer}), (BASELINE, RUN)).caption
     assert f"baseline of the same architecture, for FCN + more to {runs['runs'][RUN]['label']}, seed by seed" in caption
     assert caption.count(", for ") == 1
 
 
 def test_gains_over_a_row_of_the_table(study):
-    content = yaml.safe_load(paths.study_file("trio").read_text())
-    content["own_tables"]["alternatives"]["baseline"] = RUN
-    paths.study_file("trio").write_text(yaml.safe_dump(content))
-    table = made(load_study("trio"))
+    changed = change_study("trio", own_tables={"alternatives": TABLE | {"baseline": RUN}})
+    table = made(changed)
     gains = {row.run: row.cells["miou_gain"].mean for row in table.rows}
     assert gains == {BASELINE: pytest.approx(-7.5), RUN: None}  # 5 and 10 points with the seeds of both
-    assert f"Gain is the difference to {load_study('trio').run(RUN).label}, seed by seed" in table.caption
+    assert f"Gain is the difference to {changed.run(RUN).label}, seed by seed" in table.caption
 
 
 def test_a_missing_history_is_named(study):
@@ -123,13 +115,11 @@ def test_fewer_seeds_are_fewer_jobs(study):
         ({"own_tables": {"mine": {**TABLE, "rows": ["fcn_r18"]}}}, "no 'fcn_r18'"),
         (
             {"own_tables": {"mine": {**TABLE, "baseline": "fcn_r50"}}},
-            "mine.baseline: no .fcn_r50.; choose from fcn_r101",
+            "own_tables.mine.baseline: no .fcn_r50.; choose from fcn_r101",
         ),
         ({"own_tables": {"mine": {**TABLE, "rows": ["fcn_r101", "deeplabv3plus_r101_bdd100k"]}}}, "on one dataset"),
     ],
 )
 def test_what_does_not_fit_is_refused(project, change, problem):
-    content = yaml.safe_load(paths.study_file("trio").read_text())
-    paths.study_file("trio").write_text(yaml.safe_dump(content | change))
     with pytest.raises(InputError, match=problem):
-        load_study("trio")
+        change_study("trio", **change)

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import yaml
 
 from fbnet import paths
 from fbnet.config.load import load_study
@@ -22,7 +21,7 @@ from fbnet.report.histories import read_history
 from fbnet.report.page import make_page, write_page
 from fbnet.report.tables import write_table
 from fbnet.training.history import EpochRecord
-from tests.report.conftest import ROOT, write_metrics
+from tests.report.conftest import ROOT, change_study, write_metrics
 
 FBNET = str(Path(sys.executable).with_name("fbnet"))
 BASELINE, MODULATED = "pspnet_r50", "pspnet_r50_fbnet"
@@ -96,12 +95,6 @@ def write_pair(study):
         write_history(study, BASELINE, seed, [2.0, 1.0])
         write_history(study, MODULATED, seed, [2.0, 1.0], balance=0.5)
     write_table(study, "table_2")
-
-
-def change_study(name, **changes):
-    path = paths.study_file(name)
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
-    return load_study(name)
 
 
 def strokes(svg, colour):
