@@ -15,27 +15,12 @@ from fbnet.planning.plan import Jobs, make_plan, missing_inputs
 from fbnet.planning.text import plan_text
 from fbnet.provenance.graph import prepared
 from tests.conftest import ROOT
+from tests.planning.folders import write_manifests, write_record
+from tests.report.conftest import change_study
 from tests.test_cli import fbnet, refused
 
 CITYSCAPES_IMAGES = {"train": 2975, "val": 500}
 TRAINVAL, PRETRAINED = "deeplabv3plus_wrn38_fbnet_trainval", "deeplabv3plus_wrn38_mapillary"
-
-
-def write_manifests(data, images, arrays=True, **entry):
-    """Write a manifest with a number of images for each split, and empty arrays."""
-    for split, count in images.items():
-        manifest, *others = data.prepared_files(split)
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        manifest.write_text(json.dumps({"images": [{"name": str(index), **entry} for index in range(count)]}))
-        for path in others if arrays else ():
-            path.touch()
-
-
-def write_record(study, kind, run, seed):
-    """What a clone has of a job that is done: its record, not its large files."""
-    path = paths.provenance_file(study.name, kind, f"{run}/seed{seed}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
 
 
 def run_plan(plan, run):
@@ -44,12 +29,6 @@ def run_plan(plan, run):
 
 def data_plan(plan, role):
     return next(entry for entry in plan.data if entry.role == role)
-
-
-def change_study(name, **changes):
-    path = paths.study_file(name)
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
-    return load_study(name)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.report.layout import headers, row_lines
 from fbnet.report.tables import make_table, write_table
-from tests.report.conftest import write_metrics
+from tests.report.conftest import change_study, write_metrics
 
 BASELINE, FBNET = "pspnet_r50", "pspnet_r50_fbnet"
 
@@ -201,9 +201,7 @@ def test_on_other_classes_nothing_of_the_paper_is_shown(project):
 
 
 def test_the_caption_tells_mirrored_scores(project):
-    content = yaml.safe_load(paths.study_file("trio").read_text())
-    paths.study_file("trio").write_text(yaml.safe_dump(content | {"evaluation": {"also_mirrored": True}}))
-    study = load_study("trio")
+    study = change_study("trio", evaluation={"also_mirrored": True})
     for seed, miou in ((0, 0.5), (1, 0.6)):
         path = write_metrics(study, "fcn_r101", seed)
         mirrored = {"miou": miou, "f_miou": 0.25}
