@@ -59,7 +59,7 @@ def table_caption(
 
 def _comparison(study: Study, data: DataConfig, table: TableConfig, *, own: bool) -> str:
     if own and data.synthetic is None:
-        return "The paper has no such table."
+        return "This is not one of the paper's tables."
     return comparison(study, data, test="test_miou" in table.columns)
 
 
