@@ -46,8 +46,9 @@ def requeue() -> None:
     job = _own_job()
     if job is None or _ask("squeue", "-h", "-j", job, "-o", "%T") != "RUNNING":
         return
-    if _ask("scontrol", "requeue", job) is not None:
-        logger.info(f"job {job} goes back into the queue")
+    # Said before: Slurm may end this process while it asks.
+    logger.info(f"asking Slurm to put job {job} back into the queue")
+    _ask("scontrol", "requeue", job)
 
 
 def _own_job() -> str | None:

@@ -92,9 +92,11 @@ class OnCluster(Disturbed):
                 trainer.resume()
 
     def wait_for_log(self, text: str) -> None:
-        """Wait until the training's log has a text."""
+        """Wait until the training's log has a text. Raises AssertionError with what it has instead."""
         log = self.folder / f"logs/toy/train/{RUN}_seed0.log"
-        wait_until(lambda: log.exists() and text in log.read_text(), PATIENCE)
+        with suppress(TimeoutError):
+            wait_until(lambda: log.exists() and text in log.read_text(), PATIENCE)
+        assert text in self.log()
 
     def saved(self) -> int | None:
         """Time of the saved state; None without one."""

@@ -24,7 +24,7 @@ def test_time_limits(begun, reference):
     for _ in range(2):
         (job,) = begun.jobs()
         begun.interrupt(lambda: begun.kit.run("scancel", "--signal=TERM", *begun.jobs()))
-        begun.wait_for_log(f"job {job} goes back into the queue")
+        begun.wait_for_log(f"asking Slurm to put job {job} back into the queue")
         begun.wait_for_state(snakemake)
     assert snakemake.wait(timeout=PATIENCE) == 0, begun.said.read_text()
     assert list(begun.jobs()) == [job]
@@ -86,7 +86,7 @@ def test_a_training_on_two_nodes(begun, tmp_path):
     assert begun.kit.run("squeue", "-h", "-j", job, "-o", "%D").strip() == "2"
     assert len(begun.trainers()) == 2
     begun.interrupt(lambda: begun.kit.run("scancel", "--signal=TERM", job))
-    begun.wait_for_log(f"job {job} goes back into the queue")
+    begun.wait_for_log(f"asking Slurm to put job {job} back into the queue")
     assert snakemake.wait(timeout=PATIENCE) == 0, begun.said.read_text()
     assert GOES_ON in begun.log()
     assert list(begun.jobs()) == [job]
