@@ -9,6 +9,7 @@ from fbnet.errors import InputError
 from fbnet.report import captions
 from fbnet.report.canvas import MARGIN, WIDTH, FigureCanvas
 from fbnet.report.confusion import BAR, BAR_ROOM, NAMES_BELOW, NAMES_LEFT, name_axes, readable_on, row_shares
+from fbnet.report.pairs import read_pairs
 from fbnet.report.results import read_metrics
 from fbnet.report.statistics import mean_and_half_width
 
@@ -37,16 +38,13 @@ def draw(study: Study, title: str) -> FigureCanvas:
 def _pairs(study: Study) -> tuple[np.ndarray, np.ndarray]:
     """Confusion in percent of the label's pixels, (seeds, C, C), of the baseline and of FBNet with the same seeds."""
     runs = study.figure_runs
-    found = [
-        (before.confusion_matrix, after.confusion_matrix)
-        for seed in study.seeds_of(runs.baseline)
-        if seed in study.seeds_of(runs.fbnet)
-        and (before := read_metrics(study, runs.baseline, seed)) is not None
-        and (after := read_metrics(study, runs.fbnet, seed)) is not None
-    ]
-    if not found:
+    pairs = read_pairs(study, read_metrics)
+    if not pairs:
         raise InputError(f"{runs.baseline}, {runs.fbnet}: no seed is evaluated in both yet; evaluate both runs")
-    before, after = (np.stack([row_shares(np.array(matrix)) for matrix in side]) for side in zip(*found, strict=True))
+    before, after = (
+        np.stack([row_shares(np.array(metrics.confusion_matrix)) for metrics in side])
+        for side in zip(*pairs, strict=True)
+    )
     return before, after
 
 

@@ -10,6 +10,7 @@ from fbnet import paths
 from fbnet.config.base import Config, Items, Pair, refuse
 from fbnet.config.study import Study
 from fbnet.errors import InputError
+from fbnet.report.pairs import read_pairs
 from fbnet.report.reading import read_result
 from fbnet.report.statistics import mean_and_half_width
 
@@ -89,17 +90,13 @@ def require_pair(study: Study) -> MeasuredPair:
         InputError: for a damaged file, and if no seed is measured in both.
     """
     runs = study.figure_runs
-    found = {
-        run: {seed: entry for seed in study.seeds_of(run) if (entry := read_measurements(study, run, seed)) is not None}
-        for run in (runs.baseline, runs.fbnet)
-    }
-    seeds = [seed for seed in found[runs.baseline] if seed in found[runs.fbnet]]
-    if not seeds:
+    pairs = read_pairs(study, read_measurements)
+    if not pairs:
         raise InputError(
             f"{runs.baseline}, {runs.fbnet}: no seed is measured in both yet; measure them: "
             f"fbnet measure --study {study.name} --run RUN --seed SEED"
         )
-    return MeasuredPair(study, *(tuple(found[run][seed] for seed in seeds) for run in (runs.baseline, runs.fbnet)))
+    return MeasuredPair(study, *zip(*pairs, strict=True))
 
 
 def read_measurements(study: Study, run: str, seed: int) -> Measurements | None:
