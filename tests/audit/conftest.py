@@ -1,5 +1,5 @@
 """Fixtures of made-up results."""
 
-from tests.report.conftest import demo, project, trio
+from tests.made_up_results import demo, project, trio
 
 __all__ = ["demo", "project", "trio"]

@@ -7,7 +7,7 @@ from fbnet.audit import checks
 from fbnet.config.labels import CITYSCAPES
 from fbnet.config.load import load_study
 from fbnet.provenance.graph import build_graph
-from tests.report.conftest import write_metrics
+from tests.made_up_results import write_metrics
 from tests.report.measured import BANDS, RUN, measured_study, write
 
 

@@ -21,7 +21,7 @@ from fbnet.provenance import graph
 from fbnet.provenance.recording import recording
 from fbnet.report import model_card
 from tests.conftest import EVERYTHING
-from tests.report.conftest import write_metrics, write_samples
+from tests.made_up_results import write_metrics, write_samples
 from tests.test_cli import fbnet, refused
 
 RUN, BASELINE = "fcn_r50_fbnet", "fcn_r50"

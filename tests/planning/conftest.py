@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.report.conftest import demo, project, trio
+from tests.made_up_results import demo, project, trio
 
 __all__ = ["demo", "project", "trio"]
 

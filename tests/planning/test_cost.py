@@ -21,8 +21,8 @@ from fbnet.planning.footprint import describe, footprint, trace_forward
 from fbnet.planning.plan import make_plan
 from fbnet.planning.rates import load_rates
 from fbnet.planning.text import cost_text, number
+from tests.made_up_results import change_study
 from tests.planning.folders import write_manifests, write_record
-from tests.report.conftest import change_study
 from tests.test_cli import fbnet, refused
 
 RUNS = ["fcn_r50", "fcn_r50_fbnet", "pspnet_r50"]

@@ -18,7 +18,7 @@ from fbnet.planning.cost import estimate
 from fbnet.planning.estimates import Estimate
 from fbnet.planning.plan import make_plan
 from tests.conftest import ROOT
-from tests.report.conftest import change_study
+from tests.made_up_results import change_study
 
 RUN = "fcn_r50_fbnet"
 RUN_PLAN = "from fbnet.cli import cli; cli(['plan', '--study', 'trio', '--json'], standalone_mode=False)"

@@ -15,8 +15,8 @@ from fbnet.planning.plan import Jobs, make_plan, missing_inputs
 from fbnet.planning.text import plan_text
 from fbnet.provenance.graph import prepared
 from tests.conftest import ROOT
+from tests.made_up_results import change_study
 from tests.planning.folders import write_manifests, write_record
-from tests.report.conftest import change_study
 from tests.test_cli import fbnet, refused
 
 CITYSCAPES_IMAGES = {"train": 2975, "val": 500}

@@ -6,7 +6,7 @@ import pytest
 
 from fbnet.report.alike import Computed, differences
 from fbnet.report.tables import make_table
-from tests.report.conftest import write_metrics
+from tests.made_up_results import write_metrics
 
 BASELINE, FBNET = "pspnet_r50", "pspnet_r50_fbnet"
 ALIKE = {"device": "cpu", "precision": "float32", "torch_version": "2.15.0+cpu"}

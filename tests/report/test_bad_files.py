@@ -15,7 +15,7 @@ from fbnet.report.histories import read_history
 from fbnet.report.reported import read_reported
 from fbnet.report.results import read_metrics, require_samples
 from fbnet.report.server_scores import HEADER, read_server_scores
-from tests.report.conftest import street, write_metrics, write_samples
+from tests.made_up_results import street, write_metrics, write_samples
 
 RUN = "fcn_r50"
 

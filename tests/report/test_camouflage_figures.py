@@ -14,7 +14,7 @@ from fbnet.provenance.graph import Result, build_graph, of_run
 from fbnet.report import confusion_change, intensity, linear_probe, size_and_distance
 from fbnet.report.canvas import STYLE
 from fbnet.report.measurements import require_pair
-from tests.report.conftest import write_metrics
+from tests.made_up_results import write_metrics
 from tests.report.measured import BANDS, BASELINE, RUN, SIZES, measured_study, write
 
 POLE, CAR, ROAD = map(CITYSCAPES.classes.index, ("pole", "car", "road"))

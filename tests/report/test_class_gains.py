@@ -12,7 +12,7 @@ from fbnet.errors import InputError
 from fbnet.provenance.graph import Result, build_graph
 from fbnet.report import class_gains
 from fbnet.report.canvas import STYLE
-from tests.report.conftest import write_metrics
+from tests.made_up_results import write_metrics
 
 BASELINE, RUN = "fcn_r50", "fcn_r50_fbnet"
 

@@ -18,7 +18,7 @@ from fbnet.report.canvas import STYLE
 from fbnet.report.confusion import row_shares
 from fbnet.report.figures import write_figure
 from fbnet.report.results import Sample
-from tests.report.conftest import street, write_metrics, write_samples, write_street_samples
+from tests.made_up_results import street, write_metrics, write_samples, write_street_samples
 
 FIGURES = ("figure_1", "figure_2", "figure_7")
 

@@ -11,7 +11,7 @@ from fbnet.errors import InputError
 from fbnet.provenance.graph import Result, build_graph
 from fbnet.report.layout import headers, row_lines, to_latex
 from fbnet.report.tables import make_table
-from tests.report.conftest import change_study, write_metrics
+from tests.made_up_results import change_study, write_metrics
 
 RUN, BASELINE = "fcn_r101_fbnet", "fcn_r101"
 TABLE = {

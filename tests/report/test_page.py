@@ -21,7 +21,8 @@ from fbnet.report.histories import read_history
 from fbnet.report.page import make_page, write_page
 from fbnet.report.tables import write_table
 from fbnet.training.history import EpochRecord
-from tests.report.conftest import ROOT, change_study, write_metrics
+from tests.conftest import ROOT
+from tests.made_up_results import change_study, write_metrics
 
 FBNET = str(Path(sys.executable).with_name("fbnet"))
 BASELINE, MODULATED = "pspnet_r50", "pspnet_r50_fbnet"

@@ -11,7 +11,7 @@ import pytest
 
 from fbnet.report.figures import write_figure
 from fbnet.report.page import write_page
-from tests.report.conftest import write_metrics
+from tests.made_up_results import write_metrics
 from tests.report.test_page import write_pair
 
 BROWSER = os.environ.get("CHROMIUM") or next(

@@ -10,7 +10,7 @@ from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.report.layout import headers, row_lines
 from fbnet.report.tables import make_table, write_table
-from tests.report.conftest import change_study, write_metrics
+from tests.made_up_results import change_study, write_metrics
 
 BASELINE, FBNET = "pspnet_r50", "pspnet_r50_fbnet"
 

@@ -9,7 +9,7 @@ from fbnet import paths
 from fbnet.config.load import load_study
 from fbnet.errors import InputError
 from fbnet.report.tables import make_table, write_table
-from tests.report.conftest import write_metrics
+from tests.made_up_results import write_metrics
 from tests.report.test_server_scores import write_scores
 from tests.report.test_tables import read_csv, read_text, row
 
