@@ -9,6 +9,7 @@ from fbnet.errors import InputError
 from fbnet.report import captions
 from fbnet.report.canvas import MARGIN, WIDTH, FigureCanvas
 from fbnet.report.confusion import BAR, BAR_ROOM, NAMES_BELOW, NAMES_LEFT, name_axes, readable_on, row_shares
+from fbnet.report.numbers import typeset
 from fbnet.report.pairs import read_pairs
 from fbnet.report.results import read_metrics
 from fbnet.report.statistics import mean_and_half_width
@@ -56,7 +57,8 @@ def _annotate(axes: Axes, changes: np.ndarray, largest: float) -> None:
             certain = half is not None and abs(mean) > half
             colour = readable_on(MAP(0.5 + mean / largest / 2))
             weight = "bold" if certain else "normal"
-            axes.text(column, row, f"{mean:+.1f}", ha="center", va="center", fontsize=6, color=colour, weight=weight)
+            text = typeset(mean, signed=True)
+            axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour, weight=weight)
 
 
 def _caption(study: Study, title: str, before: np.ndarray, changes: np.ndarray) -> str:
@@ -65,12 +67,14 @@ def _caption(study: Study, title: str, before: np.ndarray, changes: np.ndarray) 
     less = [_to_background(change, ids) for change in changes]
     lost_mean, _ = mean_and_half_width(lost)
     mean, half = mean_and_half_width(less)
-    interval = "" if half is None else f" [{mean - half:+.2f}, {mean + half:+.2f}]"
+    interval = () if half is None else (mean - half, mean + half)
+    change, *ends = (typeset(value, 2, signed=True) for value in (mean, *interval))
+    stated = f"{change} [{', '.join(ends)}]" if ends else change
     return (
         f"{title}: of each label's pixels (rows), the percentage predicted as each class (columns), with FBNet minus "
         f"without. Numbers in bold: the 95 % interval by Student's t excludes 0; of many cells one in twenty does so "
         f"by chance. As the mean over foreground classes, {lost_mean:.1f} percent of their pixels are predicted as "
-        f"background without FBNet; with it this changes by {mean:+.2f}{interval} percentage points. "
+        f"background without FBNet; with it this changes by {stated} percentage points. "
         f"{captions.paired_source(study, len(changes), bars=False)}"
     )
 

@@ -6,6 +6,7 @@ from tabulate import SEPARATING_LINE, tabulate
 from fbnet.config.runs import STAGES
 from fbnet.report import captions
 from fbnet.report.cells import Cell, Row, Table
+from fbnet.report.numbers import typeset
 
 NONE = "–"
 NONE_CSV = "-"
@@ -148,7 +149,7 @@ def row_lines(row: Row, table: Table) -> dict[str, list[str]]:
     if any(cell.paper is not None for cell in row.cells.values()):
         lines["paper"] = [*blank, *paper]
         if table.comparable:
-            lines["difference"] = [*blank, *(_number(column, cell.difference, "+") for column, cell in cells)]
+            lines["difference"] = [*blank, *(_number(column, cell.difference, signed=True) for column, cell in cells)]
     return lines
 
 
@@ -212,10 +213,8 @@ def _interval(column: str, cell: Cell) -> str:
 
 
 def _result(column: str, value: float | None) -> str:
-    return _number(column, value, "+" if column.endswith("_gain") else "")
+    return _number(column, value, signed=column.endswith("_gain"))
 
 
-def _number(column: str, value: float | None, sign: str = "") -> str:
-    """A number with a typographic minus; `sign` is that of a format specification."""
-    decimals = 2 if column in COSTS else 1
-    return NONE if value is None else f"{value:{sign}z.{decimals}f}".replace("-", "−")
+def _number(column: str, value: float | None, *, signed: bool = False) -> str:
+    return NONE if value is None else typeset(value, 2 if column in COSTS else 1, signed=signed)

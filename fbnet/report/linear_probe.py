@@ -6,6 +6,7 @@ from fbnet.config.study import Study
 from fbnet.report import captions
 from fbnet.report.canvas import MARGIN, WIDTH, FigureCanvas
 from fbnet.report.measurements import Compared, MeasuredPair, require_pair
+from fbnet.report.numbers import typeset
 from fbnet.report.series import BASELINE, FBNET, draw_series, style
 
 COLUMNS = 4
@@ -47,7 +48,7 @@ def _draw_panel(axes: Axes, study: Study, compared: list[Compared], stages: tupl
     style(axes, stages, "", "")
     mean, half = compared[-1].gain
     interval = "" if half is None else f" ± {half:.1f}"
-    axes.text(0.03, 0.97, f"{mean:+.1f}{interval}", transform=axes.transAxes, va="top", fontsize=7)
+    axes.text(0.03, 0.97, typeset(mean, signed=True) + interval, transform=axes.transAxes, va="top", fontsize=7)
 
 
 def _percentage(stage: str, name: str):

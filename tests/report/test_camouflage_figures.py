@@ -100,15 +100,15 @@ def test_confusion_change(study):
     shown = texts(figure.axes[0])
     assert {place: text.get_text() for place, text in shown.items()} == {
         (POLE, POLE): "+20.0",
-        (POLE, ROAD): "-20.0",
+        (POLE, ROAD): "−20.0",
         (CAR, CAR): "+10.0",
-        (CAR, ROAD): "-10.0",
+        (CAR, ROAD): "−10.0",
     }
     assert [shown[place].get_weight() for place in ((POLE, ROAD), (CAR, ROAD))] == ["normal", "bold"]
     caption = " ".join(figure.texts[0].get_text().split())
     classes = len(CITYSCAPES.foreground)
     assert f"{30 / classes:.1f} percent of their pixels" in caption
-    assert f"changes by {-30 / classes:+.2f} [" in caption
+    assert f"changes by −{30 / classes:.2f} [" in caption
 
 
 def test_confusion_change_without_a_pair(study):
