@@ -7,13 +7,13 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from fbnet.runtime import gpu_lease
 from fbnet.runtime.gpu_lease import VISIBLE, acquire, lease_gpus
+from tests.cluster.kit import wait_until
 
 DEVICES = ["0", "1", "2", "3"]
 JOB = """
@@ -79,8 +79,7 @@ def test_a_job_of_several_is_not_passed_over(tmp_path):
     with ExitStack() as leases:
         acquire(DEVICES, 3, tmp_path / "locks", leases)
         large = start(tmp_path / "locks", tmp_path / "large", count=2)
-        while not is_waited_for(tmp_path / "locks"):
-            time.sleep(0.02)
+        wait_until(lambda: is_waited_for(tmp_path / "locks"))
         small = start(tmp_path / "locks", tmp_path / "small")
         assert select.select([large.stdout, small.stdout], [], [], 2) == ([], [], [])  # neither has leased any
     assert (large.wait(), small.wait()) == (0, 0)
